@@ -1,0 +1,152 @@
+import { headers, type MsgHdrs } from '@nats-io/transport-node';
+import type { Envelope } from './envelope.ts';
+import { EventError } from './errors.ts';
+import { verbOf } from './event-type.ts';
+import { eventKey } from './ids.ts';
+import { registry } from './registry.ts';
+import { memoryFilter, publishSubject } from './subjects.ts';
+import { validated } from './new-event.ts';
+
+/** Names of the log; the defaults are those of a fleet with one log. */
+export interface LogNames {
+  readonly stream: string;
+  /** First token of every subject. */
+  readonly root: string;
+}
+
+export const DEFAULT_LOG: LogNames = { stream: 'MEMORY', root: 'memory' };
+
+export interface Limits {
+  /** Largest `data`, in bytes of JSON; beyond it, content belongs in a blob store. */
+  readonly maxDataBytes: number;
+  /** How far ahead of this machine's clock an event's time may lie. */
+  readonly maxAheadMs: number;
+}
+
+export const DEFAULT_LIMITS: Limits = { maxDataBytes: 64 * 1024, maxAheadMs: 24 * 3_600_000 };
+
+/** An event ready to be sent: nothing about it depends on the connection. */
+export interface Prepared {
+  readonly event: Envelope;
+  readonly subject: string;
+  readonly payload: Uint8Array;
+  /** Msg-Id, and the event's key in every dedupe table. */
+  readonly key: string;
+}
+
+/**
+ * @throws EventError EVENT_INVALID, EVENT_TOO_LARGE
+ */
+export function prepare(value: unknown, log: LogNames, limits: Limits): Prepared {
+  const event = validated(value);
+  if (Date.parse(event.time) > Date.now() + limits.maxAheadMs) {
+    throw new EventError('EVENT_INVALID', `time: ${event.time} is too far in the future`);
+  }
+  const definition = registry.definition(event.type);
+  if (definition === undefined) throw new EventError('EVENT_INVALID', `unknown type ${event.type}`);
+  const dataBytes = Buffer.byteLength(stringify(event.data));
+  if (dataBytes > limits.maxDataBytes) {
+    throw new EventError(
+      'EVENT_TOO_LARGE',
+      `data is ${dataBytes} bytes, over the inline limit of ${limits.maxDataBytes}`,
+    );
+  }
+  return {
+    event,
+    subject: publishSubject(
+      log.root,
+      event.tenantid,
+      event.subject,
+      definition.eventClass,
+      verbOf(event.type),
+    ),
+    payload: Buffer.from(stringify(event)),
+    key: eventKey(event),
+  };
+}
+
+/** JSON.parse takes deeper nesting than JSON.stringify can write: that is bad input, not a crash. */
+function stringify(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch (cause) {
+    throw new EventError('EVENT_INVALID', 'data is nested too deeply to be written', cause);
+  }
+}
+
+/** Headers of one append. The expectation names the *stored* subjects, as the server demands. */
+export function appendHeaders(prepared: Prepared, log: LogNames, expectedVersion?: number): MsgHdrs {
+  const result = headers();
+  result.set('Nats-Msg-Id', prepared.key);
+  result.set('Nats-Expected-Stream', log.stream);
+  if (expectedVersion !== undefined) {
+    const { tenantid, subject } = prepared.event;
+    result.set('Nats-Expected-Last-Subject-Sequence', String(expectedVersion));
+    result.set(
+      'Nats-Expected-Last-Subject-Sequence-Subject',
+      memoryFilter(log.root, tenantid, subject),
+    );
+  }
+  return result;
+}
+
+/** What the server said to an append. */
+export interface PublishReply {
+  readonly seq: number;
+  readonly duplicate: boolean;
+}
+
+/** The server's codes that mean something to a publisher (nats-server, server/errors.json). */
+const CODE = {
+  wrongLastSequence: 10071,
+  wrongLastSequenceUnknown: 10164,
+  batchDuplicate: 10201,
+  streamFull: [10077, 10023, 10047, 10167],
+  expectedStream: 10060,
+} as const;
+
+export class ServerRefusal extends Error {
+  override readonly name = 'ServerRefusal';
+  readonly code: number;
+
+  constructor(code: number, message: string) {
+    super(message);
+    this.code = code;
+  }
+
+  get isConflict(): boolean {
+    return this.code === CODE.wrongLastSequence || this.code === CODE.wrongLastSequenceUnknown;
+  }
+
+  get isBatchDuplicate(): boolean {
+    return this.code === CODE.batchDuplicate;
+  }
+
+  get isFull(): boolean {
+    return CODE.streamFull.some((code) => code === this.code);
+  }
+
+  /** The last sequence that the server names in "wrong last sequence: 42". */
+  get actualSequence(): number | undefined {
+    const found = /wrong last sequence: (\d+)/.exec(this.message)?.[1];
+    return found === undefined ? undefined : Number(found);
+  }
+}
+
+interface RawReply {
+  readonly seq?: number;
+  readonly duplicate?: boolean;
+  readonly error?: { readonly err_code?: number; readonly code?: number; readonly description?: string };
+}
+
+/** @throws ServerRefusal */
+export function parseReply(text: string): PublishReply {
+  const reply = JSON.parse(text) as RawReply;
+  if (reply.error !== undefined) {
+    throw new ServerRefusal(
+      reply.error.err_code ?? reply.error.code ?? 0,
+      reply.error.description ?? 'refused',
+    );
+  }
+  return { seq: reply.seq ?? 0, duplicate: reply.duplicate ?? false };
+}

@@ -1,0 +1,117 @@
+import { z } from 'zod';
+import { timestamp } from '../envelope.ts';
+import { defineEventType, type EventFrom } from '../event-type.ts';
+import { storableText } from '../text.ts';
+
+const v1 = z.looseObject({ content: storableText(60_000) });
+
+export const MEMORY_KINDS = ['note', 'message', 'fact', 'preference', 'event', 'document'] as const;
+
+/** Who may see the memory and in which conversation it arose; the tenant is in the envelope. */
+const scope = z.looseObject({
+  user: storableText(256).optional(),
+  agent: storableText(256).optional(),
+  session: storableText(256).optional(),
+});
+
+/** Who said it. */
+const attribution = z.looseObject({
+  role: z.enum(['user', 'assistant', 'system', 'tool', 'unknown']),
+  name: storableText(256).optional(),
+});
+
+const v2 = z.looseObject({
+  content: storableText(60_000),
+  kind: z.enum(MEMORY_KINDS).default('note'),
+  scope: scope.default({}),
+  attribution: attribution.default({ role: 'unknown' }),
+  /** From when what is said holds; not when it was said. */
+  valid_from: timestamp.optional(),
+  /** 0 (trivia) to 1 (must not be forgotten). */
+  importance: z.number().min(0).max(1).default(0.5),
+});
+
+export const memoryCreated = defineEventType({
+  type: 'memory.created',
+  eventClass: 'content',
+  summary: 'Something worth remembering was said or observed.',
+  versions: { 1: v1, 2: v2 },
+  latest: v2,
+  upcasters: [
+    {
+      from: 1,
+      to: 2,
+      upcast: (data: z.output<typeof v1>, envelope) => ({
+        ...data,
+        kind: 'note',
+        scope: {},
+        attribution: { role: 'unknown' },
+        valid_from: envelope.time,
+        importance: 0.5,
+      }),
+    },
+  ],
+  fixtures: [
+    {
+      name: 'v1: only content',
+      version: 1,
+      data: { content: 'Ada prefers tea to coffee.' },
+      latest: {
+        content: 'Ada prefers tea to coffee.',
+        kind: 'note',
+        scope: {},
+        attribution: { role: 'unknown' },
+        valid_from: '2026-01-31T12:00:00Z',
+        importance: 0.5,
+      },
+    },
+    {
+      name: 'v1: an unknown field is kept',
+      version: 1,
+      data: { content: 'x', mood: 'calm' },
+      latest: {
+        content: 'x',
+        mood: 'calm',
+        kind: 'note',
+        scope: {},
+        attribution: { role: 'unknown' },
+        valid_from: '2026-01-31T12:00:00Z',
+        importance: 0.5,
+      },
+    },
+    {
+      name: 'v2: everything said',
+      version: 2,
+      data: {
+        content: 'I moved to Lisbon in March.',
+        kind: 'fact',
+        scope: { user: 'u-1', agent: 'assistant', session: 's-9' },
+        attribution: { role: 'user', name: 'Ada' },
+        valid_from: '2025-03-01T00:00:00+00:00',
+        importance: 0.9,
+      },
+      latest: {
+        content: 'I moved to Lisbon in March.',
+        kind: 'fact',
+        scope: { user: 'u-1', agent: 'assistant', session: 's-9' },
+        attribution: { role: 'user', name: 'Ada' },
+        valid_from: '2025-03-01T00:00:00+00:00',
+        importance: 0.9,
+      },
+    },
+    {
+      name: 'v2: only content, the rest by default',
+      version: 2,
+      data: { content: 'Short.' },
+      latest: {
+        content: 'Short.',
+        kind: 'note',
+        scope: {},
+        attribution: { role: 'unknown' },
+        importance: 0.5,
+      },
+    },
+  ],
+});
+
+export type MemoryCreated = EventFrom<typeof memoryCreated>;

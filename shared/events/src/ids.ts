@@ -1,0 +1,59 @@
+import { createHash } from 'node:crypto';
+import { v5, v7 } from 'uuid';
+import { z } from 'zod';
+
+/**
+ * Tenant and memory ids become subject tokens. NATS itself stores `*`, `>` and NUL in a subject
+ * literally, so the narrow alphabet is what keeps one tenant's subject from matching another's.
+ */
+export const TOKEN_PATTERN = /^[A-Za-z0-9_-]{1,64}$/;
+
+export const token = z
+  .string()
+  .regex(TOKEN_PATTERN, { error: 'must be 1 to 64 letters, digits, "_" or "-"' });
+
+/** Namespace of every name-based id made here; any fixed UUID serves, this one must never change. */
+const NAMESPACE = 'b0d2c1f4-6f3b-5c59-9d53-2f1b7e3a8c60';
+
+/** What makes an event one event: CloudEvents says source + id; a tenant never shares either. */
+export interface EventIdentity {
+  readonly tenantid: string;
+  readonly source: string;
+  readonly id: string;
+}
+
+/** A fresh id for an upstream event: UUIDv7, so that ids sort roughly by time. */
+export function newEventId(): string {
+  return v7();
+}
+
+/** The same name always gives the same id: for events made from lines that carry none. */
+export function nameBasedId(...name: readonly string[]): string {
+  return v5(JSON.stringify(name), NAMESPACE);
+}
+
+/**
+ * The key of an event in every dedupe table, and its Msg-Id: SHA-256 over tenant, source and id,
+ * the first 128 bits written as a UUIDv8. It is not the bare id, because ids are chosen upstream:
+ * with the bare id one tenant could suppress another tenant's event by using its id first.
+ */
+export function eventKey({ tenantid, source, id }: EventIdentity): string {
+  const hex = createHash('sha256')
+    .update(`${tenantid}\u0000${source}\u0000${id}`)
+    .digest('hex');
+  const variant = ((Number.parseInt(hex.slice(16, 17), 16) & 0x3) | 0x8).toString(16);
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}
+
+/**
+ * The id of the n-th event that a stage derives from a cause. Whoever computes it, however often,
+ * gets the same id, so a repeated publish is recognised as the same event.
+ */
+export function derivedEventId(
+  cause: EventIdentity,
+  stage: string,
+  stageVersion: number,
+  ordinal: number,
+): string {
+  return nameBasedId('derived', eventKey(cause), stage, String(stageVersion), String(ordinal));
+}

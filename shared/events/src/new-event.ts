@@ -1,0 +1,77 @@
+import type { MemoryEventType } from './catalogue/index.ts';
+import type { Envelope } from './envelope.ts';
+import { EventError } from './errors.ts';
+import { latestVersion } from './event-type.ts';
+import { type EventIdentity, newEventId } from './ids.ts';
+import { registry } from './registry.ts';
+
+/** What an author says of a new event; the rest of the envelope follows from it. */
+export interface NewEvent {
+  readonly tenant: string;
+  readonly memory: string;
+  readonly type: MemoryEventType;
+  readonly data: Readonly<Record<string, unknown>>;
+  /** URI reference of the publisher, such as `/agents/support`. */
+  readonly source: string;
+  /** Default: a new UUIDv7. Give one to make a retry recognisable across restarts. */
+  readonly id?: string;
+  /** RFC 3339 with offset; default: now. */
+  readonly time?: string;
+  /** Default: the event's own id. */
+  readonly correlationId?: string;
+  /** Default: the event's own id, which marks it as a root. */
+  readonly causationId?: string;
+  /** Default: the latest version of the type. */
+  readonly schemaVersion?: number;
+  readonly traceparent?: string;
+}
+
+/**
+ * A complete envelope, checked against its schema.
+ * @throws EventError EVENT_INVALID with every problem in one line.
+ */
+export function createEvent(input: NewEvent): Envelope {
+  const id = input.id ?? newEventId();
+  const definition = registry.definition(input.type);
+  return validated({
+    specversion: '1.0',
+    id,
+    source: input.source,
+    type: input.type,
+    subject: input.memory,
+    time: input.time ?? new Date().toISOString(),
+    datacontenttype: 'application/json',
+    data: input.data,
+    schemaversion: input.schemaVersion ?? (definition === undefined ? 1 : latestVersion(definition)),
+    tenantid: input.tenant,
+    correlationid: input.correlationId ?? id,
+    causationid: input.causationId ?? id,
+    ...(input.traceparent === undefined ? {} : { traceparent: input.traceparent }),
+  });
+}
+
+/** An event caused by another: same tenant, memory, correlation and trace; the cause is its parent. */
+export function createDerivedEvent(
+  cause: Pick<Envelope, 'tenantid' | 'subject' | 'correlationid' | 'traceparent'> & EventIdentity,
+  derived: Pick<NewEvent, 'type' | 'data' | 'source' | 'time'> & { readonly id: string },
+): Envelope {
+  return createEvent({
+    ...derived,
+    tenant: cause.tenantid,
+    memory: cause.subject,
+    correlationId: cause.correlationid,
+    causationId: cause.id,
+    ...(cause.traceparent === undefined ? {} : { traceparent: cause.traceparent }),
+  });
+}
+
+/**
+ * The envelope as it was given, once it is known to fit. It is not replaced by the parsed form:
+ * what goes to the log is what the author wrote, defaults are filled in by readers.
+ * @throws EventError EVENT_INVALID
+ */
+export function validated(value: unknown): Envelope {
+  const decoded = registry.upcast(value);
+  if (decoded.kind !== 'known') throw new EventError('EVENT_INVALID', decoded.reason);
+  return value as Envelope;
+}

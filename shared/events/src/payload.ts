@@ -1,0 +1,34 @@
+import { createHash } from 'node:crypto';
+import type { Envelope } from './envelope.ts';
+
+/**
+ * When and under which trace an event was told is not part of what it says: the same fact told
+ * again by a publisher that stamps its own clock is the same fact.
+ */
+const METADATA: ReadonlySet<string> = new Set(['time', 'traceparent', 'tracestate', 'aggregateversion']);
+
+/** SHA-256 (32 bytes) over what the event says, whatever the order of its keys. */
+export function payloadDigest(envelope: Readonly<Record<string, unknown>>): Buffer {
+  const said = Object.entries(envelope).filter(([name]) => !METADATA.has(name));
+  return createHash('sha256').update(canonicalJson(Object.fromEntries(said))).digest();
+}
+
+/** Whether two envelopes state the same fact; `strictTime` compares the time as well. */
+export function samePayload(a: Envelope, b: Envelope, strictTime: boolean): boolean {
+  if (strictTime && Date.parse(a.time) !== Date.parse(b.time)) return false;
+  return payloadDigest(a).equals(payloadDigest(b));
+}
+
+/** JSON with keys in order, so that equal values give equal text. Input must be JSON data. */
+export function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  if (typeof value === 'object' && value !== null) {
+    const record = value as Record<string, unknown>;
+    const members = Object.keys(record)
+      .filter((key) => record[key] !== undefined)
+      .toSorted()
+      .map((key) => `${JSON.stringify(key)}:${canonicalJson(record[key])}`);
+    return `{${members.join(',')}}`;
+  }
+  return JSON.stringify(value) ?? 'null';
+}

@@ -1,0 +1,149 @@
+import { isUtf8 } from 'node:buffer';
+import { CATALOGUE, type MemoryEvent } from './catalogue/index.ts';
+import { describeIssues, type Envelope, envelopeSchema } from './envelope.ts';
+import { EventError } from './errors.ts';
+import { type EventType, latestVersion, type Upcaster, verbOf } from './event-type.ts';
+import { parseStoredSubject } from './subjects.ts';
+
+/**
+ * What became of a message's bytes. Nothing is thrown: a reader must say what it does with an
+ * unknown type or a newer version, and the type checker holds it to that.
+ */
+export type Decoded =
+  | { readonly kind: 'known'; readonly event: MemoryEvent; readonly envelope: Envelope }
+  | { readonly kind: 'unknown'; readonly envelope: Envelope; readonly reason: string }
+  | { readonly kind: 'newer'; readonly envelope: Envelope; readonly reason: string }
+  | { readonly kind: 'invalid'; readonly reason: string };
+
+interface Entry {
+  readonly definition: EventType;
+  readonly latest: number;
+  /** The steps from a version to the latest, in order. */
+  readonly path: ReadonlyMap<number, readonly Upcaster[]>;
+}
+
+export class EventRegistry {
+  readonly #entries = new Map<string, Entry>();
+
+  /** @throws EventError CATALOGUE_BROKEN when a definition contradicts itself or another. */
+  constructor(definitions: readonly EventType[]) {
+    for (const definition of definitions) {
+      if (this.#entries.has(definition.type)) {
+        throw broken(definition.type, 'is defined twice');
+      }
+      this.#entries.set(definition.type, checkChain(definition));
+    }
+  }
+
+  get types(): readonly EventType[] {
+    return [...this.#entries.values()].map((entry) => entry.definition);
+  }
+
+  definition(type: string): EventType | undefined {
+    return this.#entries.get(type)?.definition;
+  }
+
+  /** Bytes as stored → the event as of today's schema. `stored` checks the subject against the body. */
+  decode(bytes: Uint8Array, stored?: { readonly root: string; readonly subject: string }): Decoded {
+    if (!isUtf8(bytes)) return invalid('the bytes are not UTF-8');
+    let value: unknown;
+    try {
+      value = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString());
+    } catch {
+      // The parser's own message quotes the input, which may hold contents; the place is enough.
+      return invalid('the bytes are not JSON');
+    }
+    const decoded = this.upcast(value);
+    if (stored === undefined || decoded.kind === 'invalid') return decoded;
+    const mismatch = subjectMismatch(decoded.envelope, this.#entries.get(decoded.envelope.type), stored);
+    return mismatch === undefined ? decoded : invalid(mismatch);
+  }
+
+  /** A parsed envelope → the event as of today's schema. */
+  upcast(value: unknown): Decoded {
+    const parsed = envelopeSchema.safeParse(value);
+    if (!parsed.success) return invalid(describeIssues(parsed.error));
+    const envelope = parsed.data;
+    const entry = this.#entries.get(envelope.type);
+    if (entry === undefined) {
+      return { kind: 'unknown', envelope, reason: `unknown event type ${envelope.type}` };
+    }
+    const { schemaversion } = envelope;
+    if (schemaversion > entry.latest) {
+      const reason = `${envelope.type} version ${schemaversion} is newer than ${entry.latest}, the newest known here`;
+      return { kind: 'newer', envelope, reason };
+    }
+    const schema = entry.definition.versions[schemaversion];
+    const path = entry.path.get(schemaversion);
+    if (schema === undefined || path === undefined) {
+      return invalid(`${envelope.type} never had a version ${schemaversion}`);
+    }
+    const data = schema.safeParse(envelope.data);
+    if (!data.success) return invalid(describeIssues(data.error, 'data'));
+    let current: unknown = data.data;
+    for (const step of path) current = step.upcast(current as never, envelope);
+    // The catalogue ties type and data together; the cast is where that knowledge enters.
+    const event = { ...envelope, data: current, schemaversion: entry.latest } as MemoryEvent;
+    return { kind: 'known', event, envelope };
+  }
+}
+
+/** The registry of everything this version of the package knows. */
+export const registry = new EventRegistry(CATALOGUE as readonly EventType[]);
+
+function checkChain(definition: EventType): Entry {
+  const { type, versions, upcasters } = definition;
+  const numbers = Object.keys(versions).map(Number);
+  const latest = latestVersion(definition);
+  if (numbers.length === 0) throw broken(type, 'has no version');
+  for (let version = 1; version <= latest; version += 1) {
+    if (!numbers.includes(version)) throw broken(type, `has a gap: version ${version} is missing`);
+  }
+  if (definition.latest !== versions[latest]) {
+    throw broken(type, `names another schema as latest than that of version ${latest}`);
+  }
+  const byVersion = new Map<number, Upcaster>();
+  for (const upcaster of upcasters) {
+    const { from, to } = upcaster;
+    if (byVersion.has(from)) throw broken(type, `has two upcasters from version ${from}`);
+    if (to <= from) throw broken(type, `has a cycle: an upcaster leads from ${from} back to ${to}`);
+    if (!numbers.includes(from) || !numbers.includes(to)) {
+      throw broken(type, `has an upcaster from ${from} to ${to}, which are not both versions of it`);
+    }
+    byVersion.set(from, upcaster);
+  }
+  const path = new Map<number, readonly Upcaster[]>([[latest, []]]);
+  for (let version = latest - 1; version >= 1; version -= 1) {
+    const step = byVersion.get(version);
+    const rest = step === undefined ? undefined : path.get(step.to);
+    if (step === undefined || rest === undefined) {
+      throw broken(type, `has a gap: no upcaster leads from version ${version}`);
+    }
+    path.set(version, [step, ...rest]);
+  }
+  return { definition, latest, path };
+}
+
+function subjectMismatch(
+  envelope: Envelope,
+  entry: Entry | undefined,
+  stored: { readonly root: string; readonly subject: string },
+): string | undefined {
+  const subject = parseStoredSubject(stored.root, stored.subject);
+  if (subject === undefined) return 'the subject is not one of the log';
+  if (subject.tenant !== envelope.tenantid) return 'the tenant in the subject is not the one in the body';
+  if (subject.memory !== envelope.subject) return 'the memory in the subject is not the one in the body';
+  if (subject.verb !== verbOf(envelope.type)) return 'the verb in the subject is not that of the type';
+  if (entry !== undefined && subject.eventClass !== entry.definition.eventClass) {
+    return 'the class in the subject is not that of the type';
+  }
+  return undefined;
+}
+
+function invalid(reason: string): Decoded {
+  return { kind: 'invalid', reason };
+}
+
+function broken(type: string, what: string): EventError {
+  return new EventError('CATALOGUE_BROKEN', `event type ${type} ${what}`);
+}

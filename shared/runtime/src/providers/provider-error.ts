@@ -1,0 +1,37 @@
+/**
+ * What went wrong with a model service, as the work loop needs to know it:
+ * - `transient`      5xx, timeouts, resets: the service is at fault and will recover
+ * - `rate_limited`   429: come back after `retryAfterMs`
+ * - `quota`, `auth`  nothing will work until a person acts: stop pulling and say so
+ * - `invalid_input`  this one input can never work: park it
+ * - `invalid_output` the answer does not fit: a bounded number of new tries, then park
+ */
+export const PROVIDER_ERROR_CLASSES = [
+  'transient',
+  'rate_limited',
+  'quota',
+  'auth',
+  'invalid_input',
+  'invalid_output',
+] as const;
+export type ProviderErrorClass = (typeof PROVIDER_ERROR_CLASSES)[number];
+
+export class ProviderError extends Error {
+  override readonly name = 'ProviderError';
+  readonly errorClass: ProviderErrorClass;
+  /** HTTP status, where there was one. */
+  readonly status: number | undefined;
+  /** How long the service asked to be left alone, in ms. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(
+    errorClass: ProviderErrorClass,
+    message: string,
+    options: { status?: number; retryAfterMs?: number; cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.errorClass = errorClass;
+    this.status = options.status;
+    this.retryAfterMs = options.retryAfterMs;
+  }
+}
