@@ -3,9 +3,9 @@ import type { Envelope } from './envelope.ts';
 import { EventError } from './errors.ts';
 import { verbOf } from './event-type.ts';
 import { eventKey } from './ids.ts';
+import { validated } from './new-event.ts';
 import { registry } from './registry.ts';
 import { memoryFilter, publishSubject } from './subjects.ts';
-import { validated } from './new-event.ts';
 
 /** Names of the log; the defaults are those of a fleet with one log. */
 export interface LogNames {
@@ -75,7 +75,11 @@ function stringify(value: unknown): string {
 }
 
 /** Headers of one append. The expectation names the *stored* subjects, as the server demands. */
-export function appendHeaders(prepared: Prepared, log: LogNames, expectedVersion?: number): MsgHdrs {
+export function appendHeaders(
+  prepared: Prepared,
+  log: LogNames,
+  expectedVersion?: number,
+): MsgHdrs {
   const result = headers();
   result.set('Nats-Msg-Id', prepared.key);
   result.set('Nats-Expected-Stream', log.stream);
@@ -88,65 +92,4 @@ export function appendHeaders(prepared: Prepared, log: LogNames, expectedVersion
     );
   }
   return result;
-}
-
-/** What the server said to an append. */
-export interface PublishReply {
-  readonly seq: number;
-  readonly duplicate: boolean;
-}
-
-/** The server's codes that mean something to a publisher (nats-server, server/errors.json). */
-const CODE = {
-  wrongLastSequence: 10071,
-  wrongLastSequenceUnknown: 10164,
-  batchDuplicate: 10201,
-  streamFull: [10077, 10023, 10047, 10167],
-  expectedStream: 10060,
-} as const;
-
-export class ServerRefusal extends Error {
-  override readonly name = 'ServerRefusal';
-  readonly code: number;
-
-  constructor(code: number, message: string) {
-    super(message);
-    this.code = code;
-  }
-
-  get isConflict(): boolean {
-    return this.code === CODE.wrongLastSequence || this.code === CODE.wrongLastSequenceUnknown;
-  }
-
-  get isBatchDuplicate(): boolean {
-    return this.code === CODE.batchDuplicate;
-  }
-
-  get isFull(): boolean {
-    return CODE.streamFull.some((code) => code === this.code);
-  }
-
-  /** The last sequence that the server names in "wrong last sequence: 42". */
-  get actualSequence(): number | undefined {
-    const found = /wrong last sequence: (\d+)/.exec(this.message)?.[1];
-    return found === undefined ? undefined : Number(found);
-  }
-}
-
-interface RawReply {
-  readonly seq?: number;
-  readonly duplicate?: boolean;
-  readonly error?: { readonly err_code?: number; readonly code?: number; readonly description?: string };
-}
-
-/** @throws ServerRefusal */
-export function parseReply(text: string): PublishReply {
-  const reply = JSON.parse(text) as RawReply;
-  if (reply.error !== undefined) {
-    throw new ServerRefusal(
-      reply.error.err_code ?? reply.error.code ?? 0,
-      reply.error.description ?? 'refused',
-    );
-  }
-  return { seq: reply.seq ?? 0, duplicate: reply.duplicate ?? false };
 }

@@ -4,15 +4,27 @@ import { storableText } from './text.ts';
 
 const identifier = storableText(256);
 
+const FIRST_INSTANT = Date.parse('0001-01-01T00:00:00Z');
+const LAST_INSTANT = Date.parse('9999-12-31T23:59:59.999Z');
+
 /**
- * RFC 3339 with an offset. The year is bounded to what both JavaScript and PostgreSQL can hold
- * without changing it.
+ * What PostgreSQL refuses and JavaScript takes: an instant outside of the years 1 to 9999 once the
+ * offset is reckoned in, an offset of 16 hours and more, and a fraction of hundreds of digits.
  */
+function isTimeEverywhere(time: string): boolean {
+  const instant = Date.parse(time);
+  if (!(instant >= FIRST_INSTANT && instant <= LAST_INSTANT)) return false;
+  return time.length <= 40 && !/[+-](?:1[6-9]|2\d):\d\d$/.test(time);
+}
+
+/** RFC 3339 with an offset, bounded to what both JavaScript and PostgreSQL hold without changing it. */
 export const timestamp = z.iso
-  .datetime({ offset: true, error: 'must be an RFC 3339 time with an offset, like 2026-01-31T12:00:00Z' })
-  .refine((time) => !time.startsWith('0000') && !Number.isNaN(Date.parse(time)), {
-    error: 'is not a time that exists',
-  });
+  .datetime({
+    offset: true,
+    error: 'must be an RFC 3339 time with an offset, like 2026-01-31T12:00:00Z',
+    abort: true,
+  })
+  .refine(isTimeEverywhere, { error: 'is not a time that every part of the fleet can hold' });
 
 /**
  * CloudEvents 1.0, structured JSON. `correlationid`, `causationid`, `dataref` and `traceparent` are

@@ -11,7 +11,8 @@ export const EVENT_ERRORS = {
   VERSION_CONFLICT:
     'The memory has moved on since it was read; read it again, decide again, append again.',
   STREAM_MISSING: 'The stream does not exist; run `memfleet provision` first.',
-  LOG_FULL: 'The stream is at its limit and refuses new events; raise the limit or trim archived history.',
+  LOG_FULL:
+    'The stream is at its limit and refuses new events; raise the limit or trim archived history.',
   BROKER_UNAVAILABLE:
     'NATS did not confirm the append; it may or may not be stored. Append the same event again: its id makes that safe.',
   BATCH_REJECTED: 'The server refused the whole batch and stored none of it; see the cause.',

@@ -18,10 +18,7 @@ export interface GoldenFixture {
   readonly latest: unknown;
 }
 
-export interface EventType<
-  Type extends string = string,
-  Latest extends z.ZodType = z.ZodType,
-> {
+export interface EventType<Type extends string = string, Latest extends z.ZodType = z.ZodType> {
   readonly type: Type;
   readonly eventClass: EventClass;
   readonly summary: string;

@@ -25,7 +25,13 @@ export { type MemoryForgotten, memoryForgotten } from './catalogue/memory-forgot
 export { type MemoryRevised, memoryRevised } from './catalogue/memory-revised.ts';
 export { type MemorySuperseded, memorySuperseded } from './catalogue/memory-superseded.ts';
 export type { ModelUse, Producer } from './catalogue/model-usage.ts';
-export { describeIssues, type Envelope, envelopeSchema, type EventOf, timestamp } from './envelope.ts';
+export {
+  describeIssues,
+  type Envelope,
+  envelopeSchema,
+  type EventOf,
+  timestamp,
+} from './envelope.ts';
 export {
   CodedError,
   ConflictingPayloadError,
@@ -65,4 +71,4 @@ export {
   type StoredSubject,
   storedTemplate,
 } from './subjects.ts';
-export { isStorable, storableText } from './text.ts';
+export { isStorable, MAX_DEPTH, storableText, unstorable } from './text.ts';

@@ -42,7 +42,8 @@ export function createEvent(input: NewEvent): Envelope {
     time: input.time ?? new Date().toISOString(),
     datacontenttype: 'application/json',
     data: input.data,
-    schemaversion: input.schemaVersion ?? (definition === undefined ? 1 : latestVersion(definition)),
+    schemaversion:
+      input.schemaVersion ?? (definition === undefined ? 1 : latestVersion(definition)),
     tenantid: input.tenant,
     correlationid: input.correlationId ?? id,
     causationid: input.causationId ?? id,

@@ -1,22 +1,41 @@
 import { createHash } from 'node:crypto';
 import type { Envelope } from './envelope.ts';
+import { registry } from './registry.ts';
 
 /**
  * When and under which trace an event was told is not part of what it says: the same fact told
  * again by a publisher that stamps its own clock is the same fact.
  */
-const METADATA: ReadonlySet<string> = new Set(['time', 'traceparent', 'tracestate', 'aggregateversion']);
+const METADATA: ReadonlySet<string> = new Set([
+  'time',
+  'traceparent',
+  'tracestate',
+  'aggregateversion',
+]);
 
 /** SHA-256 (32 bytes) over what the event says, whatever the order of its keys. */
 export function payloadDigest(envelope: Readonly<Record<string, unknown>>): Buffer {
   const said = Object.entries(envelope).filter(([name]) => !METADATA.has(name));
-  return createHash('sha256').update(canonicalJson(Object.fromEntries(said))).digest();
+  return createHash('sha256')
+    .update(canonicalJson(Object.fromEntries(said)))
+    .digest();
 }
 
 /** Whether two envelopes state the same fact; `strictTime` compares the time as well. */
 export function samePayload(a: Envelope, b: Envelope, strictTime: boolean): boolean {
   if (strictTime && Date.parse(a.time) !== Date.parse(b.time)) return false;
   return payloadDigest(a).equals(payloadDigest(b));
+}
+
+/**
+ * Whether two events, as bytes, state the same fact. Bytes that cannot be read as an event are not
+ * the same as any.
+ */
+export function saysTheSame(stored: Uint8Array, sent: Uint8Array, strictTime: boolean): boolean {
+  const before = registry.decode(stored);
+  const now = registry.decode(sent);
+  if (before.kind === 'invalid' || now.kind === 'invalid') return false;
+  return samePayload(before.envelope, now.envelope, strictTime);
 }
 
 /** JSON with keys in order, so that equal values give equal text. Input must be JSON data. */

@@ -1,22 +1,29 @@
-import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
-import { type Msg, type NatsConnection, nuid, type RequestOptions } from '@nats-io/transport-node';
 import { setTimeout as delay } from 'node:timers/promises';
+import {
+  type DirectMsgRequest,
+  type JetStreamManager,
+  jetstreamManager,
+  type StoredMsg,
+} from '@nats-io/jetstream';
+import type { NatsConnection, RequestOptions } from '@nats-io/transport-node';
 import {
   appendHeaders,
   DEFAULT_LIMITS,
   DEFAULT_LOG,
   type Limits,
   type LogNames,
-  parseReply,
   prepare,
   type Prepared,
-  type PublishReply,
-  ServerRefusal,
 } from './append.ts';
-import type { Envelope } from './envelope.ts';
+import { sendBatch } from './atomic-batch.ts';
 import { ConflictingPayloadError, EventError, VersionConflictError } from './errors.ts';
-import { samePayload } from './payload.ts';
+import { TOKEN_PATTERN } from './ids.ts';
+import { saysTheSame } from './payload.ts';
+import { codeOf, parseReply, type PublishReply, ServerRefusal, unconfirmed } from './refusal.ts';
 import { memoryFilter } from './subjects.ts';
+
+/** Bytes of a message that the headers of an append may take; the server counts them as payload. */
+const HEADER_ROOM = 1_024;
 
 export interface PublisherOptions {
   readonly log?: LogNames;
@@ -78,7 +85,7 @@ export class Publisher {
    */
   async append(event: unknown, options: AppendOptions = {}): Promise<Appended> {
     const { expectedVersion } = options;
-    const prepared = prepare(stamped(event, expectedVersion), this.#log, this.#limits);
+    const prepared = this.#prepare(event, expectedVersion);
     const requestOptions = {
       headers: appendHeaders(prepared, this.#log, expectedVersion),
       timeout: this.#ackTimeoutMs,
@@ -87,7 +94,9 @@ export class Publisher {
     try {
       reply = await this.#confirmed(() => this.#send(prepared, requestOptions));
     } catch (error) {
-      throw await this.#explained(error, prepared, expectedVersion);
+      const sequence = await this.#storedBefore(error, prepared, expectedVersion);
+      if (sequence === undefined) throw await this.#explained(error, prepared, expectedVersion);
+      reply = { seq: sequence, duplicate: true };
     }
     if (reply.duplicate) await this.#checkDuplicate(prepared, reply.seq, options);
     return { id: prepared.event.id, sequence: reply.seq, duplicate: reply.duplicate };
@@ -139,38 +148,92 @@ export class Publisher {
     const [first] = events;
     if (first === undefined) return [];
     if (events.length === 1) return [await this.append(first, options)];
-    const batch = events.map((event) =>
-      prepare(stamped(event, expectedVersion), this.#log, this.#limits),
-    );
+    const batch = events.map((event) => this.#prepare(event, expectedVersion));
     try {
-      const last = await this.#confirmed(() => this.#sendBatch(batch, expectedVersion));
+      const last = await this.#confirmed(() =>
+        sendBatch(this.#connection, batch, {
+          log: this.#log,
+          timeout: this.#ackTimeoutMs,
+          ...(expectedVersion === undefined ? {} : { expectedVersion }),
+        }),
+      );
       return batch.map(({ event }, index) => ({
         id: event.id,
         sequence: last.seq - batch.length + 1 + index,
         duplicate: false,
       }));
     } catch (error) {
-      if (error instanceof ServerRefusal && error.isBatchDuplicate) {
-        const appended: Appended[] = [];
-        // One after the other: the order of the batch is the order of the log. The expectation is
-        // dropped, since a part of the batch being there already means it was met then.
-        for (const event of events) {
-          const { expectedVersion: _met, ...how } = options;
-          appended.push(await this.append(event, how));
-        }
-        return appended;
+      const [head] = batch as [Prepared];
+      const isDuplicate = error instanceof ServerRefusal && error.isBatchDuplicate;
+      if (isDuplicate || (await this.#storedBefore(error, head, expectedVersion)) !== undefined) {
+        return await this.#appendMissing(events, batch, options);
       }
-      throw await this.#explained(error, batch[0] as Prepared, expectedVersion);
+      throw await this.#explained(error, head, expectedVersion);
     }
   }
 
-  /** The memory's version: the stream sequence of its last event, 0 when it has none. */
+  /**
+   * Whether the log would take this event, without sending it.
+   * @throws EventError EVENT_INVALID | EVENT_TOO_LARGE
+   */
+  check(event: unknown): void {
+    prepare(event, this.#log, this.#limits);
+  }
+
+  /**
+   * The memory's version: the stream sequence of its last event, 0 when it has none.
+   * @throws EventError EVENT_INVALID | STREAM_MISSING | BROKER_UNAVAILABLE
+   */
   async versionOf(tenant: string, memory: string): Promise<number> {
-    const manager = await this.#jetstream();
-    const last = await manager.direct.getMessage(this.#log.stream, {
+    // A wildcard here would read across memories and tenants.
+    if (!TOKEN_PATTERN.test(tenant) || !TOKEN_PATTERN.test(memory)) {
+      throw new EventError(
+        'EVENT_INVALID',
+        'tenant and memory must be 1 to 64 letters, digits, "_" or "-"',
+      );
+    }
+    const last = await this.#lookUp({
       last_by_subj: memoryFilter(this.#log.root, tenant, memory),
     });
     return last?.seq ?? 0;
+  }
+
+  /**
+   * One after the other: the order of the batch is the order of the log. For the memory that the
+   * expectation is about, each event expects the one before it, so that nothing but this batch can
+   * have come in between.
+   */
+  async #appendMissing(
+    events: readonly unknown[],
+    batch: readonly Prepared[],
+    { expectedVersion, ...how }: AppendOptions,
+  ): Promise<Appended[]> {
+    const appended: Appended[] = [];
+    const memory = memoryOf(batch[0]?.event);
+    let expected = expectedVersion;
+    for (const [index, event] of events.entries()) {
+      const isOfMemory = memoryOf(batch[index]?.event) === memory;
+      const expectation =
+        expected === undefined || !isOfMemory ? {} : { expectedVersion: expected };
+      const result = await this.append(event, { ...how, ...expectation });
+      if (isOfMemory && expected !== undefined) expected = result.sequence;
+      appended.push(result);
+    }
+    return appended;
+  }
+
+  /** @throws EventError EVENT_INVALID | EVENT_TOO_LARGE, before anything is sent */
+  #prepare(event: unknown, expectedVersion: number | undefined): Prepared {
+    const prepared = prepare(stamped(event, expectedVersion), this.#log, this.#limits);
+    const room = (this.#connection.info?.max_payload ?? Infinity) - HEADER_ROOM;
+    const size = prepared.payload.byteLength;
+    if (size > room) {
+      throw new EventError(
+        'EVENT_TOO_LARGE',
+        `the event is ${size} bytes, over the ${room} that this server takes`,
+      );
+    }
+    return prepared;
   }
 
   async #send(prepared: Prepared, options: RequestOptions): Promise<PublishReply> {
@@ -179,35 +242,23 @@ export class Publisher {
   }
 
   /**
-   * The client's own batch drops Msg-Id and expectations after the first message and hides the
-   * server's errors, so the headers are set here and every reply is read.
+   * The server looks at the expectation before the Msg-Id, so an append that was stored but not
+   * confirmed is refused as a conflict when it is repeated. Had it been stored, it would be the
+   * memory's next event after the expected version: that one is looked at.
    */
-  async #sendBatch(
-    batch: readonly Prepared[],
+  async #storedBefore(
+    error: unknown,
+    prepared: Prepared,
     expectedVersion: number | undefined,
-  ): Promise<PublishReply> {
-    const batchId = nuid.next();
-    let reply: Msg | undefined;
-    for (const [index, prepared] of batch.entries()) {
-      // The expectation holds for the batch as a whole and is stated once.
-      const header = appendHeaders(prepared, this.#log, index === 0 ? expectedVersion : undefined);
-      header.set('Nats-Batch-Id', batchId);
-      header.set('Nats-Batch-Sequence', String(index + 1));
-      const isLast = index === batch.length - 1;
-      if (isLast) header.set('Nats-Batch-Commit', '1');
-      const { subject, payload } = prepared;
-      if (index > 0 && !isLast) {
-        this.#connection.publish(subject, payload, { headers: header });
-        continue;
-      }
-      // The first is confirmed (with an empty reply), so that a missing stream shows at once.
-      reply = await this.#connection.request(subject, payload, {
-        headers: header,
-        timeout: this.#ackTimeoutMs,
-      });
-      if (reply.data.length > 0) parseReply(reply.string());
-    }
-    return parseReply(reply?.string() ?? '{}');
+  ): Promise<number | undefined> {
+    const isConflict = error instanceof ServerRefusal && error.isConflict;
+    if (!isConflict || expectedVersion === undefined) return undefined;
+    const { tenantid, subject } = prepared.event;
+    const next = await this.#lookUp({
+      seq: expectedVersion + 1,
+      next_by_subj: memoryFilter(this.#log.root, tenantid, subject),
+    });
+    return next?.header.get('Nats-Msg-Id') === prepared.key ? next.seq : undefined;
   }
 
   /** Repeats an attempt whose outcome is unknown; what the server decided is final. */
@@ -216,7 +267,8 @@ export class Publisher {
       try {
         return await attempt();
       } catch (error) {
-        if (error instanceof ServerRefusal || number >= this.#attempts) throw error;
+        if (error instanceof ServerRefusal && !error.isPassing) throw error;
+        if (number >= this.#attempts) throw error;
         if (this.#connection.isClosed()) throw error;
         await delay(Math.min(2_000, 50 * 2 ** number) * (0.5 + Math.random()));
       }
@@ -235,25 +287,35 @@ export class Publisher {
         const actual = error.actualSequence ?? (await this.versionOf(tenantid, subject));
         return new VersionConflictError(subject, expectedVersion ?? 0, actual);
       }
-      const code = error.isFull ? 'LOG_FULL' : 'BATCH_REJECTED';
-      return new EventError(code, `stream ${stream} refused the append: ${error.message}`, error);
+      return new EventError(
+        codeOf(error),
+        `stream ${stream} refused the append: ${error.message}`,
+        error,
+      );
     }
-    // No stream listens on the subject: nobody answers, which is not the same as a slow answer.
-    if (error instanceof Error && /no responders/i.test(`${error.message} ${String(error.cause)}`)) {
-      return new EventError('STREAM_MISSING', `no stream takes ${prepared.subject}`, error);
-    }
-    const reason = error instanceof Error ? error.message : String(error);
-    return new EventError('BROKER_UNAVAILABLE', `the append was not confirmed: ${reason}`, error);
+    return unconfirmed(error, prepared.subject);
   }
 
   /** Msg-Id dedupe ignores the payload, so the publisher looks at what is stored under it. */
-  async #checkDuplicate(prepared: Prepared, sequence: number, options: AppendOptions): Promise<void> {
-    const manager = await this.#jetstream();
-    const stored = await manager.direct.getMessage(this.#log.stream, { seq: sequence });
+  async #checkDuplicate(
+    prepared: Prepared,
+    sequence: number,
+    options: AppendOptions,
+  ): Promise<void> {
+    const stored = await this.#lookUp({ seq: sequence });
     if (stored === null) return;
-    const before = stored.json<Envelope>();
-    if (!samePayload(before, prepared.event, options.timeIsAssigned !== true)) {
+    if (!saysTheSame(stored.data, prepared.payload, options.timeIsAssigned !== true)) {
       throw new ConflictingPayloadError(prepared.event.id, sequence);
+    }
+  }
+
+  /** A stored message, `null` when there is none. */
+  async #lookUp(query: DirectMsgRequest): Promise<StoredMsg | null> {
+    try {
+      const manager = await this.#jetstream();
+      return await this.#confirmed(() => manager.direct.getMessage(this.#log.stream, query));
+    } catch (error) {
+      throw unconfirmed(error, `a read of stream ${this.#log.stream}`);
     }
   }
 
@@ -263,13 +325,16 @@ export class Publisher {
   }
 }
 
+/** The key of a memory in `appendAll`. Whatever the input is, it must not throw: it is not checked yet. */
+function memoryOf(event: unknown): string {
+  const { tenantid, subject } = (event ?? {}) as Partial<Record<string, unknown>>;
+  return typeof tenantid === 'string' && typeof subject === 'string'
+    ? `${tenantid}.${subject}`
+    : '';
+}
+
 /** An optimistic append says in the event itself on which version it was decided. */
 function stamped(event: unknown, expectedVersion: number | undefined): unknown {
   if (expectedVersion === undefined || typeof event !== 'object' || event === null) return event;
   return { ...event, aggregateversion: expectedVersion };
-}
-
-function memoryOf(event: unknown): string {
-  const { tenantid, subject } = (event ?? {}) as Partial<Envelope>;
-  return `${String(tenantid)}.${String(subject)}`;
 }

@@ -4,6 +4,7 @@ import { describeIssues, type Envelope, envelopeSchema } from './envelope.ts';
 import { EventError } from './errors.ts';
 import { type EventType, latestVersion, type Upcaster, verbOf } from './event-type.ts';
 import { parseStoredSubject } from './subjects.ts';
+import { unstorable } from './text.ts';
 
 /**
  * What became of a message's bytes. Nothing is thrown: a reader must say what it does with an
@@ -55,12 +56,24 @@ export class EventRegistry {
     }
     const decoded = this.upcast(value);
     if (stored === undefined || decoded.kind === 'invalid') return decoded;
-    const mismatch = subjectMismatch(decoded.envelope, this.#entries.get(decoded.envelope.type), stored);
+    const mismatch = subjectMismatch(
+      decoded.envelope,
+      this.#entries.get(decoded.envelope.type),
+      stored,
+    );
     return mismatch === undefined ? decoded : invalid(mismatch);
   }
 
   /** A parsed envelope → the event as of today's schema. */
   upcast(value: unknown): Decoded {
+    const decoded = this.#read(value);
+    if (decoded.kind === 'invalid') return decoded;
+    // Last, so that a field which a schema names is reported by its name.
+    const problem = unstorable(value);
+    return problem === undefined ? decoded : invalid(problem);
+  }
+
+  #read(value: unknown): Decoded {
     const parsed = envelopeSchema.safeParse(value);
     if (!parsed.success) return invalid(describeIssues(parsed.error));
     const envelope = parsed.data;
@@ -108,7 +121,10 @@ function checkChain(definition: EventType): Entry {
     if (byVersion.has(from)) throw broken(type, `has two upcasters from version ${from}`);
     if (to <= from) throw broken(type, `has a cycle: an upcaster leads from ${from} back to ${to}`);
     if (!numbers.includes(from) || !numbers.includes(to)) {
-      throw broken(type, `has an upcaster from ${from} to ${to}, which are not both versions of it`);
+      throw broken(
+        type,
+        `has an upcaster from ${from} to ${to}, which are not both versions of it`,
+      );
     }
     byVersion.set(from, upcaster);
   }
@@ -131,9 +147,12 @@ function subjectMismatch(
 ): string | undefined {
   const subject = parseStoredSubject(stored.root, stored.subject);
   if (subject === undefined) return 'the subject is not one of the log';
-  if (subject.tenant !== envelope.tenantid) return 'the tenant in the subject is not the one in the body';
-  if (subject.memory !== envelope.subject) return 'the memory in the subject is not the one in the body';
-  if (subject.verb !== verbOf(envelope.type)) return 'the verb in the subject is not that of the type';
+  if (subject.tenant !== envelope.tenantid)
+    return 'the tenant in the subject is not the one in the body';
+  if (subject.memory !== envelope.subject)
+    return 'the memory in the subject is not the one in the body';
+  if (subject.verb !== verbOf(envelope.type))
+    return 'the verb in the subject is not that of the type';
   if (entry !== undefined && subject.eventClass !== entry.definition.eventClass) {
     return 'the class in the subject is not that of the type';
   }

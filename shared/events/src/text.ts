@@ -16,3 +16,37 @@ export function storableText(max: number, min = 1) {
 export function isStorable(text: string): boolean {
   return !text.includes('\u0000') && text.isWellFormed();
 }
+
+/** Deepest nesting of an event: far beyond what anybody says, far below what ends a stack. */
+export const MAX_DEPTH = 100;
+
+/**
+ * Why a JSON value cannot be kept unchanged by every part of the fleet; `undefined` when it can.
+ * Fields that no schema names are kept too, so they are held to the same: no text that PostgreSQL
+ * refuses, no number that JSON.parse made infinite (1e999 would be written back as null), and no
+ * nesting that JSON.parse takes and JSON.stringify or a recursive reader dies of.
+ */
+export function unstorable(value: unknown, depth = 0): string | undefined {
+  if (typeof value === 'string') {
+    return isStorable(value) ? undefined : 'text contains U+0000 or half of a surrogate pair';
+  }
+  if (typeof value === 'number') {
+    return Number.isFinite(value) ? undefined : 'a number is beyond double precision';
+  }
+  if (typeof value === 'bigint') return 'a BigInt cannot be written as JSON';
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (depth >= MAX_DEPTH) return `nested more than ${MAX_DEPTH} levels deep`;
+  if (Array.isArray(value)) {
+    for (const item of value) {
+      const problem = unstorable(item, depth + 1);
+      if (problem !== undefined) return problem;
+    }
+    return undefined;
+  }
+  const record = value as Record<string, unknown>;
+  for (const key of Object.keys(record)) {
+    const problem = unstorable(key) ?? unstorable(record[key], depth + 1);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}

@@ -45,10 +45,13 @@ const v1 = z
     empty_reason: storableText(256).optional(),
     ...modelUse,
   })
-  .refine((data) => data.facts.length + data.entities.length > 0 || data.empty_reason !== undefined, {
-    error: 'a result without facts and entities needs an empty_reason',
-    path: ['empty_reason'],
-  });
+  .refine(
+    (data) => data.facts.length + data.entities.length > 0 || data.empty_reason !== undefined,
+    {
+      error: 'a result without facts and entities needs an empty_reason',
+      path: ['empty_reason'],
+    },
+  );
 
 const use = {
   usage: { calls: 1, input_tokens: 12, output_tokens: 30 },

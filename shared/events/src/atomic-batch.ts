@@ -1,0 +1,35 @@
+import { type Msg, type NatsConnection, nuid } from '@nats-io/transport-node';
+import { appendHeaders, type LogNames, type Prepared } from './append.ts';
+import { parseReply, type PublishReply } from './refusal.ts';
+
+/**
+ * Sends events as one atomic batch: the server stores all or none. The client's own batch drops
+ * Msg-Id and expectations after the first message and hides the server's errors, so the headers are
+ * set here and every reply is read. The reply's sequence is that of the last event.
+ * @throws ServerRefusal
+ */
+export async function sendBatch(
+  connection: NatsConnection,
+  batch: readonly Prepared[],
+  how: { readonly log: LogNames; readonly expectedVersion?: number; readonly timeout: number },
+): Promise<PublishReply> {
+  const batchId = nuid.next();
+  let reply: Msg | undefined;
+  for (const [index, prepared] of batch.entries()) {
+    // The expectation holds for the batch as a whole and is stated once.
+    const header = appendHeaders(prepared, how.log, index === 0 ? how.expectedVersion : undefined);
+    header.set('Nats-Batch-Id', batchId);
+    header.set('Nats-Batch-Sequence', String(index + 1));
+    const isLast = index === batch.length - 1;
+    if (isLast) header.set('Nats-Batch-Commit', '1');
+    const { subject, payload } = prepared;
+    if (index > 0 && !isLast) {
+      connection.publish(subject, payload, { headers: header });
+      continue;
+    }
+    // The first is confirmed (with an empty reply), so that a missing stream shows at once.
+    reply = await connection.request(subject, payload, { headers: header, timeout: how.timeout });
+    if (reply.data.length > 0) parseReply(reply.string());
+  }
+  return parseReply(reply?.string() ?? '{}');
+}
