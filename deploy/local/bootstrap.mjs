@@ -1,0 +1,63 @@
+#!/usr/bin/env node
+// The first thing that runs in a fresh clone: installs what is missing, finds a Node that is new enough, and hands
+// over. Plain JavaScript for Node 18 and newer, with nothing installed.
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ci } from './bootstrap/ci.mjs';
+import { ensureDependencies } from './bootstrap/install.mjs';
+import { chooseNode } from './bootstrap/node.mjs';
+import { Problem } from './bootstrap/problem.mjs';
+import { run } from './bootstrap/run.mjs';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+
+// Standard output belongs to the command, which may print JSON there.
+const say = (line) => process.stderr.write(`memfleet: ${line}\n`);
+
+const modes = {
+  memfleet: (node, env, args) => {
+    const main = join(root, 'workers', 'cli', 'src', 'main.ts');
+    return start(node, [main, ...args], whereTheUserStands(), env);
+  },
+  test: (node, env, args) => {
+    const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
+    return start(node, [vitest, 'run', ...args], root, env);
+  },
+  ci: (_node, env) => ci(root, env),
+};
+
+// npm moves into the repository before it runs a script; paths and state belong to where the user typed the command.
+function whereTheUserStands() {
+  const movedByNpm = process.env.npm_lifecycle_event !== undefined && process.cwd() === root;
+  return (movedByNpm && process.env.INIT_CWD) || process.cwd();
+}
+
+async function start(node, args, cwd, env) {
+  const { code } = await run(node, args, { cwd, env });
+  return code;
+}
+
+async function main([name, ...args]) {
+  // As the `memfleet` binary there is no mode in front.
+  const mode = Object.hasOwn(modes, name ?? '') ? name : 'memfleet';
+  const rest = mode === name ? args : process.argv.slice(2);
+  if (process.platform === 'win32')
+    throw new Problem('does not run on Windows itself: use WSL or the containers');
+
+  const installed = await ensureDependencies(root, say);
+  if (installed !== 0) return installed;
+
+  const node = chooseNode(root);
+  const path = [dirname(node), join(root, 'node_modules', '.bin'), process.env.PATH].join(
+    delimiter,
+  );
+  return modes[mode](node, { ...process.env, PATH: path }, rest);
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof Problem)) throw error;
+  say(error.message);
+  process.exitCode = 1;
+}

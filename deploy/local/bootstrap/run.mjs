@@ -1,0 +1,87 @@
+// Runs a program in the foreground, as if it stood in our place.
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { constants } from 'node:os';
+
+const leash = readFileSync(new URL('../leash.sh', import.meta.url), 'utf8');
+
+// Longer than the drain of any worker, so that an orderly end is never cut short.
+const graceSeconds = 45;
+
+/**
+ * Runs `command` with our standard streams, unless `capture` collects what it prints. Passes SIGINT, SIGTERM and
+ * SIGHUP on, waits, and resolves to { code, output }: the exit code, 128 + n after signal n. The program ends when we
+ * end, also after SIGKILL.
+ */
+export function run(command, args, { cwd, env, capture = false }) {
+  return new Promise((resolve, reject) => {
+    const streams = capture
+      ? ['ignore', 'pipe', 'pipe', 'pipe']
+      : ['inherit', 'inherit', 'inherit', 'pipe'];
+    const child = spawn(
+      '/bin/sh',
+      ['-c', leash, 'leash', 'TERM', String(graceSeconds), command, ...args],
+      {
+        cwd,
+        env,
+        stdio: streams,
+      },
+    );
+    let output = '';
+    for (const stream of capture ? [child.stdout, child.stderr] : []) {
+      stream.setEncoding('utf8').on('data', (text) => (output += text));
+    }
+    const guard = child.stdio[3];
+    guard.on('error', () => guard.destroy()); // the guard is gone already: nothing is left to be told
+    guard.unref();
+
+    const passOn = passSignalsTo(child);
+    child.on('error', (error) => {
+      passOn.end();
+      reject(error);
+    });
+    child.on('close', (code, signal) => {
+      passOn.end();
+      guard.end('done\n', () => resolve({ code: code ?? 128 + constants.signals[signal], output }));
+    });
+  });
+}
+
+function passSignalsTo(child) {
+  const lastSent = new Map();
+  const send = (signal) => {
+    // One Ctrl-C arrives up to three times (terminal, npm, us). Programs take a second one as "at once!".
+    const now = performance.now();
+    if (now - (lastSent.get(signal) ?? -Infinity) < 1000) return;
+    lastSent.set(signal, now);
+    child.kill(signal);
+  };
+  const onInterrupt = () => {
+    // The terminal sends Ctrl-C to every process of the foreground group, the child included.
+    if (!inForeground()) send('SIGINT');
+  };
+  const onTerminate = () => send('SIGTERM');
+  const onHangUp = () => send('SIGHUP');
+  process.on('SIGINT', onInterrupt).on('SIGTERM', onTerminate).on('SIGHUP', onHangUp);
+
+  // npm that is killed outright tells nobody. Only under npm: a shell that started us may well end before us.
+  const parent = process.ppid;
+  const underNpm = process.env.npm_lifecycle_event !== undefined;
+  const watch = underNpm && setInterval(() => process.ppid !== parent && onTerminate(), 1000);
+  if (watch) watch.unref();
+
+  return {
+    end() {
+      process.off('SIGINT', onInterrupt).off('SIGTERM', onTerminate).off('SIGHUP', onHangUp);
+      if (watch) clearInterval(watch);
+    },
+  };
+}
+
+/** Whether we are in the foreground process group of a terminal. */
+function inForeground() {
+  if (process.platform !== 'linux') return process.stdin.isTTY === true;
+  const stat = readFileSync('/proc/self/stat', 'latin1');
+  const [, , group, , terminal, foreground] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return terminal !== '0' && group === foreground;
+}

@@ -1,0 +1,16 @@
+import { join } from 'node:path';
+import { tryLock } from '../bootstrap/lock.mjs';
+import { LocalError } from './errors.ts';
+
+/**
+ * Takes a server's data folder for this process. Neither server guards its folder well enough by itself: nats-server
+ * opens a store that another one writes, and PostgreSQL's own lock does not cover initdb.
+ */
+export function lockData(dataDir: string, server: string): { release: () => void } {
+  const lock = tryLock(join(dataDir, 'owner.lock'));
+  if ('release' in lock) return lock;
+  throw new LocalError(
+    'data_in_use',
+    `process ${lock.owner} already runs ${server} on ${dataDir}: stop it, or choose another folder`,
+  );
+}

@@ -1,0 +1,82 @@
+import { readdir } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { cacheDir } from '../cache-dir.ts';
+import { LocalError, messageOf } from '../errors.ts';
+import type { ServerCallbacks } from '../server.ts';
+import { fetchNatsServerFromDebian } from './debian.ts';
+import { compareVersions, isNewEnough, natsServerVersion, oldestNatsServer } from './version.ts';
+
+export interface NatsBinary {
+  readonly path: string;
+  readonly version: string;
+}
+
+/**
+ * A nats-server that costs nothing to use: the one that `MEMFLEET_NATS_SERVER` names (an error if that is none, or too
+ * old), else one on the PATH, else one fetched earlier.
+ */
+export async function findNatsServer(
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<NatsBinary | undefined> {
+  const named = env['MEMFLEET_NATS_SERVER'];
+  if (named) return checkNamed(named);
+  return (await findOnPath(env)) ?? (await findInCache(env));
+}
+
+async function checkNamed(path: string): Promise<NatsBinary> {
+  const version = await natsServerVersion(path);
+  if (version === undefined) {
+    throw new LocalError(
+      'no_nats_server',
+      `MEMFLEET_NATS_SERVER names ${path}, which is no nats-server that runs here: correct or unset it`,
+    );
+  }
+  if (!isNewEnough(version)) {
+    throw new LocalError(
+      'nats_server_too_old',
+      `MEMFLEET_NATS_SERVER names nats-server ${version}, but ${oldestNatsServer} or newer is needed`,
+    );
+  }
+  return { path, version };
+}
+
+async function findOnPath(env: NodeJS.ProcessEnv): Promise<NatsBinary | undefined> {
+  for (const folder of (env['PATH'] ?? '').split(delimiter).filter(Boolean)) {
+    const path = join(folder, 'nats-server');
+    const version = await natsServerVersion(path);
+    if (version !== undefined && isNewEnough(version)) return { path, version };
+  }
+  return undefined;
+}
+
+async function findInCache(env: NodeJS.ProcessEnv): Promise<NatsBinary | undefined> {
+  const found: NatsBinary[] = [];
+  for (const name of await readdir(cacheDir(env))) {
+    if (!/^nats-server-\d/.test(name)) continue;
+    const path = join(cacheDir(env), name);
+    const version = await natsServerVersion(path);
+    if (version !== undefined && isNewEnough(version)) found.push({ path, version });
+  }
+  return found.toSorted((a, b) => compareVersions(b.version, a.version))[0];
+}
+
+/** Fetches a nats-server into the cache, the last resort; throws one error that says how to install it otherwise. */
+export async function fetchNatsServer(
+  { onProgress }: ServerCallbacks,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<NatsBinary> {
+  try {
+    const path = await fetchNatsServerFromDebian(cacheDir(env), onProgress);
+    const version = await natsServerVersion(path);
+    if (version !== undefined && isNewEnough(version)) return { path, version };
+    throw new Error(`what Debian has is nats-server ${version ?? 'that does not run here'}`);
+  } catch (error) {
+    throw new LocalError(
+      'no_nats_server',
+      `There is no nats-server ${oldestNatsServer} or newer on the PATH, no Docker engine answers, and none could be ` +
+        `fetched (${messageOf(error)}): install one from https://nats.io/download and put it on the PATH, ` +
+        `or name it in MEMFLEET_NATS_SERVER`,
+      { cause: error },
+    );
+  }
+}

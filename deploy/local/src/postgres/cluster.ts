@@ -1,0 +1,105 @@
+import { randomBytes } from 'node:crypto';
+import { chown, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { LocalError, systemCode } from '../errors.ts';
+import { leash } from '../leash.ts';
+import type { ServerCallbacks } from '../server.ts';
+import type { PostgresBinaries } from './binaries.ts';
+import { idsOf } from './run-user.ts';
+import type { RunUser } from './run-user.ts';
+
+export const superuser = 'memfleet';
+
+/** A database cluster on disk: the data and the superuser's password. */
+export interface Cluster {
+  readonly pgdata: string;
+  readonly password: string;
+}
+
+export interface ClusterOptions extends ServerCallbacks {
+  binaries: PostgresBinaries;
+  user: RunUser | undefined;
+  durable: boolean;
+}
+
+/** Opens the cluster in `place`, and makes it when there is none. A half-made one is made anew. */
+export async function openCluster(place: string, options: ClusterOptions): Promise<Cluster> {
+  const pgdata = join(place, 'pgdata');
+  const passwordFile = join(place, 'password');
+  const made = await readIfThere(join(pgdata, 'PG_VERSION'));
+  if (made === undefined) await makeCluster(pgdata, passwordFile, options);
+  else checkVersion(made.trim(), pgdata, options.binaries.version);
+  const password = (await readIfThere(passwordFile))?.trim();
+  if (password) return { pgdata, password };
+  throw new LocalError(
+    'postgres_failed',
+    `The superuser's password is missing in ${passwordFile}: put it back, or move ${place} away to begin anew`,
+  );
+}
+
+function checkVersion(made: string, pgdata: string, version: string): void {
+  const major = version.split('.', 1)[0];
+  if (made === major) return;
+  throw new LocalError(
+    'postgres_other_version',
+    `The data in ${pgdata} were made by PostgreSQL ${made}, this is ${major}: move that folder away, and everything is ` +
+      `projected anew from the log, or set DATABASE_URL to a PostgreSQL ${made}`,
+  );
+}
+
+// initdb works in a folder of another name, which gets its own name when all is done: what an interrupted one leaves is
+// never taken for a cluster.
+async function makeCluster(
+  pgdata: string,
+  passwordFile: string,
+  { binaries, user, durable, log, onProgress }: ClusterOptions,
+): Promise<void> {
+  onProgress?.(`making a PostgreSQL ${binaries.version} database cluster`);
+  const half = `${pgdata}.half`;
+  await rm(half, { recursive: true, force: true });
+  await mkdir(half, { mode: 0o700 });
+  await rm(passwordFile, { force: true });
+  await writeFile(passwordFile, `${randomBytes(24).toString('base64url')}\n`, { mode: 0o600 });
+  if (user) {
+    await chown(half, user.uid, user.gid);
+    await chown(passwordFile, user.uid, user.gid);
+  }
+  const initdb = await leash({
+    command: binaries.initdb,
+    args: [
+      `--pgdata=${half}`,
+      `--username=${superuser}`,
+      `--pwfile=${passwordFile}`,
+      // Other users of this machine reach the port too.
+      '--auth=scram-sha-256',
+      '--encoding=UTF8',
+      // The server's own collation by code point: the same on every system, and no locale need be installed.
+      '--locale-provider=builtin',
+      '--builtin-locale=C.UTF-8',
+      '--locale=C',
+      '--data-checksums',
+      ...(durable ? [] : ['--no-sync']),
+    ],
+    stopSignal: 'SIGTERM',
+    graceSeconds: 5,
+    user: idsOf(user),
+    onLine: log,
+  });
+  const { code, reason } = await initdb.exited;
+  if (code !== 0) {
+    throw new LocalError(
+      'postgres_failed',
+      `initdb failed (${reason}); its last lines:\n${initdb.lastLines()}`,
+    );
+  }
+  await rename(half, pgdata);
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,20 @@
+import { chmod, lstat, mkdir } from 'node:fs/promises';
+import { LocalError } from '../errors.ts';
+
+/**
+ * Makes, as root, a folder that all may pass and only root may change. Refuses one that somebody else could have filled:
+ * programs from there are run and data goes there.
+ */
+export async function rootsOwnFolder(path: string): Promise<string> {
+  await mkdir(path, { recursive: true });
+  const found = await lstat(path);
+  if (!found.isDirectory() || found.uid !== 0 || (found.mode & 0o022) !== 0) {
+    throw new LocalError(
+      'no_postgres',
+      `${path} must be a folder that only root can write to: remove or correct it`,
+    );
+  }
+  // Whatever the umask of root is.
+  await chmod(path, 0o755);
+  return path;
+}

@@ -1,0 +1,55 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { LocalError } from '../errors.ts';
+
+export interface RunUser {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+const run = promisify(execFile);
+
+/** PostgreSQL refuses to run as root. The user to run it as then; undefined when we are no root and run it ourselves. */
+export async function findRunUser(): Promise<RunUser | undefined> {
+  if (process.getuid?.() !== 0) return undefined;
+  for (const name of ['postgres', 'nobody']) {
+    const [uid, gid] = await Promise.all([idOf('-u', name), idOf('-g', name)]);
+    if (uid === undefined || gid === undefined) continue;
+    const user = { name, uid, gid };
+    if (await canRun('/bin/true', [], user)) return user;
+  }
+  throw new LocalError(
+    'no_user_for_postgres',
+    'PostgreSQL does not run as root and there is no user "postgres" or "nobody" that root may become here: ' +
+      'run this as another user, or set DATABASE_URL',
+  );
+}
+
+/** Whether `user` can run this program: reaches it, may execute it, and it exits with 0. */
+export async function canRun(
+  program: string,
+  args: readonly string[],
+  user: RunUser | undefined,
+): Promise<boolean> {
+  try {
+    await run(program, args, { cwd: '/', timeout: 10_000, ...idsOf(user) });
+    return true;
+  } catch {
+    return false; // whatever the reason is, it cannot
+  }
+}
+
+/** The part of spawn's options that runs a program as `user`. */
+export function idsOf(user: RunUser | undefined): { uid: number; gid: number } | undefined {
+  return user && { uid: user.uid, gid: user.gid };
+}
+
+async function idOf(flag: '-u' | '-g', name: string): Promise<number | undefined> {
+  try {
+    const { stdout } = await run('id', [flag, name]);
+    return Number(stdout);
+  } catch {
+    return undefined; // no such user
+  }
+}

@@ -1,0 +1,166 @@
+// dependency-cruiser reads TypeScript through the API that TypeScript 7 no longer has, finds no .ts module and passes;
+// with swc as its parser it does not know `using`. So the check is our own, on the parser that knip and the linter use.
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, posix } from 'node:path';
+import { findCycles } from './cycles.ts';
+import { type Import, importsOf, packageOf } from './imports.ts';
+import { mayImport } from './layers.ts';
+import { readWorkspaces, type Workspace } from './workspaces.ts';
+
+export type Rule =
+  | 'layers'
+  | 'relative'
+  | 'deep'
+  | 'test'
+  | 'unlisted'
+  | 'missing'
+  | 'computed'
+  | 'cycle'
+  | 'blind';
+
+export interface Violation {
+  /** Relative to the root. */
+  readonly file: string;
+  readonly line: number;
+  readonly rule: Rule;
+  readonly message: string;
+}
+
+export interface Report {
+  readonly modules: number;
+  readonly imports: number;
+  /** Imports of one workspace by another: a check that sees none has seen nothing. */
+  readonly crossings: number;
+  readonly violations: readonly Violation[];
+}
+
+/** What is wrong with one import, and the file of the same workspace that it leads to, if it does. */
+interface Finding {
+  readonly rule?: Rule;
+  readonly message?: string;
+  readonly target?: string;
+  readonly crossing?: boolean;
+}
+
+/** Reads every source file of every workspace below `root` and holds its imports against the rules. */
+export function checkBoundaries(root: string): Report {
+  const workspaces = readWorkspaces(root);
+  const violations: Violation[] = [];
+  let modules = 0;
+  let imports = 0;
+  let crossings = 0;
+
+  for (const workspace of workspaces) {
+    const graph = new Map<string, Set<string>>();
+    for (const file of workspace.files) {
+      const targets = new Set<string>();
+      graph.set(file, targets);
+      modules += 1;
+      for (const found of importsOf(file, readFileSync(join(root, file), 'utf8'))) {
+        imports += 1;
+        const { rule, message, target, crossing } = judge(root, workspace, workspaces, file, found);
+        if (target !== undefined) targets.add(target);
+        if (crossing === true) crossings += 1;
+        if (rule !== undefined) {
+          violations.push({ file, line: found.line, rule, message: message ?? rule });
+        }
+      }
+    }
+    for (const cycle of findCycles(graph)) {
+      const message = `imports itself in a circle: ${cycle.join(' → ')}`;
+      violations.push({ file: cycle[0] ?? workspace.folder, line: 1, rule: 'cycle', message });
+    }
+  }
+  return {
+    modules,
+    imports,
+    crossings,
+    violations: [...violations, ...blindness(workspaces, crossings)],
+  };
+}
+
+function judge(
+  root: string,
+  own: Workspace,
+  all: readonly Workspace[],
+  file: string,
+  { specifier }: Import,
+): Finding {
+  if (specifier === undefined) {
+    return {
+      rule: 'computed',
+      message: 'computes what it imports, which nothing can check: write it out',
+    };
+  }
+  if (specifier.startsWith('.')) return judgeRelative(root, own, file, specifier);
+  const name = packageOf(specifier);
+  if (name === undefined) return {};
+  const workspace = all.find((other) => other.name === name);
+  if (workspace !== undefined && workspace !== own)
+    return judgeWorkspace(own, workspace, specifier);
+  if (workspace === own) {
+    return { rule: 'cycle', message: `imports its own workspace ${name}: use a relative path` };
+  }
+  if (own.listed.has(name)) return {};
+  return {
+    rule: 'unlisted',
+    message: `imports ${name}, which ${own.folder}/package.json does not list`,
+  };
+}
+
+function judgeRelative(root: string, own: Workspace, file: string, specifier: string): Finding {
+  const target = posix.join(dirname(file), specifier);
+  if (target.startsWith(`${own.folder}/`)) {
+    if (existsSync(join(root, target))) return { target };
+    return { rule: 'missing', message: `imports ${specifier}, which does not exist` };
+  }
+  if (target.startsWith('test/')) {
+    return { rule: 'test', message: `imports ${target}: what is shipped must not need the tests` };
+  }
+  return {
+    rule: 'relative',
+    message: `leaves its workspace for ${target}: import the other workspace by its package name`,
+  };
+}
+
+function judgeWorkspace(own: Workspace, other: Workspace, specifier: string): Finding {
+  const allowed = mayImport(own.folder);
+  if (allowed === undefined) {
+    return {
+      rule: 'layers',
+      message: `imports ${other.name}, but ${own.folder} has no place in test/ci/boundaries/layers.ts yet`,
+    };
+  }
+  if (!allowed.includes(other.folder)) {
+    const list = allowed.length === 0 ? 'no other workspace' : `only ${allowed.join(', ')}`;
+    return {
+      rule: 'layers',
+      message: `imports ${other.folder}, but ${own.folder} may import ${list}`,
+    };
+  }
+  if (specifier !== other.name) {
+    return {
+      rule: 'deep',
+      message: `reaches into ${specifier}: import ${other.name} and export it there`,
+    };
+  }
+  if (!own.listed.has(other.name)) {
+    return {
+      rule: 'unlisted',
+      message: `imports ${other.name}, which ${own.folder}/package.json does not list`,
+    };
+  }
+  return { crossing: true };
+}
+
+// A check that looks in the wrong place passes for ever.
+function blindness(workspaces: readonly Workspace[], crossings: number): Violation[] {
+  const blind = workspaces
+    .filter(({ files }) => files.length === 0)
+    .map(
+      ({ folder }) => `has no source file, or they are not where they are looked for: ${folder}`,
+    );
+  if (workspaces.length === 0) blind.push('declares no workspaces');
+  if (crossings === 0) blind.push('no import between workspaces was seen, so nothing was checked');
+  return blind.map((message) => ({ file: 'package.json', line: 1, rule: 'blind', message }));
+}

@@ -1,0 +1,18 @@
+// Which workspace may import which: the arrows of ARCHITECTURE.md. Tests may import everything and are not looked at.
+
+const SHARED = ['shared/events', 'shared/runtime', 'shared/recall', 'shared/projections'];
+
+const LAYERS: Readonly<Record<string, readonly string[]>> = {
+  'shared/events': [],
+  'shared/runtime': ['shared/events'],
+  'shared/recall': ['shared/events', 'shared/runtime'],
+  'shared/projections': ['shared/events', 'shared/runtime'],
+  'deploy/local': SHARED,
+  // The one worker that starts the others, and so the embedded servers under them.
+  'workers/cli': [...SHARED, 'deploy/local'],
+};
+
+/** The folders of the workspaces that the one in `folder` may import; undefined when nobody has decided. */
+export function mayImport(folder: string): readonly string[] | undefined {
+  return LAYERS[folder] ?? (folder.startsWith('workers/') ? SHARED : undefined);
+}
