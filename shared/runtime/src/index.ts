@@ -1,5 +1,68 @@
 export {
+  type BrokerAddress,
+  connectBroker,
+  isAtLeast,
+  MINIMUM_SERVER,
+  redactServers,
+} from './broker/connect.ts';
+export {
+  type Change,
+  checkConsumers,
+  compareTopology,
+  describeChange,
+  provisionTopology,
+} from './broker/provision.ts';
+export { pull, type PullOptions } from './broker/pull.ts';
+export {
+  laneConsumer,
+  type Topology,
+  topologyOf,
+  type WantedConsumer,
+  type WantedStream,
+} from './broker/topology.ts';
+export { type Connections, findBroker, findConnections } from './config/connections.ts';
+export { type FleetFile, fleetFilePath, readFleetFile } from './config/fleet-file.ts';
+export { type ConfigSources, loadConfig } from './config/load.ts';
+export type {
+  EmbeddingProviderConfig,
+  ExtractionProviderConfig,
+  FleetConfig,
+  StageConfig,
+  StageName,
+} from './config/schema.ts';
+export { didYouMean } from './config/suggest.ts';
+export { checkMigrated, migrate, pendingMigrations } from './database/migrate.ts';
+export {
+  checkDatabase,
+  type Client,
+  createPool,
+  type Pool,
+  type Queryable,
+  redactUrl,
+} from './database/pool.ts';
+export { isTransientDatabaseError, retryTransient, transaction } from './database/transaction.ts';
+export { DEAD_LETTER_HEADERS } from './dead-letters/dead-letter.ts';
+export {
+  ALL_ERRORS,
+  messageOf,
+  RUNTIME_ERRORS,
+  RuntimeError,
+  type RuntimeErrorCode,
+} from './errors.ts';
+export { acquireLease, type Lease, releaseLease, renewLease } from './lease.ts';
+export { type Health, healthOf, serveHealth } from './lifecycle/health.ts';
+export { Progress, type WorkerState } from './lifecycle/progress.ts';
+export { GONE_AFTER_MS } from './lifecycle/reporter.ts';
+export { DEFAULT_CONFIG, runWorker, type WorkerContext } from './lifecycle/worker.ts';
+export { createLogger, type Logger } from './observe/log.ts';
+export {
   PROVIDER_ERROR_CLASSES,
   ProviderError,
   type ProviderErrorClass,
 } from './providers/provider-error.ts';
+export { Coalescer } from './work/coalescer.ts';
+export { crashPoint } from './work/crash-points.ts';
+export { ProviderGate } from './work/gate.ts';
+export { type Outcome, park, type ParkReason, retry, skip } from './work/outcome.ts';
+export { runStageWorker } from './work/stage-worker.ts';
+export type { Stage, StageContext } from './work/stage.ts';

@@ -1,0 +1,197 @@
+import { isDeepStrictEqual } from 'node:util';
+import {
+  type ConsumerConfig,
+  type JetStreamManager,
+  JetStreamApiError,
+  type StreamConfig,
+} from '@nats-io/jetstream';
+import { RuntimeError } from '../errors.ts';
+import type { Topology, WantedConsumer, WantedStream } from './topology.ts';
+
+/** One difference between what should be and what is. */
+export interface Change {
+  readonly kind: 'stream' | 'consumer' | 'database' | 'projection';
+  readonly name: string;
+  readonly action: 'create' | 'update' | 'refuse';
+  /** "field: before → after" lines; empty when it is created. */
+  readonly differences: readonly string[];
+}
+
+const STREAM_NOT_FOUND = 10059;
+const CONSUMER_NOT_FOUND = 10014;
+
+/** What cannot be changed once events are stored under it. */
+const FIXED_STREAM_FIELDS: ReadonlySet<string> = new Set([
+  'storage',
+  'retention',
+  'subject_transform',
+]);
+
+/** Compares the deployment with the topology; changes nothing. */
+export async function compareTopology(
+  jsm: JetStreamManager,
+  topology: Topology,
+): Promise<Change[]> {
+  const changes: Change[] = [];
+  for (const wanted of topology.streams) {
+    const change = compare(wanted, await streamConfig(jsm, wanted.name));
+    if (change !== undefined) changes.push(change);
+  }
+  for (const wanted of topology.consumers) {
+    const change = compare(wanted, await consumerConfig(jsm, wanted));
+    if (change !== undefined) changes.push(change);
+  }
+  return changes;
+}
+
+/**
+ * Creates and updates what differs. Nothing is ever deleted, and a difference that would need it is
+ * refused.
+ * @returns the changes that were made
+ * @throws RuntimeError DRIFT when a difference cannot be mended in place
+ */
+export async function provisionTopology(
+  jsm: JetStreamManager,
+  topology: Topology,
+): Promise<Change[]> {
+  const changes = await compareTopology(jsm, topology);
+  const refused = changes.filter((change) => change.action === 'refuse');
+  if (refused.length > 0) {
+    const list = refused.map(
+      (change) => `${change.kind} ${change.name}: ${change.differences.join(', ')}`,
+    );
+    throw new RuntimeError(
+      'DRIFT',
+      `these cannot be changed once events are stored: ${list.join('; ')}`,
+    );
+  }
+  for (const change of changes) {
+    const stream = topology.streams.find(
+      ({ name, kind }) => kind === change.kind && name === change.name,
+    );
+    const consumer = topology.consumers.find(
+      ({ name, kind }) => kind === change.kind && name === change.name,
+    );
+    if (stream !== undefined) await applyStream(jsm, stream, change);
+    if (consumer !== undefined) await applyConsumer(jsm, consumer, change);
+  }
+  return changes;
+}
+
+/** One line a change, as `provision` prints it and as a worker fails with it. */
+export function describeChange(change: Change): string {
+  const details = change.differences.length === 0 ? '' : ` (${change.differences.join(', ')})`;
+  return `${change.action} ${change.kind} ${change.name}${details}`;
+}
+
+/**
+ * For a worker at start-up: its stream and durables are as configured, or it says what differs.
+ * @throws RuntimeError STREAM_MISSING | CONSUMER_MISSING | DRIFT
+ */
+export async function checkConsumers(
+  jsm: JetStreamManager,
+  stream: string,
+  consumers: readonly WantedConsumer[],
+): Promise<void> {
+  if ((await streamConfig(jsm, stream)) === undefined) {
+    throw new RuntimeError('STREAM_MISSING', `stream ${stream} does not exist`);
+  }
+  for (const wanted of consumers) {
+    const change = compare(wanted, await consumerConfig(jsm, wanted));
+    if (change === undefined) continue;
+    if (change.action === 'create') {
+      throw new RuntimeError(
+        'CONSUMER_MISSING',
+        `consumer ${wanted.name} does not exist on stream ${stream}`,
+      );
+    }
+    throw new RuntimeError(
+      'DRIFT',
+      `consumer ${wanted.name} differs: ${change.differences.join(', ')}`,
+    );
+  }
+}
+
+async function applyStream(
+  jsm: JetStreamManager,
+  wanted: WantedStream,
+  change: Change,
+): Promise<void> {
+  if (change.action === 'create') await jsm.streams.add(wanted.config);
+  else await jsm.streams.update(wanted.name, wanted.config);
+}
+
+async function applyConsumer(
+  jsm: JetStreamManager,
+  wanted: WantedConsumer,
+  change: Change,
+): Promise<void> {
+  if (change.action === 'create') await jsm.consumers.add(wanted.stream, wanted.config);
+  else await jsm.consumers.update(wanted.stream, wanted.name, wanted.config);
+}
+
+function compare(
+  wanted: WantedStream | WantedConsumer,
+  found: Readonly<Record<string, unknown>> | undefined,
+): Change | undefined {
+  const { kind, name } = wanted;
+  if (found === undefined) return { kind, name, action: 'create', differences: [] };
+  const fields = Object.entries(wanted.config).filter(
+    ([field, value]) => !isSame(field, value, found[field]),
+  );
+  // A filter that should not be there does not show among the wanted fields.
+  const filter =
+    kind === 'consumer' && wanted.config.filter_subject === undefined
+      ? found['filter_subject']
+      : undefined;
+  if (filter !== undefined) fields.push(['filter_subject', undefined]);
+  if (fields.length === 0) return undefined;
+  const differences = fields.map(
+    ([field, value]) => `${field}: ${show(found[field])} → ${show(value)}`,
+  );
+  const isFixed = kind === 'stream' && fields.some(([field]) => FIXED_STREAM_FIELDS.has(field));
+  return { kind, name, action: isFixed ? 'refuse' : 'update', differences };
+}
+
+/** The server leaves out what is zero or off, and names durables a second time. */
+function isSame(field: string, wanted: unknown, found: unknown): boolean {
+  if (found === undefined)
+    return wanted === 0 || wanted === false || wanted === -1 || wanted === undefined;
+  if (field === 'subject_transform' || field === 'subjects')
+    return isDeepStrictEqual(found, wanted);
+  return found === wanted;
+}
+
+function show(value: unknown): string {
+  return value === undefined ? 'unset' : JSON.stringify(value);
+}
+
+async function streamConfig(
+  jsm: JetStreamManager,
+  name: string,
+): Promise<Readonly<Record<string, unknown>> | undefined> {
+  try {
+    const { config }: { config: StreamConfig } = await jsm.streams.info(name);
+    return { ...config };
+  } catch (error) {
+    if (error instanceof JetStreamApiError && error.code === STREAM_NOT_FOUND) return undefined;
+    throw error;
+  }
+}
+
+async function consumerConfig(
+  jsm: JetStreamManager,
+  wanted: WantedConsumer,
+): Promise<Readonly<Record<string, unknown>> | undefined> {
+  try {
+    const { config }: { config: ConsumerConfig } = await jsm.consumers.info(
+      wanted.stream,
+      wanted.name,
+    );
+    return { ...config };
+  } catch (error) {
+    const missing = [STREAM_NOT_FOUND, CONSUMER_NOT_FOUND];
+    if (error instanceof JetStreamApiError && missing.includes(error.code)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,180 @@
+import { readFileSync } from 'node:fs';
+import { parseDocument } from 'yaml';
+import type { z } from 'zod';
+import { RuntimeError } from '../errors.ts';
+import { type FleetConfig, fleetSchema } from './schema.ts';
+import { keysAt, SETTINGS } from './settings.ts';
+import { didYouMean } from './suggest.ts';
+
+/** Variables of ours that are not settings of the fleet. */
+const OTHER_VARIABLES: ReadonlySet<string> = new Set([
+  'MEMFLEET_STATE',
+  'MEMFLEET_CACHE',
+  'MEMFLEET_NATS_SERVER',
+  'MEMFLEET_CRASH_AT',
+  'MEMFLEET_CONFIG',
+]);
+
+export interface ConfigSources {
+  /** The file with every default; ours is config/fleet.yaml. */
+  readonly defaults: string;
+  /** A file that says only what differs. */
+  readonly file?: string | undefined;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Single settings by path, such as `{ 'stages.extraction.concurrency': '8' }`. */
+  readonly flags?: Readonly<Record<string, string>>;
+}
+
+type Tree = { [key: string]: unknown };
+
+/**
+ * File < environment < flags.
+ * @throws RuntimeError CONFIG_INVALID that lists every problem with its path.
+ */
+export function loadConfig(sources: ConfigSources): FleetConfig {
+  const problems: string[] = [];
+  const tree: Tree = {};
+  merge(tree, readYaml(sources.defaults, problems));
+  if (sources.file !== undefined) merge(tree, readYaml(sources.file, problems));
+  applyEnvironment(tree, sources.env, problems);
+  applyFlags(tree, sources.flags ?? {}, problems);
+  const parsed = fleetSchema.safeParse(tree);
+  if (!parsed.success) problems.push(...parsed.error.issues.flatMap(describe));
+  else problems.push(...contradictions(parsed.data));
+  if (!parsed.success || problems.length > 0) {
+    const list = problems.map((problem) => `\n  - ${problem}`).join('');
+    const noun = problems.length === 1 ? 'problem' : 'problems';
+    throw new RuntimeError(
+      'CONFIG_INVALID',
+      `the configuration has ${problems.length} ${noun}:${list}`,
+    );
+  }
+  return parsed.data;
+}
+
+function readYaml(path: string, problems: string[]): Tree {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    problems.push(`${path} cannot be read: ${(error as Error).message}`);
+    return {};
+  }
+  const document = parseDocument(text);
+  if (document.errors.length > 0) {
+    problems.push(
+      ...document.errors.map((error) => `${path}: ${error.message.split('\n')[0] ?? ''}`),
+    );
+    return {};
+  }
+  const value: unknown = document.toJS();
+  if (value === null) return {};
+  if (isTree(value)) return value;
+  problems.push(`${path} must hold a map of settings`);
+  return {};
+}
+
+function applyEnvironment(tree: Tree, env: ConfigSources['env'], problems: string[]): void {
+  const byVariable = new Map(SETTINGS.map((setting) => [setting.variable, setting.path]));
+  for (const [name, value] of Object.entries(env)) {
+    if (!name.startsWith('MEMFLEET_') || OTHER_VARIABLES.has(name) || value === undefined) continue;
+    const fromFile = !byVariable.has(name) && name.endsWith('_FILE');
+    const variable = fromFile ? name.slice(0, -'_FILE'.length) : name;
+    const path = byVariable.get(variable);
+    if (path === undefined) {
+      problems.push(`unknown environment variable ${name}${didYouMean(name, byVariable.keys())}`);
+      continue;
+    }
+    const text = fromFile ? readSecret(value, name, problems) : value;
+    if (text !== undefined) assign(tree, path, text);
+  }
+}
+
+function applyFlags(tree: Tree, flags: Readonly<Record<string, string>>, problems: string[]): void {
+  const byPath = new Map(SETTINGS.map((setting) => [setting.path.join('.'), setting.path]));
+  for (const [name, value] of Object.entries(flags)) {
+    const path = byPath.get(name);
+    if (path === undefined)
+      problems.push(`unknown setting ${name}${didYouMean(name, byPath.keys())}`);
+    else assign(tree, path, value);
+  }
+}
+
+function readSecret(path: string, name: string, problems: string[]): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    problems.push(`${name} names a file that cannot be read: ${(error as Error).message}`);
+    return undefined;
+  }
+}
+
+/** A variable's text is read as a YAML scalar, so that numbers, booleans and maps can be given. */
+function assign(tree: Tree, path: readonly string[], text: string): void {
+  let here = tree;
+  for (const key of path.slice(0, -1)) {
+    const next = here[key];
+    if (isTree(next)) here = next;
+    else here[key] = here = {};
+  }
+  const last = path.at(-1);
+  if (last !== undefined) here[last] = scalar(text, last);
+}
+
+function scalar(text: string, key: string): unknown {
+  // A key made of digits is still a key.
+  if (key === 'apiKey' || key === 'model') return text;
+  const document = parseDocument(text);
+  return document.errors.length > 0 ? text : (document.toJS() as unknown);
+}
+
+function merge(target: Tree, source: Tree): void {
+  for (const [key, value] of Object.entries(source)) {
+    const before = target[key];
+    // Another kind of provider shares no settings with the one it replaces.
+    const replaces =
+      isTree(value) && isTree(before) && 'kind' in value && value['kind'] !== before['kind'];
+    if (isTree(value) && isTree(before) && !replaces) merge(before, value);
+    else target[key] = isTree(value) ? structuredClone(value) : value;
+  }
+}
+
+function describe(issue: z.core.$ZodIssue): string[] {
+  const path = issue.path.map(String).join('.');
+  if (issue.code === 'unrecognized_keys') {
+    const known = keysAt(issue.path);
+    return issue.keys.map((key) => {
+      const full = path === '' ? key : `${path}.${key}`;
+      return `unknown setting ${full}${didYouMean(key, known)}`;
+    });
+  }
+  return [`${path === '' ? 'the configuration' : path}: ${issue.message}`];
+}
+
+/** What each value alone cannot show. */
+function contradictions(config: FleetConfig): string[] {
+  const problems: string[] = [];
+  for (const [name, stage] of Object.entries(config.stages)) {
+    const at = `stages.${name}`;
+    if (stage.deadline < stage.ackWait) {
+      problems.push(
+        `${at}.deadline: must be at least ${at}.ackWait, or a call is given up before its first heartbeat`,
+      );
+    }
+    if (stage.maxAckPending < stage.concurrency) {
+      problems.push(`${at}.maxAckPending: must be at least ${at}.concurrency, or slots stay empty`);
+    }
+    if (Object.keys(stage.inputs).length === 0) problems.push(`${at}.inputs: names no consumer`);
+  }
+  const durables = Object.values(config.stages).flatMap((stage) =>
+    Object.values(stage.inputs).map((input) => input.durable),
+  );
+  for (const [index, durable] of durables.entries()) {
+    if (durables.indexOf(durable) !== index) problems.push(`the durable ${durable} is named twice`);
+  }
+  return problems;
+}
+
+function isTree(value: unknown): value is Tree {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

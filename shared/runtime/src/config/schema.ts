@@ -1,0 +1,121 @@
+import { token } from '@memfleet/events';
+import { z } from 'zod';
+import { byteSize, duration } from './units.ts';
+
+const count = (min: number, max: number) => z.int().min(min).max(max);
+const streamName = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{1,64}$/, { error: 'must be 1 to 64 letters, digits, "_" or "-"' });
+const replicas = z.union([z.literal(1), z.literal(3), z.literal(5)]);
+
+const local = z.strictObject({ kind: z.literal('local') });
+
+const service = {
+  kind: z.literal('openai-compatible'),
+  /** Everything before /chat/completions or /embeddings. */
+  baseUrl: z.url({ protocol: /^https?$/ }),
+  model: z.string().min(1),
+  apiKey: z.string().min(1).optional(),
+  /** Headers sent with every call, for gateways that want them. */
+  headers: z.record(z.string(), z.string()).optional(),
+};
+const price = z.number().min(0).max(1e6);
+
+const extractionProvider = z.discriminatedUnion('kind', [
+  local,
+  z.strictObject({
+    ...service,
+    inputPerMillionUsd: price.default(0),
+    outputPerMillionUsd: price.default(0),
+    maxOutputTokens: count(16, 1_000_000).default(4_096),
+    structuredOutputs: z.boolean().default(true),
+  }),
+]);
+
+const embeddingProvider = z.discriminatedUnion('kind', [
+  local,
+  z.strictObject({
+    ...service,
+    dimensions: count(1, 65_536),
+    inputPerMillionUsd: price.default(0),
+    maxBatch: count(1, 2_048).default(64),
+  }),
+]);
+
+/** How one stage reads, works and gives up. Every number's reason is in config/fleet.yaml. */
+const stage = {
+  inputs: z.record(
+    z.string(),
+    z.strictObject({
+      durable: streamName,
+      /** Class and verb of the events it takes; one subject, since two cost a factor of 40. */
+      filter: z.string().regex(/^(content|usage|lifecycle|derived)\.([a-z_]+|\*)$/, {
+        error: 'must be <class>.<verb> or <class>.*, for example content.*',
+      }),
+    }),
+  ),
+  concurrency: count(1, 100_000),
+  batch: count(1, 5_000),
+  linger: duration,
+  ackWait: duration,
+  deadline: duration,
+  lease: duration,
+  maxAttempts: count(1, 1_000),
+  maxDeliver: z.union([z.literal(-1), count(2, 1_000_000)]),
+  maxAckPending: count(1, 1_000_000),
+};
+
+export const fleetSchema = z.strictObject({
+  log: z.strictObject({
+    stream: streamName,
+    root: token,
+    partitions: count(1, 1_024),
+    replicas,
+    duplicateWindow: duration,
+    compression: z.enum(['s2', 'none']),
+    maxDataBytes: byteSize,
+    maxAhead: duration,
+    /** Limits are off unless set; where one is set, publishers are refused, nothing is dropped. */
+    maxBytes: byteSize.optional(),
+    maxMessages: count(1, Number.MAX_SAFE_INTEGER).optional(),
+  }),
+  deadLetters: z.strictObject({
+    stream: streamName,
+    root: token,
+    duplicateWindow: duration,
+  }),
+  advisories: z.strictObject({ stream: streamName, maxAge: duration }),
+  broker: z.strictObject({
+    connectTimeout: duration,
+    requestTimeout: duration,
+    pingInterval: duration,
+  }),
+  database: z.strictObject({
+    poolSize: count(2, 1_000),
+    connectTimeout: duration,
+    statementTimeout: duration,
+  }),
+  stages: z.strictObject({
+    extraction: z.strictObject({ ...stage, provider: extractionProvider }),
+    embedding: z.strictObject({ ...stage, provider: embeddingProvider }),
+  }),
+  projections: z.strictObject({
+    lanes: count(1, 1_024),
+    batch: count(1, 100_000),
+    linger: duration,
+    lease: duration,
+  }),
+  workers: z.strictObject({
+    shutdownGrace: duration,
+    report: duration,
+    stalledAfter: duration,
+  }),
+  health: z.strictObject({ host: z.string().min(1), port: count(0, 65_535) }),
+  logging: z.strictObject({ level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']) }),
+});
+
+export type FleetConfig = z.output<typeof fleetSchema>;
+export type StageName = keyof FleetConfig['stages'];
+export type StageConfig = Omit<FleetConfig['stages']['extraction'], 'provider'>;
+export type ExtractionProviderConfig = FleetConfig['stages']['extraction']['provider'];
+export type EmbeddingProviderConfig = FleetConfig['stages']['embedding']['provider'];

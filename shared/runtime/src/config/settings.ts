@@ -1,0 +1,58 @@
+import { z } from 'zod';
+import { fleetSchema } from './schema.ts';
+
+/** One value that can be set: where it is in the file, and what its environment variable is called. */
+export interface Setting {
+  readonly path: readonly string[];
+  readonly variable: string;
+}
+
+/** stages.extraction.ackWait → MEMFLEET_STAGES_EXTRACTION_ACK_WAIT */
+export function variableOf(path: readonly string[]): string {
+  const words = path.map((key) => key.replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2').toUpperCase());
+  return `MEMFLEET_${words.join('_')}`;
+}
+
+/** Every setting there is, read off the schema, so that none can be forgotten here. */
+export const SETTINGS: readonly Setting[] = [...leaves(fleetSchema, [])].map((path) => ({
+  path,
+  variable: variableOf(path),
+}));
+
+/** Keys that may stand at a path: for suggesting the near name of an unknown one. */
+export function keysAt(path: readonly PropertyKey[]): string[] {
+  let here: readonly z.ZodType[] = [fleetSchema];
+  for (const key of path) {
+    here = here.flatMap((schema) => {
+      if (schema instanceof z.ZodRecord) return [schema.valueType as z.ZodType];
+      const next = shapes(schema).map((shape) => shape[String(key)]);
+      return next.filter((child) => child !== undefined);
+    });
+  }
+  return [
+    ...new Set(here.flatMap((schema) => shapes(schema).flatMap((shape) => Object.keys(shape)))),
+  ];
+}
+
+function* leaves(schema: z.ZodType, path: readonly string[]): Generator<readonly string[]> {
+  const children = new Map<string, z.ZodType>();
+  for (const shape of shapes(schema)) {
+    for (const [key, child] of Object.entries(shape)) children.set(key, child);
+  }
+  if (children.size === 0) {
+    yield path;
+    return;
+  }
+  for (const [key, child] of children) yield* leaves(child, [...path, key]);
+}
+
+function shapes(schema: z.ZodType): Record<string, z.ZodType>[] {
+  if (schema instanceof z.ZodObject) return [schema.shape as Record<string, z.ZodType>];
+  if (schema instanceof z.ZodDiscriminatedUnion) {
+    return schema.options.flatMap((option) => shapes(option as z.ZodType));
+  }
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) {
+    return shapes(schema.unwrap() as z.ZodType);
+  }
+  return [];
+}

@@ -1,0 +1,55 @@
+import pg from 'pg';
+import type { FleetConfig } from '../config/schema.ts';
+import { messageOf, RuntimeError } from '../errors.ts';
+
+export type Pool = pg.Pool;
+export type Client = pg.PoolClient;
+/** Whatever runs a statement: a pool, or a client inside a transaction. */
+export type Queryable = Pick<pg.ClientBase, 'query'>;
+
+/**
+ * A pool whose idle connections may die without taking the process along, and whose dead ones are
+ * noticed: TCP keepalive, and a client-side limit a little above the server's own.
+ */
+export function createPool(
+  url: string,
+  settings: FleetConfig['database'],
+  options: { readonly name: string; readonly onError?: (error: Error) => void },
+): Pool {
+  const pool = new pg.Pool({
+    connectionString: url,
+    application_name: `memfleet ${options.name}`,
+    max: settings.poolSize,
+    connectionTimeoutMillis: settings.connectTimeout,
+    statement_timeout: settings.statementTimeout,
+    query_timeout: settings.statementTimeout + 2_000,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 2_000,
+  });
+  // Without a listener, a connection that dies while idle ends the process.
+  pool.on('error', (error) => options.onError?.(error));
+  return pool;
+}
+
+/** @throws RuntimeError DATABASE_UNREACHABLE that names the server, never the password. */
+export async function checkDatabase(pool: Pool, url: string): Promise<void> {
+  try {
+    await pool.query('select 1');
+  } catch (error) {
+    throw new RuntimeError(
+      'DATABASE_UNREACHABLE',
+      `PostgreSQL at ${redactUrl(url)} does not answer: ${messageOf(error)}`,
+      error,
+    );
+  }
+}
+
+/** A connection URL that can be shown: without user and password. */
+export function redactUrl(url: string): string {
+  try {
+    const { protocol, host, pathname } = new URL(url);
+    return `${protocol}//${host}${pathname}`;
+  } catch {
+    return 'the given address';
+  }
+}

@@ -1,0 +1,101 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Client, Pool } from './pool.ts';
+
+/** Runs `work` in one transaction; whatever it throws rolls back and is thrown on. */
+export async function transaction<Result>(
+  pool: Pool,
+  work: (client: Client) => Promise<Result>,
+): Promise<Result> {
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  // The connection may die between two statements; the next one then fails, and says so.
+  const onError = (error: Error): void => {
+    broken = error;
+  };
+  client.on('error', onError);
+  try {
+    await client.query('begin');
+    const result = await work(client);
+    await client.query('commit');
+    return result;
+  } catch (error) {
+    await client.query('rollback').catch((rollback: Error) => {
+      broken ??= rollback;
+    });
+    throw error;
+  } finally {
+    client.off('error', onError);
+    client.release(broken);
+  }
+}
+
+/** Codes of PostgreSQL that say "not now" rather than "not so" (appendix A of its manual). */
+const TRANSIENT_CODES: ReadonlySet<string> = new Set([
+  '25006', // read-only: a standby before it is promoted
+  '40001', // serialization failure
+  '40P01', // deadlock
+  '53000', // out of resources
+  '53100', // disk full
+  '53200', // out of memory
+  '53300', // too many connections
+  '55P03', // lock not available
+  '57014', // statement timeout
+  '57P01', // admin shutdown
+  '57P02', // crash shutdown
+  '57P03', // cannot connect now
+  '57P05', // idle session timeout
+]);
+
+const NETWORK_CODES: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+]);
+
+/** Messages of pg itself, which gives its own errors no code. */
+const CLIENT_MESSAGES =
+  /connection terminated|timeout exceeded when trying to connect|query read timeout|client has encountered a connection error|connection ended|not queryable/i;
+
+/** True when the same statements may well succeed later, and no event is to blame. */
+export function isTransientDatabaseError(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (error instanceof AggregateError) return error.errors.some(isTransientDatabaseError);
+  const code = (error as { code?: unknown }).code;
+  if (typeof code === 'string') {
+    if (TRANSIENT_CODES.has(code) || NETWORK_CODES.has(code) || code.startsWith('08')) return true;
+  }
+  return CLIENT_MESSAGES.test(error.message);
+}
+
+export interface RetryOptions {
+  readonly signal: AbortSignal;
+  /** Called before each wait, with the attempt that failed (from 1). */
+  readonly onRetry?: (error: unknown, attempt: number) => void;
+}
+
+/**
+ * Repeats `work` until it succeeds, fails for good, or the signal ends the wait. `work` must have
+ * the same effect when run twice: a commit whose answer was lost looks like a failure.
+ */
+export async function retryTransient<Result>(
+  work: () => Promise<Result>,
+  { signal, onRetry }: RetryOptions,
+): Promise<Result> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isTransientDatabaseError(error) || signal.aborted) throw error;
+      onRetry?.(error, attempt);
+      // Jitter, so that a fleet does not come back to a restarted server all at once.
+      const ceiling = Math.min(5_000, 50 * 2 ** Math.min(attempt, 10));
+      await delay(ceiling * (0.5 + Math.random() / 2), undefined, { signal });
+    }
+  }
+}

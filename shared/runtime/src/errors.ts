@@ -1,0 +1,44 @@
+import { CodedError, EVENT_ERRORS } from '@memfleet/events';
+
+/** Every error the runtime raises on purpose: the code, and what to do. The docs are made from it. */
+export const RUNTIME_ERRORS = {
+  CONFIG_INVALID: 'Mend the listed settings; config/fleet.yaml explains each one.',
+  USAGE: 'See --help.',
+  BROKER_UNREACHABLE:
+    'Check NATS_URL and that the server is up, or start a fleet with `memfleet up`.',
+  BROKER_TOO_OLD: 'Upgrade nats-server.',
+  BROKER_REFUSED: 'Check the credentials and their permissions on JetStream.',
+  DATABASE_UNREACHABLE:
+    'Check DATABASE_URL and that PostgreSQL is up, or start a fleet with `memfleet up`.',
+  DATABASE_OUTDATED: 'Run `memfleet provision` with this version.',
+  DATABASE_NEWER: 'The database was migrated by a newer version; run that version, or a newer one.',
+  MIGRATION_CHANGED: 'A migration that was applied has been edited; restore it and add a new one.',
+  STREAM_MISSING: 'Run `memfleet provision` first.',
+  CONSUMER_MISSING: 'Run `memfleet provision` first.',
+  DRIFT: 'Run `memfleet provision` to bring the deployment in line with the configuration.',
+  LANE_HALTED: 'Nothing was overwritten. Restore the right stream, or rebuild the projection.',
+  NOT_FOUND: 'Check the id.',
+  SERVER_NOT_FOUND: 'Install it, or point to one that runs.',
+} as const;
+
+export type RuntimeErrorCode = keyof typeof RUNTIME_ERRORS;
+
+export class RuntimeError extends CodedError<RuntimeErrorCode> {
+  override readonly name = 'RuntimeError';
+
+  constructor(code: RuntimeErrorCode, message: string, cause?: unknown) {
+    super(code, message, RUNTIME_ERRORS[code], cause);
+  }
+}
+
+/** Every code of the fleet, for the docs and their test. */
+export const ALL_ERRORS: Readonly<Record<string, string>> = { ...EVENT_ERRORS, ...RUNTIME_ERRORS };
+
+/** The text of whatever was thrown, causes included, in one line. */
+export function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error instanceof AggregateError && error.message === '') {
+    return error.errors.map(messageOf).join('; ');
+  }
+  return error.message === '' ? error.name : error.message;
+}

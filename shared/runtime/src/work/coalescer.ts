@@ -1,0 +1,69 @@
+/**
+ * Gathers single items into batches: what arrives within the linger, or until the batch is full,
+ * goes through `flush` together. Up to `parallel` flushes run at a time; while all are busy, the
+ * next batch grows, so that a slow database gets fewer and larger statements by itself.
+ */
+export class Coalescer<Item, Result> {
+  readonly #flush: (items: readonly Item[]) => Promise<readonly Result[]>;
+  readonly #size: number;
+  readonly #lingerMs: number;
+  readonly #parallel: number;
+  #waiting: Waiting<Item, Result>[] = [];
+  #running = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** `flush` returns one result per item, in order; when it throws, every item of it fails. */
+  constructor(options: {
+    readonly flush: (items: readonly Item[]) => Promise<readonly Result[]>;
+    readonly size: number;
+    readonly lingerMs: number;
+    readonly parallel: number;
+  }) {
+    this.#flush = options.flush;
+    this.#size = options.size;
+    this.#lingerMs = options.lingerMs;
+    this.#parallel = options.parallel;
+  }
+
+  add(item: Item): Promise<Result> {
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    this.#waiting.push({ item, resolve, reject });
+    if (this.#waiting.length >= this.#size) this.#start();
+    else this.#timer ??= setTimeout(() => this.#start(), this.#lingerMs);
+    return promise;
+  }
+
+  #start(): void {
+    if (this.#running >= this.#parallel || this.#waiting.length === 0) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const batch = this.#waiting.slice(0, this.#size);
+    this.#waiting = this.#waiting.slice(this.#size);
+    this.#running += 1;
+    void this.#run(batch).finally(() => {
+      this.#running -= 1;
+      this.#start();
+    });
+    if (this.#waiting.length > 0) this.#start();
+  }
+
+  async #run(batch: readonly Waiting<Item, Result>[]): Promise<void> {
+    try {
+      const results = await this.#flush(batch.map(({ item }) => item));
+      for (const [index, { resolve, reject }] of batch.entries()) {
+        // A missing result would leave its caller waiting for ever.
+        if (index < results.length) resolve(results[index] as Result);
+        else
+          reject(new Error(`a flush of ${batch.length} items returned ${results.length} results`));
+      }
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+    }
+  }
+}
+
+interface Waiting<Item, Result> {
+  readonly item: Item;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: unknown) => void;
+}

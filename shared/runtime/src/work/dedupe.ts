@@ -1,0 +1,232 @@
+import type { ModelUse } from '@memfleet/events';
+import type { Queryable } from '../database/pool.ts';
+
+/** The dedupe table of the stages: who works on an event, and what came of it. */
+
+export interface StageIdentity {
+  readonly name: string;
+  /** Raised when results should be made anew from every event; part of every derived id. */
+  readonly version: number;
+}
+
+export interface ClaimRequest {
+  readonly key: string;
+  readonly tenant: string;
+  readonly eventId: string;
+  readonly sequence: number;
+  /** SHA-256 of what the event says. */
+  readonly digest: Buffer;
+}
+
+export type Claim =
+  | { readonly kind: 'claimed'; readonly token: string; readonly attempt: number }
+  /** A live worker has it, perhaps this one. */
+  | { readonly kind: 'leased' }
+  | {
+      readonly kind: 'finished';
+      readonly state: 'done' | 'skipped' | 'parked';
+      /** The recorded derived events as a JSON array, when they are not known to be published. */
+      readonly unpublished: string | undefined;
+    }
+  /** The same id came with another payload before. */
+  | { readonly kind: 'conflict' };
+
+interface ClaimRow {
+  event_key: string;
+  attempts: number | null;
+  state: 'claimed' | 'done' | 'skipped' | 'parked' | null;
+  same_payload: boolean | null;
+  unpublished: string | null;
+}
+
+/**
+ * Claims a whole batch in one round trip. Keys must differ within a batch. Rows are taken in the
+ * order of their keys, so that two workers with overlapping batches cannot deadlock.
+ */
+export async function claim(
+  db: Queryable,
+  stage: StageIdentity,
+  requests: readonly ClaimRequest[],
+  token: string,
+  leaseMs: number,
+): Promise<Claim[]> {
+  const { rows } = await db.query<ClaimRow>({
+    name: 'stage-claim',
+    text: CLAIM_SQL,
+    values: [
+      stage.name,
+      stage.version,
+      requests.map((request) => request.key),
+      requests.map((request) => request.tenant),
+      requests.map((request) => request.eventId),
+      requests.map((request) => request.sequence),
+      requests.map((request) => request.digest),
+      token,
+      leaseMs,
+    ],
+  });
+  const byKey = new Map(rows.map((row) => [row.event_key, row]));
+  return requests.map(({ key }) => claimOf(byKey.get(key), token));
+}
+
+/**
+ * Reads as: put down a claim for every event that has none or whose claim has run out; then say of
+ * each event what is there. Rows that another worker inserted at this very moment show in neither
+ * part: they are leased.
+ */
+const CLAIM_SQL = `
+with asked as (
+  select * from unnest($3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::bytea[])
+    as asked (event_key, tenant, event_id, sequence, payload_digest)
+), claimed as (
+  insert into memfleet.stage_work as work
+    (stage, stage_version, event_key, tenant, event_id, sequence, payload_digest,
+     state, attempts, lease_token, lease_until)
+  select $1, $2, event_key, tenant, event_id, sequence, payload_digest,
+     'claimed', 1, $8, now() + $9 * interval '1 millisecond'
+  from asked order by event_key
+  on conflict (stage, stage_version, event_key) do update
+    set attempts = work.attempts + 1, lease_token = excluded.lease_token,
+        lease_until = excluded.lease_until, claimed_at = now()
+    where work.state = 'claimed' and work.lease_until < now()
+      and work.payload_digest = excluded.payload_digest
+  returning event_key, attempts
+)
+select asked.event_key, claimed.attempts, work.state,
+  work.payload_digest = asked.payload_digest as same_payload,
+  case when work.state = 'done' and work.published_at is null then work.result end as unpublished
+from asked
+left join claimed using (event_key)
+left join memfleet.stage_work as work
+  on work.stage = $1 and work.stage_version = $2 and work.event_key = asked.event_key`;
+
+function claimOf(row: ClaimRow | undefined, token: string): Claim {
+  if (row === undefined) return { kind: 'leased' };
+  if (row.attempts !== null) return { kind: 'claimed', token, attempt: row.attempts };
+  if (row.same_payload === false) return { kind: 'conflict' };
+  if (row.state === null || row.state === 'claimed') return { kind: 'leased' };
+  return { kind: 'finished', state: row.state, unpublished: row.unpublished ?? undefined };
+}
+
+export interface Finished {
+  readonly key: string;
+  readonly token: string;
+  readonly state: 'done' | 'skipped' | 'parked';
+  /** The derived events as a JSON array. */
+  readonly result?: string;
+  readonly reason?: string;
+  readonly use?: ModelUse;
+}
+
+/**
+ * Records what came of a batch, fenced: a row whose lease went to somebody else stays as it is.
+ * Running it twice has the effect of once, so a commit without an answer can be repeated.
+ * @returns the keys that were recorded; the work on any other must be thrown away.
+ */
+export async function record(
+  db: Queryable,
+  stage: StageIdentity,
+  finished: readonly Finished[],
+): Promise<Set<string>> {
+  const { rows } = await db.query<{ event_key: string }>({
+    name: 'stage-record',
+    text: `update memfleet.stage_work as work
+      set state = ended.state, result = ended.result, reason = ended.reason,
+          calls = ended.calls, input_tokens = ended.input_tokens,
+          output_tokens = ended.output_tokens, cost_usd = ended.cost_usd,
+          duration_ms = ended.duration_ms, recorded_at = now()
+      from unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::int[],
+          $9::bigint[], $10::bigint[], $11::float8[], $12::float8[])
+        as ended (event_key, lease_token, state, result, reason, calls, input_tokens,
+          output_tokens, cost_usd, duration_ms)
+      where work.stage = $1 and work.stage_version = $2 and work.event_key = ended.event_key
+        and work.lease_token = ended.lease_token and work.state in ('claimed', ended.state)
+      returning work.event_key`,
+    values: [
+      stage.name,
+      stage.version,
+      finished.map((item) => item.key),
+      finished.map((item) => item.token),
+      finished.map((item) => item.state),
+      finished.map((item) => item.result ?? null),
+      finished.map((item) => item.reason ?? null),
+      finished.map((item) => item.use?.usage.calls ?? 0),
+      finished.map((item) => item.use?.usage.input_tokens ?? 0),
+      finished.map((item) => item.use?.usage.output_tokens ?? 0),
+      finished.map((item) => item.use?.cost_usd ?? 0),
+      finished.map((item) => item.use?.duration_ms ?? 0),
+    ],
+  });
+  return new Set(rows.map((row) => row.event_key));
+}
+
+/** Notes that the derived events are in the log, so that a redelivery publishes nothing again. */
+export async function markPublished(
+  db: Queryable,
+  stage: StageIdentity,
+  keys: readonly string[],
+): Promise<void> {
+  await db.query({
+    name: 'stage-published',
+    text: `update memfleet.stage_work set published_at = now()
+      where stage = $1 and stage_version = $2 and event_key = any($3::uuid[])
+        and state = 'done' and published_at is null`,
+    values: [stage.name, stage.version, keys],
+  });
+}
+
+export interface Release {
+  readonly key: string;
+  readonly token: string;
+  /** True when the try was not the event's fault: it is taken back. */
+  readonly refund: boolean;
+}
+
+/** Gives claims back, so that the next delivery may take them at once. */
+export async function release(
+  db: Queryable,
+  stage: StageIdentity,
+  releases: readonly Release[],
+): Promise<void> {
+  await db.query({
+    name: 'stage-release',
+    text: `update memfleet.stage_work as work
+      set lease_until = '-infinity', attempts = work.attempts - given.refund
+      from unnest($3::uuid[], $4::uuid[], $5::int[]) as given (event_key, lease_token, refund)
+      where work.stage = $1 and work.stage_version = $2 and work.event_key = given.event_key
+        and work.lease_token = given.lease_token and work.state = 'claimed'`,
+    values: [
+      stage.name,
+      stage.version,
+      releases.map((item) => item.key),
+      releases.map((item) => item.token),
+      releases.map((item) => (item.refund ? 1 : 0)),
+    ],
+  });
+}
+
+/** Extends leases. @returns the keys still held; work on the others must stop. */
+export async function renewClaims(
+  db: Queryable,
+  stage: StageIdentity,
+  held: readonly { readonly key: string; readonly token: string }[],
+  leaseMs: number,
+): Promise<Set<string>> {
+  const { rows } = await db.query<{ event_key: string }>({
+    name: 'stage-renew',
+    text: `update memfleet.stage_work as work
+      set lease_until = now() + $5 * interval '1 millisecond'
+      from unnest($3::uuid[], $4::uuid[]) as held (event_key, lease_token)
+      where work.stage = $1 and work.stage_version = $2 and work.event_key = held.event_key
+        and work.lease_token = held.lease_token
+      returning work.event_key`,
+    values: [
+      stage.name,
+      stage.version,
+      held.map((item) => item.key),
+      held.map((item) => item.token),
+      leaseMs,
+    ],
+  });
+  return new Set(rows.map((row) => row.event_key));
+}

@@ -1,0 +1,45 @@
+import type { Envelope, ModelUse } from '@memfleet/events';
+
+/** What a handler made of an event. It never touches the message; one place maps this to the broker. */
+export type Outcome<Extra = undefined> =
+  | {
+      readonly kind: 'done';
+      /** Derived events, ids included: the same ones whenever they are made again. */
+      readonly events: readonly Envelope[];
+      readonly use?: ModelUse;
+      /** What the stage stores in the same transaction as the result, such as vectors. */
+      readonly extra?: Extra;
+    }
+  | {
+      readonly kind: 'retry';
+      readonly afterMs: number;
+      readonly cause: string;
+      /** False for outages and rate limits: they use up no attempt. */
+      readonly countsAsAttempt: boolean;
+    }
+  | { readonly kind: 'park'; readonly reason: ParkReason; readonly message: string }
+  | { readonly kind: 'skip'; readonly reason: string };
+
+/** Why an event was parked: the classes people filter dead letters by. */
+export const PARK_REASONS = [
+  'invalid_event',
+  'unknown_type',
+  'newer_version',
+  'conflicting_payload',
+  'invalid_input',
+  'invalid_output',
+  'attempts_exhausted',
+] as const;
+export type ParkReason = (typeof PARK_REASONS)[number];
+
+export function skip(reason: string): Outcome<never> {
+  return { kind: 'skip', reason };
+}
+
+export function park(reason: ParkReason, message: string): Outcome<never> {
+  return { kind: 'park', reason, message };
+}
+
+export function retry(afterMs: number, cause: string, countsAsAttempt = true): Outcome<never> {
+  return { kind: 'retry', afterMs, cause, countsAsAttempt };
+}

@@ -1,0 +1,73 @@
+import type { MemoryEvent } from '@memfleet/events';
+import { isTransientDatabaseError } from '../database/transaction.ts';
+import { messageOf } from '../errors.ts';
+import { ProviderError } from '../providers/provider-error.ts';
+import { DeadlineExceeded, LeaseLost } from './heartbeat.ts';
+import { type Outcome, park, retry } from './outcome.ts';
+import type { Stage, StageContext } from './stage.ts';
+
+/** First wait after a failed try; doubles with each, up to a minute. */
+const RETRY_BASE_MS = 1_000;
+const RETRY_CEILING_MS = 60_000;
+
+/**
+ * Runs the handler and turns whatever it throws into an outcome: the return value is the whole
+ * truth. (Processing one message as a pipeline that can be read aloud is Oban's executor.)
+ * @returns undefined when the claim was lost: nothing may be said about the event then.
+ */
+export async function perform<Extra>(
+  stage: Stage<Extra>,
+  event: MemoryEvent,
+  context: StageContext,
+  maxAttempts: number,
+): Promise<Outcome<Extra> | undefined> {
+  const { attempt, signal } = context;
+  if (attempt > maxAttempts) {
+    return park('attempts_exhausted', `${maxAttempts} tries did not succeed`);
+  }
+  try {
+    return await stage.handle(event, context);
+  } catch (error) {
+    const reason: unknown = signal.aborted ? signal.reason : undefined;
+    if (reason instanceof LeaseLost) return undefined;
+    const again = Math.min(RETRY_CEILING_MS, RETRY_BASE_MS * 2 ** (attempt - 1));
+    if (reason instanceof DeadlineExceeded)
+      return exhausted(again, 'deadline exceeded', context, maxAttempts);
+    if (reason !== undefined) return retry(0, 'shutting down', false);
+    if (error instanceof ProviderError) return ofProviderError(error, again, context, maxAttempts);
+    if (isTransientDatabaseError(error)) return retry(again, messageOf(error), false);
+    return exhausted(again, messageOf(error), context, maxAttempts);
+  }
+}
+
+function ofProviderError(
+  error: ProviderError,
+  again: number,
+  context: StageContext,
+  maxAttempts: number,
+): Outcome<never> {
+  switch (error.errorClass) {
+    case 'transient':
+    case 'rate_limited':
+    case 'quota':
+    case 'auth':
+      return retry(error.retryAfterMs ?? again, error.message, false);
+    case 'invalid_input':
+      return park('invalid_input', error.message);
+    case 'invalid_output':
+      return context.attempt >= maxAttempts
+        ? park('invalid_output', error.message)
+        : retry(again, error.message);
+  }
+}
+
+function exhausted(
+  again: number,
+  cause: string,
+  { attempt }: StageContext,
+  maxAttempts: number,
+): Outcome<never> {
+  return attempt >= maxAttempts
+    ? park('attempts_exhausted', `${attempt} tries, the last: ${cause}`)
+    : retry(again, cause);
+}

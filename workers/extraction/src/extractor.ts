@@ -1,0 +1,61 @@
+import type { ExtractedEntity, ExtractedFact } from '@memfleet/events';
+
+/** What a provider gets to see of an event: the text, and what it needs to read it rightly. */
+export interface ExtractionInput {
+  readonly content: string;
+  /** What the memory is (`message`, `note`, …), as `memory.created` names it. */
+  readonly kind?: string;
+  /** Who says "I": the name where it is known, else the role. */
+  readonly speaker?: string;
+  /** When it was said, RFC 3339 with offset. Only its day matters: see `cacheKey`. */
+  readonly time: string;
+}
+
+export interface ExtractionOutput {
+  /** At most MAX_FACTS; each satisfies `extractedFact`. */
+  readonly facts: ExtractedFact[];
+  /** At most MAX_ENTITIES; each satisfies `extractedEntity`. */
+  readonly entities: ExtractedEntity[];
+  /** Why there is nothing; always there when facts and entities are both empty. */
+  readonly emptyReason?: string;
+  readonly usage: { calls: number; input_tokens: number; output_tokens: number };
+  readonly costUsd: number;
+}
+
+/**
+ * Reads facts and entities out of a text. Whatever the text says, the output satisfies the schema
+ * of `memory.extracted`; a failure is thrown as a `ProviderError`, never returned as "nothing found".
+ */
+export interface Extractor {
+  readonly name: string;
+  /** Changes whenever the same input may be read differently: part of dedupe and cache keys. */
+  readonly version: string;
+  readonly model?: string;
+  /** True when calling costs money or minutes. */
+  readonly remote: boolean;
+  extract(input: ExtractionInput, signal: AbortSignal): Promise<ExtractionOutput>;
+}
+
+/**
+ * Everything that a result depends on, as one string to hash: equal keys, equal results. Content
+ * alone is not enough, since "I moved to Lisbon" says something else in another mouth, and
+ * "yesterday" on another day. The day counts only where the text speaks of time relatively, so that
+ * equal texts of different days are still paid for once.
+ */
+export function cacheKey(input: ExtractionInput): string {
+  const day = speaksOfRelativeTime(input.content) ? dayOf(input.time) : '';
+  return JSON.stringify([input.kind ?? '', input.speaker ?? '', day, input.content]);
+}
+
+/** The day on which something was said, in the offset of the speaker: `2025-03-01`, or ''. */
+export function dayOf(time: string): string {
+  const day = time.slice(0, 10);
+  return /^\d{4}-\d{2}-\d{2}$/.test(day) ? day : '';
+}
+
+const RELATIVE_TIME =
+  /\b(?:today|tonight|yesterday|tomorrow|ago|(?:mon|tues|wednes|thurs|fri|satur|sun)days?|(?:last|next|this|past|coming|since|until)\s+\w+|in\s+\w+\s+(?:days?|weeks?|months?|years?))\b/i;
+
+export function speaksOfRelativeTime(content: string): boolean {
+  return RELATIVE_TIME.test(content);
+}
