@@ -21,7 +21,8 @@ const modes = {
   },
   test: (node, env, args) => {
     const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
-    return start(node, [vitest, 'run', ...args], root, env);
+    const config = join(root, 'test', 'vitest.config.ts');
+    return start(node, [vitest, 'run', '--config', config, ...args], root, env);
   },
   ci: (_node, env) => ci(root, env),
 };

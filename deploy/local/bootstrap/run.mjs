@@ -3,7 +3,8 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 
-const leash = readFileSync(new URL('../leash.sh', import.meta.url), 'utf8');
+// Without the comments, which would stand in the process list.
+const leash = readFileSync(new URL('../leash.sh', import.meta.url), 'utf8').replaceAll(/^#.*\n/gm, '');
 
 // Longer than the drain of any worker, so that an orderly end is never cut short.
 const graceSeconds = 45;
@@ -33,16 +34,17 @@ export function run(command, args, { cwd, env, capture = false }) {
     }
     const guard = child.stdio[3];
     guard.on('error', () => guard.destroy()); // the guard is gone already: nothing is left to be told
-    guard.unref();
 
     const passOn = passSignalsTo(child);
     child.on('error', (error) => {
       passOn.end();
       reject(error);
     });
+    // At the exit and not at the close: the guard holds the other end of its pipe, and the close waits for that.
+    child.on('exit', () => guard.end('done\n'));
     child.on('close', (code, signal) => {
       passOn.end();
-      guard.end('done\n', () => resolve({ code: code ?? 128 + constants.signals[signal], output }));
+      resolve({ code: code ?? 128 + constants.signals[signal], output });
     });
   });
 }

@@ -29,7 +29,8 @@ export interface Leashed {
   lastLines(): string;
 }
 
-const script = readFileSync(new URL('../leash.sh', import.meta.url), 'utf8');
+// Without the comments, which would stand in the process list.
+const script = readFileSync(new URL('../leash.sh', import.meta.url), 'utf8').replaceAll(/^#.*\n/gm, '');
 const keptLines = 12;
 
 /**
@@ -72,10 +73,12 @@ export async function leash(options: LeashOptions): Promise<Leashed> {
   // The guard goes away by itself once it has done its work; a line that finds it gone is not missed by anybody.
   guard.on('error', () => guard.destroy());
 
+  // At the exit and not at the close: the guard holds the other end of its pipe, and the close waits for that.
+  child.once('exit', () => guard.end('done\n'));
+
   let wanted = false;
   const exited = closed.then((result) => {
     const [code, signal] = result as [number | null, NodeJS.Signals | null];
-    guard.end('done\n');
     return { wanted, code, reason: signal === null ? `exit code ${code}` : `signal ${signal}` };
   });
 

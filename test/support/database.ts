@@ -1,0 +1,41 @@
+import { createPool, type Pool } from '@memfleet/runtime';
+import { randomUUID } from 'node:crypto';
+import { inject } from 'vitest';
+import { TEMPLATE } from './servers.ts';
+import { testSettings } from './settings.ts';
+
+export interface TestDatabase extends AsyncDisposable {
+  readonly url: string;
+  readonly pool: Pool;
+}
+
+/** A migrated database of a test's own, dropped when it is disposed of. */
+export async function createTestDatabase(): Promise<TestDatabase> {
+  const { database } = testSettings();
+  const name = `test_${randomUUID().replaceAll('-', '')}`;
+  const maintenance = createPool(inject('databaseUrl'), database, { name: 'test' });
+  await cloneTemplate(maintenance, name);
+  const url = new URL(inject('databaseUrl'));
+  url.pathname = `/${name}`;
+  const pool = createPool(url.href, database, { name: 'test' });
+  return {
+    url: url.href,
+    pool,
+    async [Symbol.asyncDispose]() {
+      await pool.end();
+      await maintenance.query(`drop database ${name} with (force)`);
+      await maintenance.end();
+    },
+  };
+}
+
+/** PostgreSQL copies a database only while nobody is connected to it, another copy included. */
+async function cloneTemplate(maintenance: Pool, name: string): Promise<void> {
+  const client = await maintenance.connect();
+  try {
+    await client.query(`select pg_advisory_lock(1)`);
+    await client.query(`create database ${name} template ${TEMPLATE}`);
+  } finally {
+    client.release(true);
+  }
+}

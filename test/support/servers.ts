@@ -1,0 +1,50 @@
+import { startNatsServer, startPostgres } from '@memfleet/local';
+import { createPool, migrate } from '@memfleet/runtime';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { testSettings } from './settings.ts';
+
+/** The database that every test's database is a copy of: migrated once, then left alone. */
+export const TEMPLATE = 'memfleet_template';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    readonly natsUrl: string;
+    /** Of the maintenance database: where the databases of the tests are made. */
+    readonly databaseUrl: string;
+  }
+}
+
+/** One NATS and one PostgreSQL for the whole run, as vitest's global setup. */
+export default async function startServers(project: TestProject): Promise<() => Promise<void>> {
+  const folder = await mkdtemp(join(tmpdir(), 'memfleet-test-'));
+  const onProgress = (line: string): void => {
+    process.stderr.write(`test servers: ${line}\n`);
+  };
+  const [nats, postgres] = await Promise.all([
+    startNatsServer({ dataDir: join(folder, 'nats'), onProgress }),
+    // The data of a test are gone with it: nothing is lost by a crash of the machine.
+    startPostgres({ dataDir: join(folder, 'postgres'), durable: false, onProgress }),
+  ]);
+  await makeTemplate(postgres.url);
+  project.provide('natsUrl', nats.url);
+  project.provide('databaseUrl', postgres.url);
+  return async () => {
+    await Promise.all([nats.stop(), postgres.stop()]);
+    await rm(folder, { recursive: true, force: true });
+  };
+}
+
+async function makeTemplate(url: string): Promise<void> {
+  const settings = testSettings().database;
+  const maintenance = createPool(url, settings, { name: 'test template' });
+  await maintenance.query(`create database ${TEMPLATE}`);
+  await maintenance.end();
+  const templateUrl = new URL(url);
+  templateUrl.pathname = `/${TEMPLATE}`;
+  const template = createPool(templateUrl.href, settings, { name: 'test template' });
+  await migrate(template);
+  await template.end();
+}

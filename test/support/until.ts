@@ -1,0 +1,20 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+/**
+ * Waits until the condition holds and returns what it gave. Tests wait for conditions, not for time:
+ * the limit is for hangs.
+ * @throws when it does not hold in the end, with what the condition last gave
+ */
+export async function until<Value>(
+  what: string,
+  condition: () => Promise<Value | undefined | false> | Value | undefined | false,
+  limitMs = 30_000,
+): Promise<Value> {
+  const deadline = performance.now() + limitMs;
+  for (;;) {
+    const value = await condition();
+    if (value !== undefined && value !== false) return value;
+    if (performance.now() > deadline) throw new Error(`${what}: not so after ${limitMs} ms`);
+    await delay(20);
+  }
+}

@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  root: `${import.meta.dirname}/..`,
+  test: {
+    include: ['test/{unit,integration,chaos,e2e}/**/*.test.ts'],
+    globalSetup: ['test/support/servers.ts'],
+    // Real servers on two cores: a time limit here is for hangs, never for speed.
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    // Each file has its own streams and database; two at a time keep both cores busy.
+    maxWorkers: 2,
+    reporters: ['default'],
+  },
+});
