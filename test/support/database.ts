@@ -1,5 +1,5 @@
-import { createPool, type Pool } from '@memfleet/runtime';
 import { randomUUID } from 'node:crypto';
+import { createPool, type Pool } from '@memfleet/runtime';
 import { inject } from 'vitest';
 import { TEMPLATE } from './servers.ts';
 import { testSettings } from './settings.ts';

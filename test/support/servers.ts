@@ -1,8 +1,8 @@
-import { startNatsServer, startPostgres } from '@memfleet/local';
-import { createPool, migrate } from '@memfleet/runtime';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { startNatsServer, startPostgres } from '@memfleet/local';
+import { createPool, migrate } from '@memfleet/runtime';
 import type { TestProject } from 'vitest/node';
 import { testSettings } from './settings.ts';
 

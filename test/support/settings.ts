@@ -1,5 +1,5 @@
-import { DEFAULT_CONFIG, type FleetConfig, loadConfig } from '@memfleet/runtime';
 import { randomUUID } from 'node:crypto';
+import { DEFAULT_CONFIG, type FleetConfig, loadConfig } from '@memfleet/runtime';
 
 /**
  * The fleet's configuration under names that no other test shares: tests of one server run side by

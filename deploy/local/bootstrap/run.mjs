@@ -4,7 +4,10 @@ import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 
 // Without the comments, which would stand in the process list.
-const leash = readFileSync(new URL('../leash.sh', import.meta.url), 'utf8').replaceAll(/^#.*\n/gm, '');
+const leash = readFileSync(new URL('../leash.sh', import.meta.url), 'utf8').replaceAll(
+  /^#.*\n/gm,
+  '',
+);
 
 // Longer than the drain of any worker, so that an orderly end is never cut short.
 const graceSeconds = 45;

@@ -30,7 +30,10 @@ export interface Leashed {
 }
 
 // Without the comments, which would stand in the process list.
-const script = readFileSync(new URL('../leash.sh', import.meta.url), 'utf8').replaceAll(/^#.*\n/gm, '');
+const script = readFileSync(new URL('../leash.sh', import.meta.url), 'utf8').replaceAll(
+  /^#.*\n/gm,
+  '',
+);
 const keptLines = 12;
 
 /**

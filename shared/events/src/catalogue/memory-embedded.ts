@@ -21,7 +21,7 @@ const v1 = z.looseObject({
 });
 
 const embedded = {
-  cause: { source: '/agents/a', id: '019c1234-0000-7000-8000-000000000001' },
+  cause: { source: '/agents/a', id: '019c1234-0000-7000-8000-000000000001', sequence: 7 },
   embedder: { name: 'lexical', version: '1' },
   space: 'lexical-512-0a1b2c3d',
   target: { kind: 'content' },

@@ -61,7 +61,7 @@ const use = {
 };
 
 const found = {
-  cause: { source: '/agents/a', id: '019c1234-0000-7000-8000-000000000001' },
+  cause: { source: '/agents/a', id: '019c1234-0000-7000-8000-000000000001', sequence: 7 },
   extractor: { name: 'local', version: '1' },
   facts: [
     {

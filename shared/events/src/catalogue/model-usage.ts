@@ -27,5 +27,13 @@ export interface ModelUse {
   cached: boolean;
 }
 
-/** The event that was worked on; the id alone is not enough, since sources choose their own ids. */
-export const cause = z.looseObject({ source: storableText(256), id: z.uuid() });
+/**
+ * The event that was worked on; the id alone is not enough, since sources choose their own ids. Its
+ * position in the log tells which of two results of one memory belongs to the newer content, in
+ * whatever order they were made.
+ */
+export const cause = z.looseObject({
+  source: storableText(256),
+  id: z.uuid(),
+  sequence: z.int().min(1).max(Number.MAX_SAFE_INTEGER),
+});

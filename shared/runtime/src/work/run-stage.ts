@@ -242,6 +242,7 @@ class StageCycle<Extra> {
         held.claim = { key: request.key, token: found.token };
         const context = {
           eventKey: request.key,
+          sequence: request.sequence,
           attempt: found.attempt,
           signal: held.abort.signal,
         };

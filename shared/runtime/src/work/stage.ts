@@ -6,6 +6,8 @@ import type { Outcome } from './outcome.ts';
 export interface StageContext {
   /** Identity of the event across sources and tenants; the same at every delivery. */
   readonly eventKey: string;
+  /** Position of the event in the log. */
+  readonly sequence: number;
   /** Tries so far, this one included. */
   readonly attempt: number;
   /** Aborts at the deadline, when the claim is lost, and at the end of the grace period. */
