@@ -20,8 +20,8 @@ const here = import.meta.dirname;
 const root = resolve(here, '../..');
 const out = resolve(process.argv[2] ?? join(here, 'dist'));
 
-/** The oldest Node with `toSorted` and `isWellFormed`, which the sources use. */
-const OLDEST_NODE = '>=20';
+/** The oldest Node with `crypto.hash`, `toSorted` and `isWellFormed`, which the sources use. */
+const OLDEST_NODE = '>=20.12';
 
 interface Manifest {
   readonly name: string;
@@ -36,7 +36,9 @@ function makeEmpty(folder: string, name: string): void {
   if (existsSync(folder)) {
     const manifest = join(folder, 'package.json');
     const isBuild = existsSync(manifest) && readManifest(manifest).name === name;
-    if (!isBuild) fail(`${folder} exists and is not a build of ${name}; name another folder.`);
+    if (!isBuild) {
+      throw new BuildError(`${folder} exists and is not a build of ${name}; name another folder.`);
+    }
     rmSync(folder, { recursive: true });
   }
   mkdirSync(folder, { recursive: true });
@@ -53,7 +55,9 @@ function compile(folder: string): void {
     { stdio: 'inherit' },
   );
   if (error !== undefined) throw error;
-  if (status !== 0) fail('The sources do not compile; mend what tsc names above.');
+  if (status !== 0) {
+    throw new BuildError('The sources do not compile; mend what tsc names above.');
+  }
 }
 
 /**
@@ -89,18 +93,28 @@ function readManifest(path: string): Manifest {
   return JSON.parse(readFileSync(path, 'utf8')) as Manifest;
 }
 
-function fail(sentence: string): never {
-  console.error(sentence);
-  process.exit(1);
+/** Whoever gives up says why in one sentence; a stack would say no more. */
+class BuildError extends Error {}
+
+function build(): void {
+  const license = join(root, 'LICENSE');
+  if (!existsSync(license)) {
+    throw new BuildError(`${license} is missing; a package is not published without it.`);
+  }
+  const manifest = readManifest(join(here, 'package.json'));
+  makeEmpty(out, manifest.name);
+  compile(out);
+  rewriteDeclarations(join(out, 'lib'));
+  writeFileSync(join(out, 'package.json'), `${JSON.stringify(published(manifest), null, 2)}\n`);
+  copyFileSync(join(here, 'README.md'), join(out, 'README.md'));
+  copyFileSync(license, join(out, 'LICENSE'));
+  console.log(`${manifest.name} ${manifest.version} built in ${out}`);
 }
 
-const license = join(root, 'LICENSE');
-if (!existsSync(license)) fail(`${license} is missing; a package is not published without it.`);
-const manifest = readManifest(join(here, 'package.json'));
-makeEmpty(out, manifest.name);
-compile(out);
-rewriteDeclarations(join(out, 'lib'));
-writeFileSync(join(out, 'package.json'), `${JSON.stringify(published(manifest), null, 2)}\n`);
-copyFileSync(join(here, 'README.md'), join(out, 'README.md'));
-copyFileSync(license, join(out, 'LICENSE'));
-console.log(`${manifest.name} ${manifest.version} built in ${out}`);
+try {
+  build();
+} catch (error) {
+  if (!(error instanceof BuildError)) throw error;
+  console.error(error.message);
+  process.exitCode = 1;
+}

@@ -54,11 +54,17 @@ export async function readLog(connection: NatsConnection, log: LogNames): Promis
   const manager = await jetstreamManager(connection);
   const { state } = await manager.streams.info(log.stream);
   const stored: StoredEvent[] = [];
-  for (let sequence = state.first_seq; sequence <= state.last_seq; sequence += 1) {
-    const message = await manager.direct.getMessage(log.stream, { seq: sequence });
-    if (message !== null) {
-      stored.push({ sequence: message.seq, subject: message.subject, bytes: message.data });
+  let next = Math.max(1, state.first_seq);
+  while (next <= state.last_seq) {
+    const query = { seq: next, batch: 1_000 };
+    let got = 0;
+    for await (const { seq, subject, data } of await manager.direct.getBatch(log.stream, query)) {
+      stored.push({ sequence: seq, subject, bytes: data });
+      next = seq + 1;
+      got += 1;
     }
+    // What was deleted since leaves a hole at the end.
+    if (got === 0) break;
   }
   return stored;
 }

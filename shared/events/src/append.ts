@@ -93,3 +93,17 @@ export function appendHeaders(
   }
   return result;
 }
+
+/** Names a memory among all. Whatever the input is, it must not throw: it is not checked yet. */
+export function memoryOf(event: unknown): string {
+  const { tenantid, subject } = (event ?? {}) as Partial<Record<string, unknown>>;
+  return typeof tenantid === 'string' && typeof subject === 'string'
+    ? `${tenantid}.${subject}`
+    : '';
+}
+
+/** An optimistic append says in the event itself on which version it was decided. */
+export function stamped(event: unknown, expectedVersion: number | undefined): unknown {
+  if (expectedVersion === undefined || typeof event !== 'object' || event === null) return event;
+  return { ...event, aggregateversion: expectedVersion };
+}

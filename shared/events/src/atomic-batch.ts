@@ -1,12 +1,13 @@
 import { type Msg, type NatsConnection, nuid } from '@nats-io/transport-node';
 import { appendHeaders, type LogNames, type Prepared } from './append.ts';
+import { EventError } from './errors.ts';
 import { parseReply, type PublishReply } from './refusal.ts';
 
 /**
  * Sends events as one atomic batch: the server stores all or none. The client's own batch drops
  * Msg-Id and expectations after the first message and hides the server's errors, so the headers are
  * set here and every reply is read. The reply's sequence is that of the last event.
- * @throws ServerRefusal
+ * @throws ServerRefusal, EventError APPEND_REFUSED
  */
 export async function sendBatch(
   connection: NatsConnection,
@@ -29,7 +30,16 @@ export async function sendBatch(
     }
     // The first is confirmed (with an empty reply), so that a missing stream shows at once.
     reply = await connection.request(subject, payload, { headers: header, timeout: how.timeout });
-    if (reply.data.length > 0) parseReply(reply.string());
+    if (!isLast && reply.data.length > 0) failUnbatched(reply);
   }
   return parseReply(reply?.string() ?? '{}');
+}
+
+/** A server that knows no batches confirms the first event as one of its own. */
+function failUnbatched(reply: Msg): never {
+  const { seq } = parseReply(reply.string());
+  throw new EventError(
+    'APPEND_REFUSED',
+    `the server takes no atomic batches: it stored the first event by itself, at sequence ${seq}`,
+  );
 }

@@ -12,9 +12,9 @@ const LAST_INSTANT = Date.parse('9999-12-31T23:59:59.999Z');
  * offset is reckoned in, an offset of 16 hours and more, and a fraction of hundreds of digits.
  */
 function isTimeEverywhere(time: string): boolean {
+  if (time.length > 40 || /[+-](?:1[6-9]|2\d):\d\d$/.test(time)) return false;
   const instant = Date.parse(time);
-  if (!(instant >= FIRST_INSTANT && instant <= LAST_INSTANT)) return false;
-  return time.length <= 40 && !/[+-](?:1[6-9]|2\d):\d\d$/.test(time);
+  return instant >= FIRST_INSTANT && instant <= LAST_INSTANT;
 }
 
 /** RFC 3339 with an offset, bounded to what both JavaScript and PostgreSQL hold without changing it. */
@@ -60,9 +60,14 @@ export const envelopeSchema = z.looseObject({
 export type Envelope = z.output<typeof envelopeSchema>;
 
 /** An envelope whose type and data are known. */
-export type EventOf<Type extends string, Data> = Omit<Envelope, 'type' | 'data'> & {
+export type EventOf<Type extends string, Data> = Rest & {
   readonly type: Type;
   readonly data: Data;
+};
+
+/** `Omit` would forget the named fields of a type that allows unknown ones as well. */
+type Rest = {
+  [Key in keyof Envelope as Key extends 'type' | 'data' ? never : Key]: Envelope[Key];
 };
 
 /** "path: what is wrong" for every issue, in one line, without quoting the value. */

@@ -15,7 +15,7 @@ export const EVENT_ERRORS = {
     'The stream is at its limit and refuses new events; raise the limit or trim archived history.',
   BROKER_UNAVAILABLE:
     'NATS did not confirm the append; it may or may not be stored. Append the same event again: its id makes that safe.',
-  BATCH_REJECTED: 'The server refused the whole batch and stored none of it; see the cause.',
+  APPEND_REFUSED: 'The server refused the append and stored none of it; see the cause.',
   CATALOGUE_BROKEN: 'The event catalogue contradicts itself; mend the definition that is named.',
 } as const;
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { v5, v7 } from 'uuid';
 import { z } from 'zod';
 
@@ -38,7 +38,7 @@ export function nameBasedId(...name: readonly string[]): string {
  * with the bare id one tenant could suppress another tenant's event by using its id first.
  */
 export function eventKey({ tenantid, source, id }: EventIdentity): string {
-  const hex = createHash('sha256').update(`${tenantid}\u0000${source}\u0000${id}`).digest('hex');
+  const hex = hash('sha256', `${tenantid}\u0000${source}\u0000${id}`, 'hex');
   const variant = ((Number.parseInt(hex.slice(16, 17), 16) & 0x3) | 0x8).toString(16);
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }

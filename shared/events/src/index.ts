@@ -6,7 +6,12 @@ export {
   type PublisherOptions,
 } from './publisher.ts';
 export { DEFAULT_LIMITS, DEFAULT_LOG, type Limits, type LogNames } from './append.ts';
-export { CATALOGUE, type MemoryEvent, type MemoryEventType } from './catalogue/index.ts';
+export {
+  CATALOGUE,
+  type DataOf,
+  type MemoryEvent,
+  type MemoryEventType,
+} from './catalogue/index.ts';
 export { type MemoryAccessed, memoryAccessed } from './catalogue/memory-accessed.ts';
 export { MEMORY_KINDS, type MemoryCreated, memoryCreated } from './catalogue/memory-created.ts';
 export { type MemoryEmbedded, memoryEmbedded } from './catalogue/memory-embedded.ts';
@@ -59,7 +64,7 @@ export {
   TOKEN_PATTERN,
 } from './ids.ts';
 export { createDerivedEvent, createEvent, type NewEvent, validated } from './new-event.ts';
-export { canonicalJson, payloadDigest, samePayload } from './payload.ts';
+export { canonicalJson, payloadDigest, samePayload, saysTheSame } from './payload.ts';
 export { type Decoded, EventRegistry, registry } from './registry.ts';
 export {
   EVENT_CLASSES,

@@ -1,16 +1,24 @@
-import type { MemoryEventType } from './catalogue/index.ts';
+import type { DataOf, MemoryEventType } from './catalogue/index.ts';
 import type { Envelope } from './envelope.ts';
 import { EventError } from './errors.ts';
 import { latestVersion } from './event-type.ts';
 import { type EventIdentity, newEventId } from './ids.ts';
 import { registry } from './registry.ts';
 
-/** What an author says of a new event; the rest of the envelope follows from it. */
-export interface NewEvent {
+type AnyData = Readonly<Record<string, unknown>>;
+
+/**
+ * What an author says of a new event; the rest of the envelope follows from it. Where the type is
+ * written out and the version is the latest, the compiler checks the data; at run time they always are.
+ */
+export interface NewEvent<
+  Type extends MemoryEventType = MemoryEventType,
+  Version extends number | undefined = number | undefined,
+> {
   readonly tenant: string;
   readonly memory: string;
-  readonly type: MemoryEventType;
-  readonly data: Readonly<Record<string, unknown>>;
+  readonly type: Type;
+  readonly data: [Version] extends [undefined] ? DataOf<Type> : AnyData;
   /** URI reference of the publisher, such as `/agents/support`. */
   readonly source: string;
   /** Default: a new UUIDv7. Give one to make a retry recognisable across restarts. */
@@ -22,7 +30,7 @@ export interface NewEvent {
   /** Default: the event's own id, which marks it as a root. */
   readonly causationId?: string;
   /** Default: the latest version of the type. */
-  readonly schemaVersion?: number;
+  readonly schemaVersion?: Version;
   readonly traceparent?: string;
 }
 
@@ -30,7 +38,10 @@ export interface NewEvent {
  * A complete envelope, checked against its schema.
  * @throws EventError EVENT_INVALID with every problem in one line.
  */
-export function createEvent(input: NewEvent): Envelope {
+export function createEvent<
+  Type extends MemoryEventType,
+  Version extends number | undefined = undefined,
+>(input: NewEvent<Type, Version>): Envelope {
   const id = input.id ?? newEventId();
   const definition = registry.definition(input.type);
   return validated({
@@ -52,11 +63,13 @@ export function createEvent(input: NewEvent): Envelope {
 }
 
 /** An event caused by another: same tenant, memory, correlation and trace; the cause is its parent. */
-export function createDerivedEvent(
+export function createDerivedEvent<Type extends MemoryEventType>(
   cause: Pick<Envelope, 'tenantid' | 'subject' | 'correlationid' | 'traceparent'> & EventIdentity,
-  derived: Pick<NewEvent, 'type' | 'data' | 'source' | 'time'> & { readonly id: string },
+  derived: Pick<NewEvent<Type, undefined>, 'type' | 'data' | 'source' | 'time'> & {
+    readonly id: string;
+  },
 ): Envelope {
-  return createEvent({
+  return createEvent<Type>({
     ...derived,
     tenant: cause.tenantid,
     memory: cause.subject,

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Envelope } from './envelope.ts';
 import { registry } from './registry.ts';
 
@@ -15,10 +15,8 @@ const METADATA: ReadonlySet<string> = new Set([
 
 /** SHA-256 (32 bytes) over what the event says, whatever the order of its keys. */
 export function payloadDigest(envelope: Readonly<Record<string, unknown>>): Buffer {
-  const said = Object.entries(envelope).filter(([name]) => !METADATA.has(name));
-  return createHash('sha256')
-    .update(canonicalJson(Object.fromEntries(said)))
-    .digest();
+  const names = Object.keys(envelope).filter((name) => !METADATA.has(name));
+  return hash('sha256', canonicalObject(envelope, names), 'buffer');
 }
 
 /** Whether two envelopes state the same fact; `strictTime` compares the time as well. */
@@ -38,16 +36,23 @@ export function saysTheSame(stored: Uint8Array, sent: Uint8Array, strictTime: bo
   return samePayload(before.envelope, now.envelope, strictTime);
 }
 
-/** JSON with keys in order, so that equal values give equal text. Input must be JSON data. */
+/**
+ * JSON with keys in order, so that equal values give equal text. Input must be JSON data. (Order and
+ * numbers are those of RFC 8785, the JSON Canonicalization Scheme.)
+ */
 export function canonicalJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
-  if (typeof value === 'object' && value !== null) {
-    const record = value as Record<string, unknown>;
-    const members = Object.keys(record)
-      .filter((key) => record[key] !== undefined)
-      .toSorted()
-      .map((key) => `${JSON.stringify(key)}:${canonicalJson(record[key])}`);
-    return `{${members.join(',')}}`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
+  if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item)).join(',')}]`;
+  const record = value as Record<string, unknown>;
+  return canonicalObject(record, Object.keys(record));
+}
+
+function canonicalObject(record: Readonly<Record<string, unknown>>, names: string[]): string {
+  let members = '';
+  for (const name of names.toSorted()) {
+    const value = record[name];
+    if (value === undefined) continue;
+    members += `${members === '' ? '' : ','}${JSON.stringify(name)}:${canonicalJson(value)}`;
   }
-  return JSON.stringify(value) ?? 'null';
+  return `{${members}}`;
 }

@@ -1,10 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import {
-  type DirectMsgRequest,
-  type JetStreamManager,
-  jetstreamManager,
-  type StoredMsg,
-} from '@nats-io/jetstream';
 import type { NatsConnection, RequestOptions } from '@nats-io/transport-node';
 import {
   appendHeaders,
@@ -12,15 +5,27 @@ import {
   DEFAULT_LOG,
   type Limits,
   type LogNames,
+  memoryOf,
   prepare,
   type Prepared,
+  stamped,
 } from './append.ts';
 import { sendBatch } from './atomic-batch.ts';
 import { ConflictingPayloadError, EventError, VersionConflictError } from './errors.ts';
-import { TOKEN_PATTERN } from './ids.ts';
+import { LogReader } from './log-reader.ts';
 import { saysTheSame } from './payload.ts';
-import { codeOf, parseReply, type PublishReply, ServerRefusal, unconfirmed } from './refusal.ts';
-import { memoryFilter } from './subjects.ts';
+import {
+  codeOf,
+  confirmed,
+  parseReply,
+  type PublishReply,
+  ServerRefusal,
+  unconfirmed,
+} from './refusal.ts';
+import { windowed } from './windowed.ts';
+
+/** Most events that a server takes as one atomic batch. */
+const MAX_BATCH_EVENTS = 1_000;
 
 /** Bytes of a message that the headers of an append may take; the server counts them as payload. */
 const HEADER_ROOM = 1_024;
@@ -68,7 +73,7 @@ export class Publisher {
   readonly #limits: Limits;
   readonly #ackTimeoutMs: number;
   readonly #attempts: number;
-  #manager: Promise<JetStreamManager> | undefined;
+  readonly #reader: LogReader;
 
   constructor(connection: NatsConnection, options: PublisherOptions = {}) {
     this.#connection = connection;
@@ -76,30 +81,17 @@ export class Publisher {
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#ackTimeoutMs = options.ackTimeoutMs ?? 5_000;
     this.#attempts = options.attempts ?? 5;
+    this.#reader = new LogReader(connection, this.#log, this.#attempts);
   }
 
   /**
-   * @throws EventError EVENT_INVALID | EVENT_TOO_LARGE | STREAM_MISSING | LOG_FULL | BROKER_UNAVAILABLE
+   * @throws EventError EVENT_INVALID | EVENT_TOO_LARGE | STREAM_MISSING | LOG_FULL |
+   *   APPEND_REFUSED | BROKER_UNAVAILABLE
    * @throws VersionConflictError with the actual version
    * @throws ConflictingPayloadError when the id is taken by another payload
    */
   async append(event: unknown, options: AppendOptions = {}): Promise<Appended> {
-    const { expectedVersion } = options;
-    const prepared = this.#prepare(event, expectedVersion);
-    const requestOptions = {
-      headers: appendHeaders(prepared, this.#log, expectedVersion),
-      timeout: this.#ackTimeoutMs,
-    };
-    let reply: PublishReply;
-    try {
-      reply = await this.#confirmed(() => this.#send(prepared, requestOptions));
-    } catch (error) {
-      const sequence = await this.#storedBefore(error, prepared, expectedVersion);
-      if (sequence === undefined) throw await this.#explained(error, prepared, expectedVersion);
-      reply = { seq: sequence, duplicate: true };
-    }
-    if (reply.duplicate) await this.#checkDuplicate(prepared, reply.seq, options);
-    return { id: prepared.event.id, sequence: reply.seq, duplicate: reply.duplicate };
+    return await this.#append(this.#prepare(event, options.expectedVersion), options);
   }
 
   /**
@@ -114,10 +106,8 @@ export class Publisher {
       readonly event: (item: Item) => { readonly event: unknown; readonly options?: AppendOptions };
     },
   ): AsyncGenerator<AppendResult<Item>> {
-    const window = options.window ?? 256;
-    const inFlight: Promise<AppendResult<Item>>[] = [];
     const lastOfMemory = new Map<string, Promise<unknown>>();
-    for await (const item of items) {
+    yield* windowed(items, options.window ?? 256, (item) => {
       const { event, options: how } = options.event(item);
       const memory = memoryOf(event);
       const before = lastOfMemory.get(memory) ?? Promise.resolve();
@@ -131,26 +121,33 @@ export class Publisher {
       void result.then(() => {
         if (lastOfMemory.get(memory) === result) lastOfMemory.delete(memory);
       });
-      inFlight.push(result);
-      const oldest = inFlight.length >= window ? inFlight.shift() : undefined;
-      if (oldest !== undefined) yield await oldest;
-    }
-    for (const result of inFlight) yield await result;
+      return result;
+    });
   }
 
   /**
    * All of the events, or none (at most 1,000). When some are in the log already the server refuses
-   * the batch as a whole; they are then appended one by one, which stores what is missing.
-   * @throws as `append`, and EventError BATCH_REJECTED
+   * the batch as a whole; they are then appended one by one, which stores what is missing. An
+   * expected version is that of the first event's memory.
+   * @throws as `append`
    */
   async appendBatch(events: readonly unknown[], options: AppendOptions = {}): Promise<Appended[]> {
     const { expectedVersion } = options;
     const [first] = events;
     if (first === undefined) return [];
     if (events.length === 1) return [await this.append(first, options)];
-    const batch = events.map((event) => this.#prepare(event, expectedVersion));
+    if (events.length > MAX_BATCH_EVENTS) {
+      throw new EventError(
+        'APPEND_REFUSED',
+        `a batch holds at most ${MAX_BATCH_EVENTS} events, this one has ${events.length}`,
+      );
+    }
+    const memory = memoryOf(first);
+    const batch = events.map((event) =>
+      this.#prepare(event, memoryOf(event) === memory ? expectedVersion : undefined),
+    );
     try {
-      const last = await this.#confirmed(() =>
+      const last = await confirmed(this.#connection, this.#attempts, () =>
         sendBatch(this.#connection, batch, {
           log: this.#log,
           timeout: this.#ackTimeoutMs,
@@ -166,7 +163,7 @@ export class Publisher {
       const [head] = batch as [Prepared];
       const isDuplicate = error instanceof ServerRefusal && error.isBatchDuplicate;
       if (isDuplicate || (await this.#storedBefore(error, head, expectedVersion)) !== undefined) {
-        return await this.#appendMissing(events, batch, options);
+        return await this.#appendMissing(batch, options);
       }
       throw await this.#explained(error, head, expectedVersion);
     }
@@ -185,17 +182,27 @@ export class Publisher {
    * @throws EventError EVENT_INVALID | STREAM_MISSING | BROKER_UNAVAILABLE
    */
   async versionOf(tenant: string, memory: string): Promise<number> {
-    // A wildcard here would read across memories and tenants.
-    if (!TOKEN_PATTERN.test(tenant) || !TOKEN_PATTERN.test(memory)) {
-      throw new EventError(
-        'EVENT_INVALID',
-        'tenant and memory must be 1 to 64 letters, digits, "_" or "-"',
+    return await this.#reader.versionOf(tenant, memory);
+  }
+
+  async #append(prepared: Prepared, options: AppendOptions): Promise<Appended> {
+    const { expectedVersion } = options;
+    const requestOptions = {
+      headers: appendHeaders(prepared, this.#log, expectedVersion),
+      timeout: this.#ackTimeoutMs,
+    };
+    let reply: PublishReply;
+    try {
+      reply = await confirmed(this.#connection, this.#attempts, () =>
+        this.#send(prepared, requestOptions),
       );
+    } catch (error) {
+      const sequence = await this.#storedBefore(error, prepared, expectedVersion);
+      if (sequence === undefined) throw await this.#explained(error, prepared, expectedVersion);
+      reply = { seq: sequence, duplicate: true };
     }
-    const last = await this.#lookUp({
-      last_by_subj: memoryFilter(this.#log.root, tenant, memory),
-    });
-    return last?.seq ?? 0;
+    if (reply.duplicate) await this.#checkDuplicate(prepared, reply.seq, options);
+    return { id: prepared.event.id, sequence: reply.seq, duplicate: reply.duplicate };
   }
 
   /**
@@ -204,18 +211,17 @@ export class Publisher {
    * have come in between.
    */
   async #appendMissing(
-    events: readonly unknown[],
     batch: readonly Prepared[],
     { expectedVersion, ...how }: AppendOptions,
   ): Promise<Appended[]> {
     const appended: Appended[] = [];
     const memory = memoryOf(batch[0]?.event);
     let expected = expectedVersion;
-    for (const [index, event] of events.entries()) {
-      const isOfMemory = memoryOf(batch[index]?.event) === memory;
+    for (const prepared of batch) {
+      const isOfMemory = memoryOf(prepared.event) === memory;
       const expectation =
         expected === undefined || !isOfMemory ? {} : { expectedVersion: expected };
-      const result = await this.append(event, { ...how, ...expectation });
+      const result = await this.#append(prepared, { ...how, ...expectation });
       if (isOfMemory && expected !== undefined) expected = result.sequence;
       appended.push(result);
     }
@@ -254,25 +260,8 @@ export class Publisher {
     const isConflict = error instanceof ServerRefusal && error.isConflict;
     if (!isConflict || expectedVersion === undefined) return undefined;
     const { tenantid, subject } = prepared.event;
-    const next = await this.#lookUp({
-      seq: expectedVersion + 1,
-      next_by_subj: memoryFilter(this.#log.root, tenantid, subject),
-    });
+    const next = await this.#reader.nextOf(tenantid, subject, expectedVersion);
     return next?.header.get('Nats-Msg-Id') === prepared.key ? next.seq : undefined;
-  }
-
-  /** Repeats an attempt whose outcome is unknown; what the server decided is final. */
-  async #confirmed<Reply>(attempt: () => Promise<Reply>): Promise<Reply> {
-    for (let number = 1; ; number += 1) {
-      try {
-        return await attempt();
-      } catch (error) {
-        if (error instanceof ServerRefusal && !error.isPassing) throw error;
-        if (number >= this.#attempts) throw error;
-        if (this.#connection.isClosed()) throw error;
-        await delay(Math.min(2_000, 50 * 2 ** number) * (0.5 + Math.random()));
-      }
-    }
   }
 
   async #explained(
@@ -287,11 +276,8 @@ export class Publisher {
         const actual = error.actualSequence ?? (await this.versionOf(tenantid, subject));
         return new VersionConflictError(subject, expectedVersion ?? 0, actual);
       }
-      return new EventError(
-        codeOf(error),
-        `stream ${stream} refused the append: ${error.message}`,
-        error,
-      );
+      const sentence = `stream ${stream} refused the append: ${error.message}`;
+      return new EventError(codeOf(error), sentence, error);
     }
     return unconfirmed(error, prepared.subject);
   }
@@ -302,39 +288,10 @@ export class Publisher {
     sequence: number,
     options: AppendOptions,
   ): Promise<void> {
-    const stored = await this.#lookUp({ seq: sequence });
+    const stored = await this.#reader.at(sequence);
     if (stored === null) return;
     if (!saysTheSame(stored.data, prepared.payload, options.timeIsAssigned !== true)) {
       throw new ConflictingPayloadError(prepared.event.id, sequence);
     }
   }
-
-  /** A stored message, `null` when there is none. */
-  async #lookUp(query: DirectMsgRequest): Promise<StoredMsg | null> {
-    try {
-      const manager = await this.#jetstream();
-      return await this.#confirmed(() => manager.direct.getMessage(this.#log.stream, query));
-    } catch (error) {
-      throw unconfirmed(error, `a read of stream ${this.#log.stream}`);
-    }
-  }
-
-  #jetstream(): Promise<JetStreamManager> {
-    this.#manager ??= jetstreamManager(this.#connection, { checkAPI: false });
-    return this.#manager;
-  }
-}
-
-/** The key of a memory in `appendAll`. Whatever the input is, it must not throw: it is not checked yet. */
-function memoryOf(event: unknown): string {
-  const { tenantid, subject } = (event ?? {}) as Partial<Record<string, unknown>>;
-  return typeof tenantid === 'string' && typeof subject === 'string'
-    ? `${tenantid}.${subject}`
-    : '';
-}
-
-/** An optimistic append says in the event itself on which version it was decided. */
-function stamped(event: unknown, expectedVersion: number | undefined): unknown {
-  if (expectedVersion === undefined || typeof event !== 'object' || event === null) return event;
-  return { ...event, aggregateversion: expectedVersion };
 }

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { errors, type NatsConnection } from '@nats-io/transport-node';
 import { EventError, type EventErrorCode } from './errors.ts';
 
 /** What the server said to an append. */
@@ -11,14 +13,17 @@ const CODE = {
   wrongLastSequence: 10071,
   wrongLastSequenceUnknown: 10164,
   batchDuplicate: 10201,
-  streamFull: [10002, 10023, 10028, 10047, 10077],
+  /** Of the account or the server. */
+  resourcesExceeded: [10002, 10023, 10028, 10047],
+  /** The store itself refused, with its own words: at a limit of the stream, or on a full disk. */
+  storeFailed: 10077,
   otherStream: 10060,
   tooLarge: 10054,
   /**
    * Not stored now, and worth another attempt: system unavailable, id or expectation still in
-   * process, too many requests, a batch cut short (by a restart).
+   * process, too many requests or batches at once, a batch cut short (by a restart).
    */
-  passing: [10008, 10158, 10163, 10167, 10176],
+  passing: [10008, 10158, 10163, 10167, 10176, 10194, 10210],
 } as const;
 
 export class ServerRefusal extends Error {
@@ -39,7 +44,8 @@ export class ServerRefusal extends Error {
   }
 
   get isFull(): boolean {
-    return CODE.streamFull.some((code) => code === this.code);
+    if (CODE.resourcesExceeded.some((code) => code === this.code)) return true;
+    return this.code === CODE.storeFailed && /exceeded|no space/i.test(this.message);
   }
 
   get isOtherStream(): boolean {
@@ -71,7 +77,10 @@ interface RawReply {
   };
 }
 
-/** @throws ServerRefusal */
+/**
+ * @throws ServerRefusal; Error when the reply is neither a refusal nor a confirmation, which leaves
+ * the outcome unknown
+ */
 export function parseReply(text: string): PublishReply {
   const reply = JSON.parse(text) as RawReply;
   if (reply.error !== undefined) {
@@ -80,7 +89,39 @@ export function parseReply(text: string): PublishReply {
       reply.error.description ?? 'refused',
     );
   }
-  return { seq: reply.seq ?? 0, duplicate: reply.duplicate ?? false };
+  const { seq, duplicate = false } = reply;
+  if (seq === undefined || seq < 1) throw new Error('the reply confirms nothing');
+  return { seq, duplicate };
+}
+
+/**
+ * Repeats an attempt while its outcome is unknown or the server says that it may pass later. What
+ * was decided is final: by the server, by us, or by the permissions of the connection.
+ */
+export async function confirmed<Reply>(
+  connection: NatsConnection,
+  attempts: number,
+  attempt: () => Promise<Reply>,
+): Promise<Reply> {
+  for (let number = 1; ; number += 1) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (number >= attempts || isFinal(error) || connection.isClosed()) throw error;
+      await delay(Math.min(2_000, 50 * 2 ** number) * (0.5 + Math.random()));
+    }
+  }
+}
+
+function isFinal(error: unknown): boolean {
+  if (error instanceof ServerRefusal) return !error.isPassing;
+  return error instanceof EventError || isForbidden(error);
+}
+
+function isForbidden(error: unknown): boolean {
+  return [error, error instanceof Error ? error.cause : undefined].some(
+    (reason) => reason instanceof errors.PermissionViolationError,
+  );
 }
 
 /** What a refusal means to the publisher's caller. */
@@ -88,14 +129,18 @@ export function codeOf(refusal: ServerRefusal): EventErrorCode {
   if (refusal.isFull) return 'LOG_FULL';
   if (refusal.isTooLarge) return 'EVENT_TOO_LARGE';
   if (refusal.isOtherStream) return 'STREAM_MISSING';
-  return refusal.isPassing ? 'BROKER_UNAVAILABLE' : 'BATCH_REJECTED';
+  return refusal.isPassing ? 'BROKER_UNAVAILABLE' : 'APPEND_REFUSED';
 }
 
-/** No stream listens on the subject: nobody answers, which is not the same as a slow answer. */
+/** Why there is no answer. Nobody listening on the subject is not the same as a slow answer. */
 export function unconfirmed(error: unknown, what: string): EventError {
+  if (error instanceof EventError) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  if (isForbidden(error)) {
+    return new EventError('APPEND_REFUSED', `${what} is not permitted: ${reason}`, error);
+  }
   if (error instanceof Error && /no responders/i.test(`${error.message} ${String(error.cause)}`)) {
     return new EventError('STREAM_MISSING', `no stream takes ${what}`, error);
   }
-  const reason = error instanceof Error ? error.message : String(error);
   return new EventError('BROKER_UNAVAILABLE', `${what} was not confirmed: ${reason}`, error);
 }

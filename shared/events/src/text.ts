@@ -21,14 +21,28 @@ export function isStorable(text: string): boolean {
 export const MAX_DEPTH = 100;
 
 /**
+ * Whether JSON text, and so every string in it, is storable as it stands: what is not can only come
+ * out of an escape, since valid UTF-8 has no halves of pairs and valid JSON no bare control character.
+ */
+export function isPlain(json: string): boolean {
+  return !json.includes('\\u') && !json.includes(PROTOTYPE);
+}
+
+/** As a field it is harmless in JSON, and replaces a prototype in the hands of a careless reader. */
+const PROTOTYPE = '__proto__';
+
+/**
  * Why a JSON value cannot be kept unchanged by every part of the fleet; `undefined` when it can.
  * Fields that no schema names are kept too, so they are held to the same: no text that PostgreSQL
- * refuses, no number that JSON.parse made infinite (1e999 would be written back as null), and no
- * nesting that JSON.parse takes and JSON.stringify or a recursive reader dies of.
+ * refuses, no number that JSON.parse made infinite (1e999 would be written back as null), no field
+ * called `__proto__`, and no nesting that JSON.parse takes and JSON.stringify or a recursive reader
+ * dies of. Text known to be plain is not looked at again, which halves the time of a decode.
  */
-export function unstorable(value: unknown, depth = 0): string | undefined {
+export function unstorable(value: unknown, isPlainText = false, depth = 0): string | undefined {
   if (typeof value === 'string') {
-    return isStorable(value) ? undefined : 'text contains U+0000 or half of a surrogate pair';
+    return isPlainText || isStorable(value)
+      ? undefined
+      : 'text contains U+0000 or half of a surrogate pair';
   }
   if (typeof value === 'number') {
     return Number.isFinite(value) ? undefined : 'a number is beyond double precision';
@@ -38,14 +52,18 @@ export function unstorable(value: unknown, depth = 0): string | undefined {
   if (depth >= MAX_DEPTH) return `nested more than ${MAX_DEPTH} levels deep`;
   if (Array.isArray(value)) {
     for (const item of value) {
-      const problem = unstorable(item, depth + 1);
+      const problem = unstorable(item, isPlainText, depth + 1);
       if (problem !== undefined) return problem;
     }
     return undefined;
   }
   const record = value as Record<string, unknown>;
   for (const key of Object.keys(record)) {
-    const problem = unstorable(key) ?? unstorable(record[key], depth + 1);
+    if (!isPlainText) {
+      if (key === PROTOTYPE) return `a field is called ${PROTOTYPE}`;
+      if (!isStorable(key)) return 'a name contains U+0000 or half of a surrogate pair';
+    }
+    const problem = unstorable(record[key], isPlainText, depth + 1);
     if (problem !== undefined) return problem;
   }
   return undefined;

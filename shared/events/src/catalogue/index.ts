@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import { memoryAccessed, type MemoryAccessed } from './memory-accessed.ts';
 import { memoryCreated, type MemoryCreated } from './memory-created.ts';
 import { memoryEmbedded, type MemoryEmbedded } from './memory-embedded.ts';
@@ -27,3 +28,8 @@ export type MemoryEvent =
   | MemoryEmbedded;
 
 export type MemoryEventType = MemoryEvent['type'];
+
+/** What an author may write as the data of a type, at its latest version: defaults are optional. */
+export type DataOf<Type extends MemoryEventType> = Readonly<
+  z.input<Extract<(typeof CATALOGUE)[number], { readonly type: Type }>['latest']>
+>;
