@@ -1,0 +1,9 @@
+import type { EmbeddingProviderConfig } from '@memfleet/runtime';
+import type { Embedder } from './embedder.ts';
+import { lexicalEmbedder } from './lexical/embedder.ts';
+import { openAICompatibleEmbedder } from './openai-compatible.ts';
+
+/** The embedder that the configuration names: the same for the worker and for recall. */
+export function createEmbedder(provider: EmbeddingProviderConfig): Embedder {
+  return provider.kind === 'local' ? lexicalEmbedder : openAICompatibleEmbedder(provider);
+}

@@ -1,0 +1,106 @@
+import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
+import {
+  classifyProviderError,
+  type EmbeddingProviderConfig,
+  ProviderError,
+} from '@memfleet/runtime';
+import { z } from 'zod';
+import { checkedVectors } from './checked-vectors.ts';
+import type { Embedded, Embedder } from './embedder.ts';
+import { spaceName } from './space.ts';
+
+type Settings = Extract<EmbeddingProviderConfig, { kind: 'openai-compatible' }>;
+
+const VERSION = '1';
+/** Texts are sent as they are. */
+const PREPROCESSING = 1;
+
+/** What the SDK leaves out: the index, by which the vectors belong to the texts. */
+const answerSchema = z.object({
+  data: z.array(z.object({ index: z.int().optional(), embedding: z.array(z.number()) })),
+});
+
+/** Embeds by any service that speaks OpenAI's format; one HTTP request a call, never repeated here. */
+export function openAICompatibleEmbedder(settings: Settings): Embedder {
+  const { baseUrl, model, dimensions, maxBatch } = settings;
+  const provider = createOpenAICompatible({
+    name: 'embedding',
+    baseURL: baseUrl,
+    ...(settings.apiKey === undefined ? {} : { apiKey: settings.apiKey }),
+    ...(settings.headers === undefined ? {} : { headers: settings.headers }),
+  });
+  const embeddingModel = provider.embeddingModel(model);
+  return {
+    name: 'openai-compatible',
+    version: VERSION,
+    model,
+    space: spaceName({
+      provider: 'openai-compatible',
+      model,
+      dimensions,
+      normalisation: 'l2',
+      preprocessing: PREPROCESSING,
+    }),
+    dimensions,
+    remote: true,
+    maxBatch,
+    noise: 0,
+    async embed(texts, abortSignal): Promise<Embedded> {
+      try {
+        const { response, usage } = await embeddingModel.doEmbed({
+          values: [...texts],
+          abortSignal,
+        });
+        const vectors = checkedVectors(inOrder(response?.body), {
+          count: texts.length,
+          dimensions,
+        });
+        const tokens = usage?.tokens ?? 0;
+        return {
+          vectors,
+          usage: { calls: 1, input_tokens: tokens, output_tokens: 0 },
+          costUsd: (tokens * settings.inputPerMillionUsd) / 1e6,
+        };
+      } catch (error) {
+        // An abort has its reason in the signal, which the caller knows.
+        if (abortSignal.aborted) throw error;
+        throw notANumber(error) ?? classifyProviderError(error) ?? error;
+      }
+    },
+  };
+}
+
+/** The vectors in the order of the texts: services may answer in any, and the SDK does not sort. */
+function inOrder(body: unknown): number[][] {
+  const answer = answerSchema.safeParse(body);
+  if (!answer.success) {
+    throw new ProviderError('invalid_output', 'the answer does not fit: no list of vectors');
+  }
+  const { data } = answer.data;
+  // A service that names no index at all answers in order.
+  if (data.every(({ index }) => index === undefined)) return data.map((item) => item.embedding);
+  const sorted = data.toSorted((a, b) => (a.index ?? -1) - (b.index ?? -1));
+  if (sorted.some(({ index }, place) => index !== place)) {
+    throw new ProviderError(
+      'invalid_output',
+      'the answer does not fit: the indexes of the vectors are not 0 to n - 1',
+    );
+  }
+  return sorted.map((item) => item.embedding);
+}
+
+/**
+ * A model that fails on a text makes NaN, and some services write it as such. That is not JSON, but
+ * no broken line either: it will be the same at the next try, so the text must be singled out.
+ */
+function notANumber(error: unknown): ProviderError | undefined {
+  if (!(error instanceof Error) || !('responseBody' in error)) return undefined;
+  const { responseBody } = error;
+  const status = 'statusCode' in error ? error.statusCode : undefined;
+  if (status !== 200 || typeof responseBody !== 'string') return undefined;
+  if (!/[[,]\s*-?(?:NaN|Infinity)\s*[,\]]/.test(responseBody)) return undefined;
+  return new ProviderError('invalid_output', 'the answer does not fit: a value is not a number', {
+    status,
+    cause: error,
+  });
+}

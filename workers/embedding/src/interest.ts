@@ -1,0 +1,43 @@
+/**
+ * Work that several wait for: it goes on as long as one of them wants it, and its signal aborts when
+ * the last has gone.
+ */
+export class Interest {
+  readonly #controller = new AbortController();
+  #waiting = 0;
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Waits for the work until it ends, or the own signal does. @throws the signal's reason */
+  async share<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
+    this.#waiting += 1;
+    const { promise: gone, reject } = Promise.withResolvers<never>();
+    const onAbort = (): void => reject(signal.reason as Error);
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    try {
+      return await Promise.race([work, gone]);
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      this.#waiting -= 1;
+      if (this.#waiting === 0) this.#controller.abort(signal.reason);
+    }
+  }
+}
+
+/** Aborts when the last of the signals has: a call made for many is ended for none of them alone. */
+export function allAborted(signals: readonly AbortSignal[]): AbortSignal {
+  const controller = new AbortController();
+  let left = signals.length;
+  for (const signal of signals) {
+    const onAbort = (): void => {
+      left -= 1;
+      if (left === 0) controller.abort(signal.reason);
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+  }
+  return controller.signal;
+}

@@ -1,0 +1,8 @@
+import { createEmbedder } from '@memfleet/recall';
+import { runStageWorker } from '@memfleet/runtime';
+import { embeddingStage } from './stage.ts';
+
+await runStageWorker('embedding', async ({ config, pool }, gate) => {
+  const { provider, ...settings } = config.stages.embedding;
+  return embeddingStage({ embedder: createEmbedder(provider), pool, gate, settings });
+});

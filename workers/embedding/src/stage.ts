@@ -1,0 +1,122 @@
+import {
+  createDerivedEvent,
+  derivedEventId,
+  type MemoryEvent,
+  type Producer,
+} from '@memfleet/events';
+import { type AddressedVector, type Embedder, storeVectors } from '@memfleet/recall';
+import {
+  type Pool,
+  type ProviderGate,
+  skip,
+  type Stage,
+  type StageConfig,
+} from '@memfleet/runtime';
+import { total } from './shares.ts';
+import { TextVectors } from './text-vectors.ts';
+
+const NAME = 'embedding';
+/** Raised when every event should be embedded anew. A new space alone concerns new events only. */
+const VERSION = 1;
+
+/** A text of an event, and what it is of the memory. */
+interface Target {
+  readonly text: string;
+  readonly target: { readonly kind: 'content' } | { readonly kind: 'fact'; readonly fact: number };
+  /** Tells the derived events of one cause apart. */
+  readonly ordinal: number;
+}
+
+export interface EmbeddingOptions {
+  readonly embedder: Embedder;
+  readonly pool: Pool;
+  readonly gate: ProviderGate;
+  readonly settings: StageConfig;
+}
+
+/**
+ * Content → one vector; extracted facts → one vector each. The vectors go to the table in the
+ * transaction that records the result, the events that name them to the log.
+ */
+export function embeddingStage(options: EmbeddingOptions): Stage<readonly AddressedVector[]> {
+  const { embedder, pool, gate, settings } = options;
+  const { space, dimensions } = embedder;
+  const producer: Producer = {
+    name: embedder.name,
+    version: embedder.version,
+    ...(embedder.model === undefined ? {} : { model: embedder.model }),
+  };
+  const vectors = new TextVectors({
+    embedder,
+    db: pool,
+    gate,
+    batch: settings.batch,
+    lingerMs: settings.linger,
+    concurrency: settings.concurrency,
+    // An event may wait for its call as long as the call may take.
+    callTimeoutMs: settings.deadline / 2,
+  });
+  return {
+    name: NAME,
+    version: VERSION,
+    async handle(event, context) {
+      const targets = targetsOf(event);
+      if (targets.length === 0) return skip(reasonForNothing(event));
+      const found = await Promise.all(targets.map(({ text }) => vectors.of(text, context)));
+      const cause = { source: event.source, id: event.id, sequence: context.sequence };
+      const events = found.map(({ digest, use }, index) => {
+        const { target, ordinal } = targets[index] as Target;
+        return createDerivedEvent(event, {
+          id: derivedEventId(event, NAME, VERSION, ordinal),
+          type: 'memory.embedded',
+          source: `/memfleet/${NAME}`,
+          data: {
+            cause,
+            embedder: producer,
+            space,
+            target,
+            vector: { content_sha256: digest, dimensions },
+            ...use,
+          },
+        });
+      });
+      const extra = found.flatMap(({ digest, vector }) =>
+        vector === undefined ? [] : [{ digest, vector }],
+      );
+      return {
+        kind: 'done',
+        events,
+        use: total(found.map(({ use }) => use)),
+        ...(extra.length === 0 ? {} : { extra }),
+      };
+    },
+    async persist(db, extras) {
+      await storeVectors(db, space, extras.flat());
+    },
+  };
+}
+
+/** What there is to embed; blanks have no meaning, and services refuse them. */
+function targetsOf(event: MemoryEvent): Target[] {
+  switch (event.type) {
+    case 'memory.created':
+    case 'memory.revised':
+      return [
+        { text: event.data.content, target: { kind: 'content' as const }, ordinal: 0 },
+      ].filter(hasText);
+    case 'memory.extracted':
+      return event.data.facts
+        .map(({ text }, fact) => ({ text, target: { kind: 'fact' as const, fact }, ordinal: fact }))
+        .filter(hasText);
+    default:
+      return [];
+  }
+}
+
+function hasText({ text }: Target): boolean {
+  return text.trim() !== '';
+}
+
+function reasonForNothing(event: MemoryEvent): string {
+  return event.type === 'memory.extracted' ? 'no facts' : 'no text';
+}
