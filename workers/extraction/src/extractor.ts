@@ -56,6 +56,6 @@ export function dayOf(time: string): string {
 const RELATIVE_TIME =
   /\b(?:today|tonight|yesterday|tomorrow|ago|(?:mon|tues|wednes|thurs|fri|satur|sun)days?|(?:last|next|this|past|coming|since|until)\s+\w+|in\s+\w+\s+(?:days?|weeks?|months?|years?))\b/i;
 
-export function speaksOfRelativeTime(content: string): boolean {
+function speaksOfRelativeTime(content: string): boolean {
   return RELATIVE_TIME.test(content);
 }

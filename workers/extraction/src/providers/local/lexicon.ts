@@ -78,21 +78,23 @@ const CORRECTIONS: readonly (readonly [number, string])[] = [
     owns dreams fears trains teaches paints stores returns sends makes takes calls hopes plans
     supports starts ends stops rides drives manages leads tests releases deploys requires costs
     smokes travels walks reads writes sings dances designs builds misses wishes moves opens closes
-    meets happens contains consists weighs collects belongs`,
+    meets happens leaves arrives orders helps hires feeds contains consists weighs collects belongs`,
   ],
   [
     Tag.infinitive,
     `love like hate prefer work live play study cook own drink host run visit need want use dream
     fear train paint plan support start stop ride drive test smoke travel walk dance design build
     move open close quit read put cut set hit shut let miss adore enjoy dislike bake fish camp
-    hike swim ski surf code garden knit meditate journal volunteer attend collect`,
+    hike swim ski surf code garden knit meditate journal volunteer attend collect
+    wear`,
   ],
   [
     Tag.past,
     `met left held felt lost spent sold built taught caught kept slept ran swam sang drank began
     wrote rode drove chose broke spoke woke wore won grew knew threw flew drew ate fell came saw
     gave took bought brought thought had was were did went got made found sent said told heard
-    paid understood become born graduated adopted married divorced retired moved joined signed`,
+    paid understood become born graduated adopted married divorced retired moved joined signed
+    quit put cut set let used read`,
   ],
   [Tag.adjective, 'vegan vegetarian allergic gluten-free left-handed right-handed trans gay'],
   [Tag.organization, 'amazon microsoft google tesla netflix spotify unicef unesco ikea'],

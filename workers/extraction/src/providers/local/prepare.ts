@@ -8,10 +8,9 @@ export interface Prepared {
   readonly unreadable?: string;
 }
 
-// oxlint-disable-next-line no-control-regex -- control characters are what it is for
 const INVISIBLE =
+  // oxlint-disable-next-line no-control-regex -- control characters are what it is for
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufffd]/g;
-// oxlint-disable-next-line no-control-regex -- everything beyond printable ASCII
 const NOT_PLAIN = /[^\t\n\u0020-\u007e]/;
 // Each quantifier is bounded by a character that it cannot match: linear in the text.
 const TAG = /<[/!]?[a-zA-Z][^<>]{0,400}>/g;

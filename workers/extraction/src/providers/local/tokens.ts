@@ -27,8 +27,11 @@ export interface Sentence {
 const WORD = String.raw`[\p{L}\p{N}\p{M}_]+`;
 const ASCII_WORD = '[A-Za-z0-9_]+';
 // Neighbouring parts share no character, so that a match never has to try a second way.
-const pattern = (word: string, flags: string) =>
-  new RegExp(`[#@]${word}|[$€£¥]?${word}(?:['&@-]${word})*[+%]{0,2}|\\.{2,}|--+|\\n|[^\\s]`, flags);
+const pattern = (letters: string, flags: string) =>
+  new RegExp(
+    `[#@]${letters}|[$€£¥]?\\d{1,12}(?:[.,:]\\d{1,12}){1,4}(?:${letters}|%)?|[$€£¥]?${letters}(?:['&@-]${letters})*[+%]{0,2}|\\.{2,}|--+|\\n|[^\\s]`,
+    flags,
+  );
 const ANY_TOKEN = pattern(WORD, 'gu');
 const ASCII_TOKEN = pattern(ASCII_WORD, 'g');
 // oxlint-disable-next-line no-control-regex -- tells plain ASCII from the rest
@@ -103,7 +106,7 @@ export function tokenize(text: string): Sentence[] {
     } else if (raw === '.') {
       if (endsSentence(text, end, tokens.at(-1))) finish(false);
     } else if (standsAlone(text, start, end)) {
-      tokens.push(mark(raw, start, end));
+      tokens.push(raw === '&' ? word('and', start, end, false) : mark(raw, start, end));
     }
   }
   finish(false);
@@ -181,7 +184,7 @@ function isCurrency(code: number): boolean {
 
 /** A full stop inside "node.js", "3.5" or after "Dr" ends nothing. */
 function endsSentence(text: string, end: number, previous: Token | undefined): boolean {
-  if (previous !== undefined && previous.end === end - 1 && ABBREVIATIONS.has(previous.low)) {
+  if (previous?.end === end - 1 && ABBREVIATIONS.has(previous.low)) {
     return end >= text.length;
   }
   const after = text.charCodeAt(end);

@@ -140,6 +140,12 @@ assign(
   pup snake ferret lizard`,
 );
 
+assign(Role.relation, 'children wives families folks in-laws people');
+// A copy, since the plurals are added to what is walked through.
+for (const [word, role] of new Map(roles)) {
+  if ((role & Role.relation) !== 0 && !roles.has(`${word}s`)) roles.set(`${word}s`, role);
+}
+
 /** The bits of a lower-case word; 0 for one of the open classes. */
 export function roleOf(word: string): number {
   return roles.get(word) ?? 0;

@@ -1,0 +1,150 @@
+import { createHash } from 'node:crypto';
+import type { Queryable } from '../database/pool.ts';
+import { Coalescer } from './coalescer.ts';
+
+/** A result that was paid for, to be stored in the transaction that records it. */
+export interface PaidResult {
+  /** SHA-256 of everything the result depends on. */
+  readonly key: Buffer;
+  /** JSON. */
+  readonly result: string;
+}
+
+/** Results kept in memory: until they are committed, and then because equal content comes in runs. */
+const REMEMBERED = 1_024;
+
+/** The key of a result: everything it depends on, in order. */
+export function resultKey(...parts: readonly string[]): Buffer {
+  return createHash('sha256').update(JSON.stringify(parts)).digest();
+}
+
+/**
+ * Results of paid calls by content. Equal content is paid for once: what is in the table is read
+ * from there, what is being asked for at this moment is waited for.
+ */
+export class ResultCache {
+  readonly #reads: Coalescer<Buffer, string | undefined>;
+  readonly #asked = new Map<string, Promise<string>>();
+  readonly #remembered = new Map<string, string>();
+
+  /** Reads of up to `batch` keys that come within the linger share one round trip. */
+  constructor(
+    db: Queryable,
+    options: { readonly batch: number; readonly lingerMs: number; readonly parallel?: number },
+  ) {
+    this.#reads = new Coalescer({
+      flush: (keys) => readResults(db, keys),
+      size: options.batch,
+      lingerMs: options.lingerMs,
+      parallel: options.parallel ?? 3,
+    });
+  }
+
+  /**
+   * The result under the key: found, or made by `make`. One call is made for all who ask for the
+   * same key meanwhile; when it is given up because its own event was (`signal`), the next asks.
+   * @throws what the call throws, to all who wait for it; the signal's reason when it aborts
+   */
+  async resolve(
+    key: Buffer,
+    signal: AbortSignal,
+    make: () => Promise<string>,
+  ): Promise<{ readonly result: string; readonly cached: boolean }> {
+    const name = key.toString('base64');
+    for (;;) {
+      signal.throwIfAborted();
+      const known = this.#remembered.get(name);
+      if (known !== undefined) return { result: known, cached: true };
+      const asked = this.#asked.get(name);
+      if (asked === undefined) return await this.#ask(key, name, signal, make);
+      const result = await abortable(asked, signal).catch((error: unknown) => {
+        if (error instanceof GivenUp) return undefined;
+        throw error;
+      });
+      if (result !== undefined) return { result, cached: true };
+    }
+  }
+
+  async #ask(
+    key: Buffer,
+    name: string,
+    signal: AbortSignal,
+    make: () => Promise<string>,
+  ): Promise<{ readonly result: string; readonly cached: boolean }> {
+    let cached = false;
+    const work = async (): Promise<string> => {
+      const found = await this.#reads.add(key);
+      cached = found !== undefined;
+      return found ?? (await make());
+    };
+    const asking = work();
+    const shared = asking.catch((error: unknown) => {
+      throw signal.aborted ? new GivenUp() : error;
+    });
+    // Where nobody waits, the failure is still the caller's below.
+    shared.catch(() => undefined);
+    this.#asked.set(name, shared);
+    try {
+      const result = await asking;
+      this.#remember(name, result);
+      return { result, cached };
+    } finally {
+      this.#asked.delete(name);
+    }
+  }
+
+  #remember(name: string, result: string): void {
+    this.#remembered.set(name, result);
+    if (this.#remembered.size <= REMEMBERED) return;
+    const [oldest] = this.#remembered.keys();
+    if (oldest !== undefined) this.#remembered.delete(oldest);
+  }
+}
+
+/** The one who asked has been given up; the question is still open. */
+class GivenUp extends Error {
+  override readonly name = 'GivenUp';
+}
+
+async function abortable<Value>(waited: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => reject(signal.reason as Error);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([waited, promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+async function readResults(
+  db: Queryable,
+  keys: readonly Buffer[],
+): Promise<(string | undefined)[]> {
+  const { rows } = await db.query<{ cache_key: Buffer; result: string }>({
+    name: 'result-cache-read',
+    text: `select cache_key, result from memfleet.result_cache where cache_key = any($1::bytea[])`,
+    values: [keys],
+  });
+  const found = new Map(rows.map((row) => [row.cache_key.toString('base64'), row.result]));
+  return keys.map((key) => found.get(key.toString('base64')));
+}
+
+/**
+ * Stores results; the first under a key stays. In the order of their keys, so that two workers with
+ * equal contents cannot deadlock.
+ */
+export async function storeResults(
+  db: Queryable,
+  stage: string,
+  paid: readonly PaidResult[],
+): Promise<void> {
+  await db.query({
+    name: 'result-cache-store',
+    text: `insert into memfleet.result_cache (cache_key, stage, result)
+      select cache_key, $1, result from unnest($2::bytea[], $3::text[]) as paid (cache_key, result)
+      order by cache_key
+      on conflict (cache_key) do nothing`,
+    values: [stage, paid.map(({ key }) => key), paid.map(({ result }) => result)],
+  });
+}

@@ -1,0 +1,116 @@
+import { type PaidResult, ResultCache, resultKey, storeResults } from '@memfleet/runtime';
+import { expect, test } from 'vitest';
+import { createTestDatabase } from '../../support/database.ts';
+
+const alive = new AbortController().signal;
+const options = { batch: 100, lingerMs: 2 };
+const paid = (content: string, result = `"${content}"`): PaidResult => ({
+  key: resultKey('extraction', 'chat', '1', content),
+  result,
+});
+
+test('parts cannot run into each other', () => {
+  expect(resultKey('a', 'bc')).not.toEqual(resultKey('ab', 'c'));
+  expect(resultKey('a', 'b')).toEqual(resultKey('a', 'b'));
+});
+
+test('what one process stored another finds, in one round trip for many', async () => {
+  await using database = await createTestDatabase();
+  const items = Array.from({ length: 60 }, (_none, n) => paid(`content ${n}`));
+  await storeResults(database.pool, 'extraction', items);
+  let statements = 0;
+  const counting = {
+    query: ((...args: Parameters<typeof database.pool.query>) => {
+      statements += 1;
+      return database.pool.query(...args);
+    }) as typeof database.pool.query,
+  };
+  const cache = new ResultCache(counting, options);
+  const found = await Promise.all(
+    items.map(({ key }) => cache.resolve(key, alive, () => Promise.reject(new Error('called')))),
+  );
+  expect(found).toEqual(items.map(({ result }) => ({ result, cached: true })));
+  expect(statements).toBe(1);
+});
+
+test('the first result stays, also when two store at once and in one batch', async () => {
+  await using database = await createTestDatabase();
+  await storeResults(database.pool, 'extraction', [paid('a', '"1"'), paid('a', '"2"')]);
+  await Promise.all([
+    storeResults(database.pool, 'extraction', [paid('a', '"3"'), paid('b', '"b"')]),
+    storeResults(database.pool, 'extraction', [paid('b', '"b"'), paid('a', '"4"')]),
+  ]);
+  const { rows } = await database.pool.query<{ result: string }>(
+    'select result from memfleet.result_cache order by result',
+  );
+  expect(rows).toEqual([{ result: '"1"' }, { result: '"b"' }]);
+});
+
+test('who asks while a call is under way waits for it', async () => {
+  await using database = await createTestDatabase();
+  const cache = new ResultCache(database.pool, options);
+  const { promise, resolve } = Promise.withResolvers<string>();
+  let calls = 0;
+  const make = (): Promise<string> => {
+    calls += 1;
+    return promise;
+  };
+  const { key } = paid('slow');
+  const asking = Array.from({ length: 20 }, () => cache.resolve(key, alive, make));
+  await expect.poll(() => calls).toBe(1);
+  resolve('"made"');
+  const results = await Promise.all(asking);
+  expect(calls).toBe(1);
+  expect(results.filter(({ cached }) => !cached)).toHaveLength(1);
+  // Not stored yet, and still known: the record may be committed later.
+  expect(await cache.resolve(key, alive, make)).toEqual({ result: '"made"', cached: true });
+});
+
+test('a failed call fails all who waited, and is not remembered', async () => {
+  await using database = await createTestDatabase();
+  const cache = new ResultCache(database.pool, options);
+  const { key } = paid('failing');
+  const make = (): Promise<string> => Promise.reject(new Error('down'));
+  const results = await Promise.allSettled([1, 2, 3].map(() => cache.resolve(key, alive, make)));
+  for (const result of results) {
+    expect(result).toMatchObject({ status: 'rejected', reason: { message: 'down' } });
+  }
+  expect(await cache.resolve(key, alive, () => Promise.resolve('"up"'))).toEqual({
+    result: '"up"',
+    cached: false,
+  });
+});
+
+test('when the one who asked is given up, the next asks', async () => {
+  await using database = await createTestDatabase();
+  const cache = new ResultCache(database.pool, options);
+  const { key } = paid('given up');
+  const stop = new AbortController();
+  let calls = 0;
+  const hanging = cache.resolve(key, stop.signal, () => {
+    calls += 1;
+    return new Promise<string>((_resolve, reject) => {
+      stop.signal.addEventListener('abort', () => reject(new Error('aborted')), { once: true });
+    });
+  });
+  hanging.catch(() => undefined);
+  const waiting = cache.resolve(key, alive, () => Promise.resolve('"second"'));
+  await expect.poll(() => calls).toBe(1);
+  stop.abort(new Error('lease lost'));
+  await expect(hanging).rejects.toThrow('aborted');
+  expect(await waiting).toEqual({ result: '"second"', cached: false });
+});
+
+test('who waits is let go by its own signal', async () => {
+  await using database = await createTestDatabase();
+  const cache = new ResultCache(database.pool, options);
+  const { key } = paid('slow for others');
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const asking = cache.resolve(key, alive, () => promise);
+  const stop = new AbortController();
+  const waiting = cache.resolve(key, stop.signal, () => promise);
+  stop.abort(new Error('past its deadline'));
+  await expect(waiting).rejects.toThrow('past its deadline');
+  resolve('"made"');
+  expect(await asking).toEqual({ result: '"made"', cached: false });
+});

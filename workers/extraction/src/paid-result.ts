@@ -1,0 +1,54 @@
+import { extractedEntity, extractedFact } from '@memfleet/events';
+import { type PaidResult, type ProviderGate, type ResultCache, resultKey } from '@memfleet/runtime';
+import { z } from 'zod';
+import {
+  cacheKey,
+  type ExtractionInput,
+  type ExtractionOutput,
+  type Extractor,
+} from './extractor.ts';
+
+/** What is kept of a paid call: what was found, not what it cost. */
+const kept = z.object({
+  facts: z.array(extractedFact),
+  entities: z.array(extractedEntity),
+  emptyReason: z.string().optional(),
+});
+
+export interface Obtained {
+  readonly output: ExtractionOutput;
+  readonly cached: boolean;
+  /** There when a call was made just now: to be stored with the result. */
+  readonly paid?: PaidResult;
+}
+
+/** Asks a model, unless the same was asked before or is being asked now: then it costs nothing. */
+export async function obtain(
+  extractor: Extractor,
+  gate: ProviderGate,
+  cache: ResultCache,
+  input: ExtractionInput,
+  signal: AbortSignal,
+): Promise<Obtained> {
+  const { name, version, model = '' } = extractor;
+  const key = resultKey('extraction', name, version, model, cacheKey(input));
+  let made: ExtractionOutput | undefined;
+  const { result } = await cache.resolve(key, signal, async () => {
+    const output = await gate.call(() => extractor.extract(input, signal));
+    made = output;
+    const { facts, entities, emptyReason } = output;
+    return JSON.stringify({ facts, entities, emptyReason });
+  });
+  if (made !== undefined) return { output: made, cached: false, paid: { key, result } };
+  const { facts, entities, emptyReason } = kept.parse(JSON.parse(result));
+  return {
+    output: {
+      facts,
+      entities,
+      ...(emptyReason === undefined ? {} : { emptyReason }),
+      usage: { calls: 0, input_tokens: 0, output_tokens: 0 },
+      costUsd: 0,
+    },
+    cached: true,
+  };
+}

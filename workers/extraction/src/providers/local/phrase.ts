@@ -1,0 +1,88 @@
+import type { Token } from './tokens.ts';
+import { Role } from './words.ts';
+
+/** A text being read: what turns tokens back into words that stand by themselves. */
+export interface Reading {
+  readonly text: string;
+  /** Who says "I", as it stands inside a sentence: "Ada", "the user". */
+  readonly speaker: string;
+}
+
+/** Words of contractions, written in full. */
+const FULL = new Set([
+  "'s",
+  'am',
+  'are',
+  'have',
+  'will',
+  "'d",
+  'not',
+  'do',
+  'did',
+  'does',
+  'is',
+  'was',
+  'can',
+]);
+
+/** Tokens as words again, with the speaker put in for "I" and "my". */
+export function phrase(
+  reading: Reading,
+  tokens: readonly Token[],
+  from: number,
+  to: number,
+): string {
+  let words = '';
+  let end = -1;
+  for (let at = from; at < to; at += 1) {
+    const token = tokens[at];
+    if (token === undefined) break;
+    const raw = wordOf(reading, token);
+    words += words === '' ? raw : between(reading, end, token, raw) + raw;
+    end = token.end;
+  }
+  return words;
+}
+
+/** What stood between two tokens: a blank, or the dot of "example.com". */
+function between({ text }: Reading, end: number, token: Token, raw: string): string {
+  if (raw === ',') return '';
+  const gap = text.slice(end, token.start);
+  const isAsWritten = raw === "'s" || text.startsWith(raw, token.start);
+  return isAsWritten && gap.length <= 2 && !/\s/.test(gap) ? gap : ' ';
+}
+
+function wordOf({ text, speaker }: Reading, token: Token): string {
+  if (token.kind === 'word') {
+    switch (token.low) {
+      case 'i':
+      case 'me':
+        return speaker;
+      case 'my':
+      case 'our':
+        return possessive(speaker);
+      case 'mine':
+        return possessive(speaker);
+      case 'us':
+      case 'we':
+        return `${speaker} and others`;
+      case 'myself':
+        return speaker;
+      default:
+    }
+  }
+  const raw = text.slice(token.start, token.end);
+  if (token.kind === 'hashtag') return raw.slice(1);
+  if ((token.role & Role.honorific) !== 0 && text.startsWith('. ', token.end)) return `${raw}.`;
+  // "n't" stands in the text where the token says "not".
+  return raw.includes("'") && FULL.has(token.low) && token.low !== "'s" ? token.low : raw;
+}
+
+export function possessive(name: string): string {
+  return `${name}'s`;
+}
+
+export function capitalised(text: string): string {
+  const [first = ''] = text;
+  return first.toUpperCase() + text.slice(first.length);
+}
