@@ -1,0 +1,48 @@
+import { expect, test } from 'vitest';
+import { createCliFleet } from './run-cli.ts';
+
+test('provision creates everything, and the second time nothing', async () => {
+  await using fleet = await createCliFleet({ provisioned: false });
+  const first = await fleet.run(['provision', '--json']);
+  expect(first).toMatchObject({ code: 0, stderr: '' });
+  const created = JSON.parse(first.stdout) as { changes: { kind: string; action: string }[] };
+  expect(new Set(created.changes.map(({ kind }) => kind))).toEqual(
+    new Set(['stream', 'consumer', 'projection']),
+  );
+  expect(created.changes.every(({ action }) => action === 'create')).toBe(true);
+
+  const second = await fleet.run(['provision', '--json']);
+  expect(second.code).toBe(0);
+  expect(JSON.parse(second.stdout)).toEqual({ inSync: true, applied: true, changes: [] });
+  const check = await fleet.run(['provision', '--check']);
+  expect(check).toEqual({
+    code: 0,
+    stdout: 'nothing to do: the deployment is as configured\n',
+    stderr: '',
+  });
+});
+
+test('--check tells the difference with exit code 1 and changes nothing', async () => {
+  await using fleet = await createCliFleet();
+  const other = { MEMFLEET_STAGES_EXTRACTION_ACK_WAIT: '20s' };
+  const check = await fleet.run(['provision', '--check'], { env: other });
+  expect(check.code).toBe(1);
+  expect(check.stdout).toContain(
+    'update consumer extraction (ack_wait: 30000000000 → 20000000000)',
+  );
+  expect(check.stderr).toBe('');
+  expect((await fleet.run(['provision', '--check'])).code).toBe(0);
+
+  const mended = await fleet.run(['provision'], { env: other });
+  expect(mended.code).toBe(0);
+  expect((await fleet.run(['provision', '--check'], { env: other })).code).toBe(0);
+});
+
+test('a difference that would need deleting is refused with exit code 1', async () => {
+  await using fleet = await createCliFleet();
+  const other = { MEMFLEET_LOG_PARTITIONS: '4' };
+  const { code, stderr } = await fleet.run(['provision'], { env: other });
+  expect(code).toBe(1);
+  expect(stderr).toContain('cannot be changed once events are stored');
+  expect(stderr).toContain('subject_transform');
+});

@@ -1,0 +1,112 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { provisionFleet } from '@memfleet/projections';
+import type { FleetConfig } from '@memfleet/runtime';
+import { stringify } from 'yaml';
+import { connectTestBroker, type TestBroker } from '../../support/broker.ts';
+import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { testSettings, uniqueNames } from '../../support/settings.ts';
+
+const MAIN = fileURLToPath(new URL('../../../workers/cli/src/main.ts', import.meta.url));
+
+export interface Finished {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunOptions {
+  readonly input?: string | Buffer;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly cwd?: string;
+}
+
+/** The real binary as a child, with nothing of the surroundings but the path. */
+export function startCli(args: readonly string[], { env, cwd }: RunOptions = {}) {
+  return spawn(process.execPath, [MAIN, ...args], {
+    cwd,
+    env: { PATH: process.env['PATH'], HOME: tmpdir(), ...env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+}
+
+export async function runCli(args: readonly string[], options: RunOptions = {}): Promise<Finished> {
+  const child = startCli(args, options);
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  // A command that ends before it has read its input is judged by its exit code.
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(options.input ?? '');
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', resolve);
+  });
+  return { code, stdout, stderr };
+}
+
+/** A fleet of a test's own: its streams' names in a config file, a database, a folder for files. */
+export interface CliFleet extends AsyncDisposable {
+  readonly config: FleetConfig;
+  readonly broker: TestBroker;
+  readonly database: TestDatabase;
+  readonly folder: string;
+  readonly env: Readonly<Record<string, string>>;
+  run(args: readonly string[], options?: RunOptions): Promise<Finished>;
+  /** A file of lines; what is no text is written as JSON. */
+  lines(name: string, lines: readonly unknown[]): Promise<string>;
+}
+
+export async function createCliFleet(
+  options: { readonly provisioned?: boolean; readonly settings?: Record<string, string> } = {},
+): Promise<CliFleet> {
+  const flags = { ...uniqueNames(), ...options.settings };
+  const folder = await mkdtemp(join(tmpdir(), 'memfleet-cli-'));
+  const configFile = join(folder, 'fleet.yaml');
+  await writeFile(configFile, stringify(nested(flags)));
+  const [broker, database] = await Promise.all([connectTestBroker(), createTestDatabase()]);
+  const env = {
+    NATS_URL: broker.url,
+    DATABASE_URL: database.url,
+    MEMFLEET_CONFIG: configFile,
+    MEMFLEET_STATE: join(folder, 'state'),
+  };
+  const run = (args: readonly string[], how: RunOptions = {}): Promise<Finished> =>
+    runCli(args, { cwd: folder, ...how, env: { ...env, ...how.env } });
+  const config = testSettings(flags);
+  if (options.provisioned !== false) {
+    await provisionFleet({ config, jsm: broker.jsm, pool: database.pool });
+  }
+  return {
+    config,
+    broker,
+    database,
+    folder,
+    env,
+    run,
+    async lines(name, content) {
+      const path = join(folder, name);
+      const texts = content.map((line) => (typeof line === 'string' ? line : JSON.stringify(line)));
+      await writeFile(path, texts.map((text) => `${text}\n`).join(''));
+      return path;
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all([broker[Symbol.asyncDispose](), database[Symbol.asyncDispose]()]);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** { 'log.stream': 'X' } → { log: { stream: 'X' } } */
+function nested(flags: Readonly<Record<string, string>>): Record<string, unknown> {
+  const tree: Record<string, Record<string, string>> = {};
+  for (const [path, value] of Object.entries(flags)) {
+    const [group = '', key = ''] = path.split('.');
+    tree[group] = { ...tree[group], [key]: value };
+  }
+  return tree;
+}

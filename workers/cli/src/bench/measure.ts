@@ -1,0 +1,76 @@
+import type { Globals } from '../globals.ts';
+import { printJson, printLine } from '../output.ts';
+import type { Latency } from './latency.ts';
+
+/** One line of `bench --json`; fields that do not apply are left out. */
+export interface Measure extends Partial<Latency> {
+  readonly measure: string;
+  readonly events: number;
+  readonly bytesPerEvent?: number;
+  readonly seconds: number;
+  readonly perSecond: number;
+  /** What the raw client does in the same run, and our share of it. */
+  readonly limitPerSecond?: number;
+  readonly ratio?: number;
+  readonly rssMB: number;
+  readonly modelCalls?: number;
+  readonly settings: Readonly<Record<string, string | number>>;
+}
+
+/** How long a number of events took. */
+export interface Run {
+  readonly events: number;
+  readonly seconds: number;
+}
+
+export async function timed(events: number, work: () => Promise<void>): Promise<Run> {
+  const started = performance.now();
+  await work();
+  return { events, seconds: (performance.now() - started) / 1_000 };
+}
+
+/** Rounded for people: nobody measures milliseconds of a rate. */
+export function measureOf(
+  run: Run,
+  rest: Pick<Measure, 'measure' | 'settings'> & Partial<Measure>,
+  limit?: Run,
+): Measure {
+  const perSecond = run.events / run.seconds;
+  const limitPerSecond = limit === undefined ? undefined : limit.events / limit.seconds;
+  return {
+    ...rest,
+    events: run.events,
+    seconds: rounded(run.seconds, 3),
+    perSecond: Math.round(perSecond),
+    ...(limitPerSecond === undefined
+      ? {}
+      : {
+          limitPerSecond: Math.round(limitPerSecond),
+          ratio: rounded(perSecond / limitPerSecond, 2),
+        }),
+    rssMB: Math.round(process.memoryUsage.rss() / 1e6),
+  };
+}
+
+export async function printMeasure({ json }: Globals, measure: Measure): Promise<void> {
+  if (json) await printJson(measure);
+  else await printLine(describe(measure));
+}
+
+function describe(measure: Measure): string {
+  const { perSecond, limitPerSecond, ratio, p50ms, p95ms, p99ms } = measure;
+  const rate = `${perSecond.toLocaleString('en')} events/s`;
+  const limit =
+    limitPerSecond === undefined
+      ? ''
+      : `  ${String(ratio)} of the raw client's ${limitPerSecond.toLocaleString('en')}`;
+  const latency =
+    p50ms === undefined
+      ? ''
+      : `  p50 ${p50ms} ms, p95 ${String(p95ms)} ms, p99 ${String(p99ms)} ms`;
+  return `${measure.measure.padEnd(18)} ${rate.padStart(18)}${limit}${latency}`;
+}
+
+function rounded(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
+}

@@ -1,0 +1,23 @@
+import { Command } from 'commander';
+import { globalsOf } from '../globals.ts';
+
+export function healthCommand(): Command {
+  return new Command('health')
+    .description('exit 0 when a process, or the whole fleet, makes progress')
+    .option('--url <url>', 'health endpoint of one process')
+    .addHelpText(
+      'after',
+      `
+With --url, or in a container whose MEMFLEET_HEALTH_PORT is set, the one process there is asked; else
+the whole fleet: every worker runs, none is halted or stalled. Healthy means progress, not life: work
+that waits while nothing is finished is a stall.
+
+Examples:
+  $ memfleet health
+  $ memfleet health --url http://127.0.0.1:8080/healthz`,
+    )
+    .action(async (options: { url?: string }, command: Command) => {
+      const { health } = await import('../health/health.ts');
+      await health(globalsOf(command), options.url);
+    });
+}

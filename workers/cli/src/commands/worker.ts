@@ -1,0 +1,23 @@
+import { Argument, Command } from 'commander';
+import { globalsOf } from '../globals.ts';
+import { WORKERS, type WorkerName } from '../worker/names.ts';
+
+export function workerCommand(): Command {
+  return new Command('worker')
+    .description('run one worker process in the foreground (what containers run)')
+    .addArgument(new Argument('<name>', 'which worker').choices(WORKERS))
+    .addHelpText(
+      'after',
+      `
+Logs are JSON lines on standard error. SIGTERM and Ctrl-C end it in order: what is held is finished,
+nothing new is taken.
+
+Examples:
+  $ memfleet worker extraction
+  $ NATS_URL=nats://broker:4222 DATABASE_URL=postgres://db/memfleet memfleet worker projection`,
+    )
+    .action(async (name: WorkerName, _options: object, command: Command) => {
+      const { runWorkerProcess } = await import('../worker/process.ts');
+      process.exitCode = await runWorkerProcess(name, globalsOf(command));
+    });
+}

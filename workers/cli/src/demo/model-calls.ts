@@ -1,0 +1,22 @@
+import { registry } from '@memfleet/events';
+import type { Broker } from '../fleet.ts';
+import { readStored } from '../log-reader.ts';
+
+/**
+ * Results that a model was asked for, as the derived events in the log say: each event that needed a
+ * call counts once, however many of them shared a round trip, and what was taken from equal content
+ * does not count.
+ */
+export async function countModelCalls({ jsm, config }: Broker): Promise<number> {
+  const { stream, root } = config.log;
+  const asked = new Set<string>();
+  const derived = { seq: 1, subject: `${root}.*.*.*.derived.*` };
+  for await (const { data } of readStored(jsm, stream, derived)) {
+    const decoded = registry.decode(data);
+    if (decoded.kind !== 'known') continue;
+    const { event } = decoded;
+    const isResult = event.type === 'memory.extracted' || event.type === 'memory.embedded';
+    if (isResult && !event.data.cached) asked.add(event.id);
+  }
+  return asked.size;
+}

@@ -1,0 +1,74 @@
+import type { FleetConfig, JetStreamManager, Queryable } from '@memfleet/runtime';
+import { RuntimeError } from '@memfleet/runtime';
+import { readStored } from '../log-reader.ts';
+import { type StoredEvent, storedEvent } from './stored-event.ts';
+
+interface Sources {
+  readonly db: Queryable;
+  readonly jsm: JetStreamManager;
+  readonly log: FleetConfig['log'];
+}
+
+/** An event's id, and whose it is when tenants share it. */
+interface Wanted {
+  readonly id: string;
+  readonly tenant: string | undefined;
+}
+
+/**
+ * Finds an event by its id: by the lineage projection where that has been, and by reading the part
+ * of the log which it has not reached yet. Tenants choose their ids, so there may be several.
+ * @throws RuntimeError NOT_FOUND
+ */
+export async function findEvents(sources: Sources, wanted: Wanted): Promise<StoredEvent[]> {
+  const known = await knownPositions(sources.db, wanted);
+  const found = await Promise.all(known.map((position) => eventAt(sources, position)));
+  const events = found.filter((event) => event !== undefined);
+  if (events.length > 0) return events;
+  const recent = await searchTail(sources, wanted);
+  if (recent.length === 0) {
+    throw new RuntimeError('NOT_FOUND', `the log has no event with the id ${wanted.id}`);
+  }
+  return recent;
+}
+
+async function knownPositions(db: Queryable, { id, tenant }: Wanted): Promise<number[]> {
+  const { rows } = await db.query<{ sequence: string }>({
+    name: 'events-position',
+    text: `select sequence from memory.lineage
+      where event_id = $1 and ($2::text is null or tenant = $2)
+      order by sequence`,
+    values: [id, tenant ?? null],
+  });
+  return rows.map((row) => Number(row.sequence));
+}
+
+async function eventAt({ jsm, log }: Sources, sequence: number): Promise<StoredEvent | undefined> {
+  const message = await jsm.direct.getMessage(log.stream, { seq: sequence });
+  return message === null ? undefined : storedEvent(message, log.root);
+}
+
+async function searchTail(
+  { db, jsm, log }: Sources,
+  { id, tenant }: Wanted,
+): Promise<StoredEvent[]> {
+  const { rows } = await db.query<{ position: string }>({
+    name: 'events-lineage-position',
+    text: `select coalesce(min(checkpoints.position), 0) as position
+      from memfleet.checkpoints
+      join memfleet.projection_generations as live using (projection, generation)
+      where projection = 'lineage' and live.state = 'live'`,
+  });
+  const from = Number(rows[0]?.position ?? 0) + 1;
+  const found: StoredEvent[] = [];
+  for await (const message of readStored(jsm, log.stream, { seq: from })) {
+    // Cheap, and never misses: an event that has the id contains it.
+    if (!Buffer.from(message.data).includes(id)) continue;
+    const event = storedEvent(message, log.root);
+    if (event.decoded.kind === 'invalid') continue;
+    const { envelope } = event.decoded;
+    if (envelope.id !== id || (tenant !== undefined && envelope.tenantid !== tenant)) continue;
+    found.push(event);
+  }
+  return found;
+}

@@ -1,0 +1,62 @@
+/** What to print about an error that ended a command, and the exit code it means. */
+export interface Failure {
+  readonly text: string;
+  readonly exitCode: 1 | 2;
+}
+
+/** Codes that blame what was typed or configured rather than what happened. */
+const USAGE_CODES: ReadonlySet<string> = new Set(['USAGE', 'CONFIG_INVALID']);
+
+/** Wrong usage that only shows once a command looks at its arguments. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+  readonly code = 'USAGE';
+  readonly hint = 'See --help.';
+}
+
+/** A failure that needs no code of its own: the sentence says what happened, the hint what to do. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+  readonly hint: string;
+
+  constructor(message: string, hint: string) {
+    super(message);
+    this.hint = hint;
+  }
+}
+
+/** Codes of PostgreSQL for a table, view or schema that is not there. */
+const MISSING_RELATION: ReadonlySet<string> = new Set(['42P01', '3F000']);
+
+/** Nobody can mend a defect of ours without its stack. */
+const DEFECTS = [TypeError, RangeError, ReferenceError, SyntaxError];
+
+/**
+ * Errors of ours bear a hint and are told in one sentence (a list of settings keeps its lines); so
+ * are those of servers and systems, which have none.
+ */
+export function describeFailure(error: unknown): Failure {
+  if (!(error instanceof Error)) return { text: line(String(error)), exitCode: 1 };
+  if (error.name === 'AbortError') return { text: line('interrupted.'), exitCode: 1 };
+  const { code, hint } = error as { code?: unknown; hint?: unknown };
+  const exitCode = typeof code === 'string' && USAGE_CODES.has(code) ? 2 : 1;
+  // PostgreSQL's errors have a `hint` as well, and it may be an empty one.
+  if (typeof code === 'string' && MISSING_RELATION.has(code)) {
+    const missing = `the read models are not there: ${error.message}`;
+    return { text: line(sentence(missing, 'Run `memfleet provision`.')), exitCode };
+  }
+  if (typeof hint === 'string' && hint !== '') {
+    return { text: line(sentence(error.message, hint)), exitCode };
+  }
+  const isDefect = DEFECTS.some((defect) => error instanceof defect);
+  return { text: line(isDefect ? (error.stack ?? error.message) : error.message), exitCode };
+}
+
+/** A list keeps its lines, and what to do comes below it. */
+function sentence(message: string, hint: string): string {
+  return message.includes('\n') ? `${message}\n${hint}` : `${message}. ${hint}`;
+}
+
+function line(text: string): string {
+  return `memfleet: ${text}\n`;
+}

@@ -1,0 +1,43 @@
+import { consumerInfo, type FleetConfig, type JetStreamManager } from '@memfleet/runtime';
+import { firstFrom } from '../log-reader.ts';
+
+/** What a durable has not finished. */
+export interface DurableLag {
+  readonly lagEvents: number;
+  readonly lagSeconds: number;
+  /** Messages delivered again and not finished yet. */
+  readonly redeliveries: number;
+}
+
+/** Lag of a durable: what was not delivered and what is not acknowledged; age of the oldest of both. */
+export async function durableLag(
+  jsm: JetStreamManager,
+  { log }: FleetConfig,
+  durable: string,
+  now: number,
+): Promise<DurableLag> {
+  const info = await consumerInfo(jsm, log.stream, durable);
+  const lagEvents = info.num_pending + info.num_ack_pending;
+  const filter = info.config.filter_subject;
+  const oldest =
+    lagEvents === 0
+      ? undefined
+      : await firstFrom(jsm, log.stream, {
+          seq: info.ack_floor.stream_seq + 1,
+          ...(filter === undefined ? {} : { subject: filter }),
+        });
+  return {
+    lagEvents,
+    lagSeconds: oldest === undefined ? 0 : Math.max(0, (now - oldest.time.getTime()) / 1_000),
+    redeliveries: info.num_redelivered,
+  };
+}
+
+/** Several durables of one worker: the sum of events, and the age of the oldest. */
+export function combinedLag(lags: readonly DurableLag[]): DurableLag {
+  return {
+    lagEvents: lags.reduce((sum, lag) => sum + lag.lagEvents, 0),
+    lagSeconds: Math.max(0, ...lags.map((lag) => lag.lagSeconds)),
+    redeliveries: lags.reduce((sum, lag) => sum + lag.redeliveries, 0),
+  };
+}

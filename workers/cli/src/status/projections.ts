@@ -1,0 +1,70 @@
+import type { LaneStatus } from '@memfleet/projections';
+import type { Fleet } from '../fleet.ts';
+import { countFrom } from '../log-reader.ts';
+
+/** A lane with its lag, before it is put under its projection. */
+export interface LaneLine extends LaneStatus {
+  readonly lagEvents: number;
+  readonly lagSeconds: number;
+}
+
+export interface LaneEntry {
+  readonly lane: number;
+  readonly owner: string | null;
+  readonly epoch: number;
+  readonly position: number;
+  readonly lagEvents: number;
+  readonly lagSeconds: number;
+  readonly state: LaneStatus['state'];
+  readonly cause: string | null;
+  readonly parkedKeys: number;
+  readonly parkedEvents: number;
+}
+
+export interface ProjectionStatus {
+  readonly projection: string;
+  readonly version: number;
+  readonly generation: number;
+  readonly generationState: LaneStatus['generationState'];
+  readonly lanes: readonly LaneEntry[];
+}
+
+/** The lag of a lane is reckoned from its checkpoint, which is the truth, not from its durable. */
+export async function laneLine(
+  { config, jsm }: Fleet,
+  lane: LaneStatus,
+  now: number,
+): Promise<LaneLine> {
+  const { stream, root } = config.log;
+  const subject = lane.partition === undefined ? `${root}.>` : `${root}.${lane.partition}.>`;
+  const { count, first } = await countFrom(jsm, stream, { seq: lane.position + 1, subject });
+  const seconds = first === undefined ? 0 : Math.max(0, (now - first.time.getTime()) / 1_000);
+  return { ...lane, lagEvents: count, lagSeconds: Math.round(seconds * 10) / 10 };
+}
+
+/** Lanes under their projections, every generation of its own, in the order given. */
+export function projectionsOf(lines: readonly LaneLine[]): ProjectionStatus[] {
+  const groups = Map.groupBy(lines, ({ projection, generation }) => `${projection}/${generation}`);
+  return [...groups.values()].flatMap((lanes) => {
+    const [first] = lanes;
+    if (first === undefined) return [];
+    const { projection, version, generation, generationState } = first;
+    return [{ projection, version, generation, generationState, lanes: lanes.map(entryOf) }];
+  });
+}
+
+function entryOf(line: LaneLine): LaneEntry {
+  const { lane, epoch, position, lagEvents, lagSeconds, state, parkedKeys, parkedEvents } = line;
+  return {
+    lane,
+    owner: line.owner ?? null,
+    epoch,
+    position,
+    lagEvents,
+    lagSeconds,
+    state,
+    cause: line.cause ?? null,
+    parkedKeys,
+    parkedEvents,
+  };
+}

@@ -1,0 +1,139 @@
+import { type LaneStatus, laneStatus } from '@memfleet/projections';
+import { streamInfo } from '@memfleet/runtime';
+import type { Fleet } from '../fleet.ts';
+import { countFrom } from '../log-reader.ts';
+import { WORKERS, type WorkerName } from '../worker/names.ts';
+import { combinedLag, type DurableLag, durableLag } from './durables.ts';
+import { type LaneLine, laneLine, type ProjectionStatus, projectionsOf } from './projections.ts';
+import { DOWN, type WorkerReport, workerReports } from './worker-reports.ts';
+
+export interface StreamStatus {
+  readonly stream: string;
+  readonly created: string;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+  readonly messages: number;
+  readonly bytes: number;
+}
+
+export interface WorkerStatus {
+  readonly worker: WorkerName;
+  /** How many processes report. */
+  readonly processes: number;
+  readonly lagEvents: number;
+  /** Age of the oldest event that is not finished. */
+  readonly lagSeconds: number;
+  readonly inFlight: number;
+  readonly ratePerSecond: number;
+  readonly redeliveries: number;
+  /** For the projection worker: events parked with their memory. */
+  readonly deadLetters: number;
+  readonly state: string;
+  readonly cause: string | null;
+}
+
+/** The fleet at one moment; the shape that `status --json` prints. */
+export interface Snapshot {
+  readonly stream: StreamStatus;
+  readonly workers: readonly WorkerStatus[];
+  readonly projections: readonly ProjectionStatus[];
+}
+
+/** @throws RuntimeError STREAM_MISSING | CONSUMER_MISSING | BROKER_REFUSED */
+export async function takeSnapshot(fleet: Fleet): Promise<Snapshot> {
+  const { config, jsm, pool } = fleet;
+  const now = Date.now();
+  const { state, created } = await streamInfo(jsm, config.log.stream);
+  const [reports, found] = await Promise.all([workerReports(pool), laneStatus(pool)]);
+  const lanes = await Promise.all(found.map((lane) => laneLine(fleet, lane, now)));
+  const workers = await Promise.all(
+    WORKERS.map(async (worker) => {
+      const report = reports.get(worker) ?? DOWN;
+      return worker === 'projection'
+        ? await projectionWorker(fleet, report, { found, lanes, now })
+        : await stageWorker(fleet, worker, report, now);
+    }),
+  );
+  return {
+    stream: {
+      stream: config.log.stream,
+      created,
+      firstSequence: state.first_seq,
+      lastSequence: state.last_seq,
+      messages: state.messages,
+      bytes: state.bytes,
+    },
+    workers,
+    projections: projectionsOf(lanes),
+  };
+}
+
+async function stageWorker(
+  { config, jsm }: Fleet,
+  worker: Exclude<WorkerName, 'projection'>,
+  report: WorkerReport,
+  now: number,
+): Promise<WorkerStatus> {
+  const { stream, root } = config.deadLetters;
+  const durables = Object.values(config.stages[worker].inputs).map(({ durable }) => durable);
+  const [lags, letters] = await Promise.all([
+    Promise.all(durables.map((durable) => durableLag(jsm, config, durable, now))),
+    streamInfo(jsm, stream).then(() =>
+      countFrom(jsm, stream, { seq: 1, subject: `${root}.${worker}.>` }),
+    ),
+  ]);
+  return statusOf(worker, report, combinedLag(lags), letters.count);
+}
+
+/** Each live projection reads the whole log: what one still lacks is the lag, not the sum of them. */
+async function projectionWorker(
+  { config, jsm }: Fleet,
+  report: WorkerReport,
+  about: {
+    readonly found: readonly LaneStatus[];
+    readonly lanes: readonly LaneLine[];
+    readonly now: number;
+  },
+): Promise<WorkerStatus> {
+  const live = about.found.filter(({ generationState }) => generationState === 'live');
+  const lags = await Promise.all(
+    live.map(({ durable }) => durableLag(jsm, config, durable, about.now)),
+  );
+  const lines = about.lanes.filter(({ generationState }) => generationState === 'live');
+  const perProjection = Map.groupBy(lines, ({ projection }) => projection);
+  const behind = [...perProjection.values()].map((lanes) =>
+    lanes.reduce((sum, lane) => sum + lane.lagEvents, 0),
+  );
+  const lag: DurableLag = {
+    lagEvents: Math.max(0, ...behind),
+    lagSeconds: Math.max(0, ...lines.map(({ lagSeconds }) => lagSeconds)),
+    redeliveries: combinedLag(lags).redeliveries,
+  };
+  const parked = live.reduce((sum, lane) => sum + lane.parkedEvents, 0);
+  return statusOf('projection', report, lag, parked);
+}
+
+function statusOf(
+  worker: WorkerName,
+  { processes, inFlight, ratePerSecond, state, cause }: WorkerReport,
+  { lagEvents, lagSeconds, redeliveries }: DurableLag,
+  deadLetters: number,
+): WorkerStatus {
+  return {
+    worker,
+    processes,
+    lagEvents,
+    lagSeconds: tenths(lagSeconds),
+    inFlight,
+    ratePerSecond: tenths(ratePerSecond),
+    redeliveries,
+    deadLetters,
+    state,
+    cause,
+  };
+}
+
+/** Figures for people and graphs, not for reckoning. */
+function tenths(value: number): number {
+  return Math.round(value * 10) / 10;
+}

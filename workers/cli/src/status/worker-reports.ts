@@ -1,0 +1,67 @@
+import { GONE_AFTER_MS, type Queryable } from '@memfleet/runtime';
+
+/** What the live processes of a worker last said of themselves, taken together. */
+export interface WorkerReport {
+  readonly processes: number;
+  readonly state: string;
+  readonly cause: string | null;
+  readonly inFlight: number;
+  readonly ratePerSecond: number;
+}
+
+interface Row {
+  readonly worker: string;
+  readonly state: string;
+  readonly cause: string | null;
+  readonly in_flight: number;
+  readonly rate: number;
+}
+
+/** Of several processes the one most in need of attention gives the state. */
+const BY_URGENCY = [
+  'halted',
+  'troubled',
+  'paused',
+  'starting',
+  'stopping',
+  'working',
+  'idle',
+  'standby',
+];
+
+export const DOWN: WorkerReport = {
+  processes: 0,
+  state: 'down',
+  cause: 'no process reports',
+  inFlight: 0,
+  ratePerSecond: 0,
+};
+
+/** By worker; one without a live process is left out. */
+export async function workerReports(db: Queryable): Promise<ReadonlyMap<string, WorkerReport>> {
+  const { rows } = await db.query<Row>({
+    name: 'status-worker-reports',
+    text: `select worker, state, cause, in_flight, rate
+      from memfleet.worker_reports
+      where reported_at > now() - $1 * interval '1 millisecond'`,
+    values: [GONE_AFTER_MS],
+  });
+  const byWorker = Map.groupBy(rows, (row) => row.worker);
+  return new Map([...byWorker].map(([worker, reports]) => [worker, combined(reports)]));
+}
+
+function combined(reports: readonly Row[]): WorkerReport {
+  const [urgent] = reports.toSorted((a, b) => urgency(a.state) - urgency(b.state));
+  return {
+    processes: reports.length,
+    state: urgent?.state ?? DOWN.state,
+    cause: urgent?.cause ?? null,
+    inFlight: reports.reduce((sum, report) => sum + report.in_flight, 0),
+    ratePerSecond: reports.reduce((sum, report) => sum + report.rate, 0),
+  };
+}
+
+function urgency(state: string): number {
+  const rank = BY_URGENCY.indexOf(state);
+  return rank === -1 ? 0 : rank;
+}

@@ -1,0 +1,41 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { constants } from 'node:os';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Globals } from '../globals.ts';
+import type { WorkerName } from './names.ts';
+
+/**
+ * Runs a worker in the foreground and resolves to its exit code, 128 + n after signal n. It shares
+ * our standard streams, is passed our signals, and ends in order when we are gone in any way: the
+ * channel between us closes then.
+ */
+export async function runWorkerProcess(name: WorkerName, globals: Globals): Promise<number> {
+  const main = fileURLToPath(new URL(`../../../${name}/src/main.ts`, import.meta.url));
+  const child = spawn(process.execPath, [main], {
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    env: workerEnvironment(globals, process.env),
+  });
+  const pass = (signal: NodeJS.Signals): void => {
+    child.kill(signal);
+  };
+  process.on('SIGINT', pass).on('SIGTERM', pass).on('SIGHUP', pass);
+  try {
+    const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+    return code ?? 128 + constants.signals[signal ?? 'SIGKILL'];
+  } finally {
+    process.off('SIGINT', pass).off('SIGTERM', pass).off('SIGHUP', pass);
+  }
+}
+
+/** Our flags, as the variables that a worker reads. */
+function workerEnvironment(globals: Globals, env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const { configFile, stateDir, context } = globals;
+  return {
+    ...env,
+    MEMFLEET_STATE: resolve(stateDir),
+    ...(configFile === undefined ? {} : { MEMFLEET_CONFIG: resolve(configFile) }),
+    ...(context === undefined ? {} : { MEMFLEET_CONTEXT: context }),
+  };
+}
