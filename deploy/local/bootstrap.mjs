@@ -16,8 +16,8 @@ const say = (line) => process.stderr.write(`memfleet: ${line}\n`);
 
 const modes = {
   memfleet: (node, env, args) => {
-    const main = join(root, 'workers', 'cli', 'src', 'main.ts');
-    return start(node, [main, ...args], whereTheUserStands(), env);
+    const cli = join(root, 'workers', 'cli', 'src', 'main.ts');
+    return start(node, [cli, ...args], whereTheUserStands(), env);
   },
   test: (node, env, args) => {
     const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
@@ -42,8 +42,9 @@ async function main([name, ...args]) {
   // As the `memfleet` binary there is no mode in front.
   const mode = Object.hasOwn(modes, name ?? '') ? name : 'memfleet';
   const rest = mode === name ? args : process.argv.slice(2);
-  if (process.platform === 'win32')
+  if (process.platform === 'win32') {
     throw new Problem('does not run on Windows itself: use WSL or the containers');
+  }
 
   const installed = await ensureDependencies(root, say);
   if (installed !== 0) return installed;

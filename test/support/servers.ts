@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startNatsServer, startPostgres } from '@memfleet/local';
+import { removePostgresData, startNatsServer, startPostgres } from '@memfleet/local';
 import { createPool, migrate } from '@memfleet/runtime';
 import type { TestProject } from 'vitest/node';
 import { testSettings } from './settings.ts';
@@ -18,6 +18,7 @@ declare module 'vitest' {
 }
 
 /** One NATS and one PostgreSQL for the whole run, as vitest's global setup. */
+// oxlint-disable-next-line import/no-default-export -- vitest takes a setup by its default export
 export default async function startServers(project: TestProject): Promise<() => Promise<void>> {
   const folder = await mkdtemp(join(tmpdir(), 'memfleet-test-'));
   const onProgress = (line: string): void => {
@@ -33,6 +34,8 @@ export default async function startServers(project: TestProject): Promise<() => 
   project.provide('databaseUrl', postgres.url);
   return async () => {
     await Promise.all([nats.stop(), postgres.stop()]);
+    // As root they lie elsewhere, where the user that PostgreSQL runs as reaches them.
+    await removePostgresData(join(folder, 'postgres'));
     await rm(folder, { recursive: true, force: true });
   };
 }

@@ -70,9 +70,9 @@ function passSignalsTo(child) {
   process.on('SIGINT', onInterrupt).on('SIGTERM', onTerminate).on('SIGHUP', onHangUp);
 
   // npm that is killed outright tells nobody. Only under npm: a shell that started us may well end before us.
-  const parent = process.ppid;
+  const before = starters();
   const underNpm = process.env.npm_lifecycle_event !== undefined;
-  const watch = underNpm && setInterval(() => process.ppid !== parent && onTerminate(), 1000);
+  const watch = underNpm && setInterval(() => starters() !== before && onTerminate(), 1000);
   if (watch) watch.unref();
 
   return {
@@ -81,6 +81,21 @@ function passSignalsTo(child) {
       if (watch) clearInterval(watch);
     },
   };
+}
+
+/** Our parent, and its own where it is the shell that npm starts scripts with: one of them is npm. */
+function starters() {
+  const parent = process.ppid;
+  if (process.platform !== 'linux') return String(parent);
+  try {
+    const stat = readFileSync(`/proc/${parent}/stat`, 'latin1');
+    const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'));
+    if (!/^(ba|da|a|z|k)?sh$/.test(name)) return String(parent);
+    const [, grandparent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return `${parent} ${grandparent}`;
+  } catch {
+    return String(parent); // ended at this moment: then the next look finds another one
+  }
 }
 
 /** Whether we are in the foreground process group of a terminal. */

@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { messageOf } from './errors.ts';
+import { messageOf } from '@memfleet/runtime';
 
 /** A container engine that answers. */
 export interface ContainerEngine {

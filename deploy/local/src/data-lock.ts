@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import { RuntimeError } from '@memfleet/runtime';
 import { tryLock } from '../bootstrap/lock.mjs';
-import { LocalError } from './errors.ts';
 
 /**
  * Takes a server's data folder for this process. Neither server guards its folder well enough by itself: nats-server
@@ -9,8 +9,8 @@ import { LocalError } from './errors.ts';
 export function lockData(dataDir: string, server: string): { release: () => void } {
   const lock = tryLock(join(dataDir, 'owner.lock'));
   if ('release' in lock) return lock;
-  throw new LocalError(
-    'data_in_use',
-    `process ${lock.owner} already runs ${server} on ${dataDir}: stop it, or choose another folder`,
+  throw new RuntimeError(
+    'DATA_IN_USE',
+    `process ${lock.owner} already runs ${server} on ${dataDir}`,
   );
 }

@@ -13,6 +13,8 @@ export interface LeashOptions {
   /** How long the orderly end may take, in seconds, before SIGKILL. */
   graceSeconds: number;
   env?: NodeJS.ProcessEnv | undefined;
+  /** Default `/`: the user it runs as may not be allowed into our own folder. */
+  cwd?: string | undefined;
   /** Runs as this user (only root may ask for that). */
   user?: { uid: number; gid: number } | undefined;
   onLine?: ((line: string) => void) | undefined;
@@ -23,10 +25,10 @@ export interface Leashed {
   readonly pid: number;
   readonly exited: Promise<ServerExit & { code: number | null }>;
   /** Orderly end, SIGKILL after the grace period; resolves when the program is gone. */
-  stop(): Promise<void>;
-  kill(): Promise<void>;
+  readonly stop: () => Promise<void>;
+  readonly kill: () => Promise<void>;
   /** The last lines it printed, for error messages. */
-  lastLines(): string;
+  readonly lastLines: () => string;
 }
 
 // Without the comments, which would stand in the process list.
@@ -47,8 +49,7 @@ export async function leash(options: LeashOptions): Promise<Leashed> {
     '/bin/sh',
     ['-c', script, 'leash', signalName, String(graceSeconds), command, ...args],
     {
-      // The user it runs as may not be allowed into our own folder.
-      cwd: '/',
+      cwd: options.cwd ?? '/',
       env: options.env ?? process.env,
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
       detached: true,

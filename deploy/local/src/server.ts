@@ -10,9 +10,9 @@ export interface LocalServer {
   /** Settles when the server has ended, wanted or not; never rejects. */
   readonly exited: Promise<ServerExit>;
   /** Orderly end; resolves when the server is gone. Calling it again, or after an exit, is harmless. */
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
   /** SIGKILL, for tests of what happens then; resolves when the server is gone. */
-  kill(): Promise<void>;
+  readonly kill: () => Promise<void>;
 }
 
 export interface ServerExit {

@@ -19,6 +19,12 @@ export const RUNTIME_ERRORS = {
   LANE_HALTED: 'Nothing was overwritten. Restore the right stream, or rebuild the projection.',
   NOT_FOUND: 'Check the id.',
   SERVER_NOT_FOUND: 'Install it, or point to one that runs.',
+  SERVER_FAILED: 'Its last lines say why; mend that and start again.',
+  DATA_IN_USE: 'Stop the other one, or choose another folder.',
+  DATA_OF_OTHER_VERSION:
+    'Move the folder away and everything is projected anew from the log, or run that version.',
+  FLEET_RUNNING: 'Use it as it is, stop it with Ctrl-C, or choose another folder with --state.',
+  FLEET_FAILED: 'The logs say why; the log in NATS is unharmed, start again.',
 } as const;
 
 export type RuntimeErrorCode = keyof typeof RUNTIME_ERRORS;

@@ -3,8 +3,8 @@ import type { ContainerEngine } from '../container-engine.ts';
 import { containerLife, containerOutput, exposed } from '../container.ts';
 import type { LocalServer } from '../server.ts';
 import { natsConfig } from './config.ts';
+import type { NatsStart } from './options.ts';
 import { readNatsInfo } from './ready.ts';
-import type { NatsStart } from './start.ts';
 
 export const natsImage = 'nats:2.15.1';
 

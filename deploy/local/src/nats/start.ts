@@ -2,26 +2,16 @@ import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { containerFailed, findContainerEngine } from '../container-engine.ts';
 import { lockData } from '../data-lock.ts';
-import type { LocalServer, ServerCallbacks } from '../server.ts';
+import type { LocalServer } from '../server.ts';
 import { natsImage, startNatsContainer } from './container.ts';
 import { fetchNatsServer, findNatsServer } from './find.ts';
+import type { NatsServerOptions, NatsStart } from './options.ts';
 import { startNatsBinary } from './process.ts';
-
-export interface NatsServerOptions extends ServerCallbacks {
-  /** Holds the JetStream store and the server's files; made if missing, and belongs to this server alone. */
-  dataDir: string;
-  /** A certain port, such as the one before a restart; left out, a free one is taken. */
-  port?: number | undefined;
-  /** Where it listens; default 127.0.0.1. */
-  host?: string | undefined;
-  /** More nats-server configuration; its keys win over ours. */
-  config?: string | undefined;
-}
 
 /**
  * Starts a nats-server with JetStream and resolves when it answers. The server is, in this order: the one named by
  * `MEMFLEET_NATS_SERVER`, one on the PATH, one fetched earlier, a container, or Debian's package, which is fetched. Its
- * `url` names no user; throws LocalError.
+ * `url` names no user; throws RuntimeError.
  */
 export async function startNatsServer(options: NatsServerOptions): Promise<LocalServer> {
   const { log, onProgress, config } = options;
@@ -37,14 +27,6 @@ export async function startNatsServer(options: NatsServerOptions): Promise<Local
     lock.release();
     throw error;
   }
-}
-
-/** What a start needs when everything is decided but the kind of server. */
-export interface NatsStart extends ServerCallbacks {
-  dataDir: string;
-  host: string;
-  port: number | undefined;
-  config: string | undefined;
 }
 
 async function startAny(start: NatsStart): Promise<LocalServer> {

@@ -1,8 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-
-/** The oldest nats-server that has consumer reset and atomic batches with message ids. */
-export const oldestNatsServer = '2.14.4';
+import { isAtLeast, MINIMUM_SERVER } from '@memfleet/runtime';
 
 const run = promisify(execFile);
 
@@ -29,5 +27,4 @@ export function compareVersions(a: string, b: string): number {
 const numbers = (version: string): number[] =>
   version.split('-', 1)[0]?.split('.').map(Number) ?? [];
 
-export const isNewEnough = (version: string): boolean =>
-  compareVersions(version, oldestNatsServer) >= 0;
+export const isNewEnough = (version: string): boolean => isAtLeast(version, MINIMUM_SERVER);

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { cp, mkdir, readdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
+import { RuntimeError, messageOf } from '@memfleet/runtime';
 import { cacheDir } from '../cache-dir.ts';
-import { LocalError, messageOf, systemCode } from '../errors.ts';
+import { systemCode } from '../errors.ts';
 import { rootsOwnFolder } from './roots-own-folder.ts';
 import { canRun } from './run-user.ts';
 import type { RunUser } from './run-user.ts';
@@ -30,8 +31,8 @@ export async function findPostgresBinaries(user: RunUser | undefined): Promise<P
   const home = user ? await rootsOwnFolder('/var/cache/memfleet') : cacheDir();
   const copied = programs(await copyInto(home, native, version), version);
   if (await canRun(copied.postgres, ['--version'], user)) return copied;
-  throw new LocalError(
-    'no_postgres',
+  throw new RuntimeError(
+    'SERVER_NOT_FOUND',
     `PostgreSQL's programs in ${native} do not run on this system: set DATABASE_URL to a PostgreSQL of yours`,
   );
 }
@@ -47,11 +48,11 @@ async function locatePackage(): Promise<{ native: string; version: string }> {
     };
     return { native: join(folder, 'native'), version: manifest.version };
   } catch (error) {
-    throw new LocalError(
-      'no_postgres',
+    throw new RuntimeError(
+      'SERVER_NOT_FOUND',
       `There is no PostgreSQL for ${process.platform}-${process.arch} in the dependencies and no Docker engine answers: ` +
         `set DATABASE_URL to a PostgreSQL of yours`,
-      { cause: error },
+      error,
     );
   }
 }
@@ -114,12 +115,10 @@ async function copyInto(home: string, native: string, version: string): Promise<
   } catch (error) {
     // Another process was faster.
     if (await exists(copy)) return copy;
-    throw new LocalError(
-      'no_postgres',
+    throw new RuntimeError(
+      'SERVER_NOT_FOUND',
       `Cannot copy PostgreSQL's programs to ${copy}: ${messageOf(error)}`,
-      {
-        cause: error,
-      },
+      error,
     );
   } finally {
     await rm(half, { recursive: true, force: true });

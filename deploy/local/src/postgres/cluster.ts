@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { chown, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LocalError, systemCode } from '../errors.ts';
+import { RuntimeError } from '@memfleet/runtime';
+import { systemCode } from '../errors.ts';
 import { leash } from '../leash.ts';
 import type { ServerCallbacks } from '../server.ts';
 import type { PostgresBinaries } from './binaries.ts';
@@ -31,8 +32,8 @@ export async function openCluster(place: string, options: ClusterOptions): Promi
   else checkVersion(made.trim(), pgdata, options.binaries.version);
   const password = (await readIfThere(passwordFile))?.trim();
   if (password) return { pgdata, password };
-  throw new LocalError(
-    'postgres_failed',
+  throw new RuntimeError(
+    'SERVER_FAILED',
     `The superuser's password is missing in ${passwordFile}: put it back, or move ${place} away to begin anew`,
   );
 }
@@ -40,10 +41,9 @@ export async function openCluster(place: string, options: ClusterOptions): Promi
 function checkVersion(made: string, pgdata: string, version: string): void {
   const major = version.split('.', 1)[0];
   if (made === major) return;
-  throw new LocalError(
-    'postgres_other_version',
-    `The data in ${pgdata} were made by PostgreSQL ${made}, this is ${major}: move that folder away, and everything is ` +
-      `projected anew from the log, or set DATABASE_URL to a PostgreSQL ${made}`,
+  throw new RuntimeError(
+    'DATA_OF_OTHER_VERSION',
+    `the data in ${pgdata} were made by PostgreSQL ${made}, this is ${major}`,
   );
 }
 
@@ -87,8 +87,8 @@ async function makeCluster(
   });
   const { code, reason } = await initdb.exited;
   if (code !== 0) {
-    throw new LocalError(
-      'postgres_failed',
+    throw new RuntimeError(
+      'SERVER_FAILED',
       `initdb failed (${reason}); its last lines:\n${initdb.lastLines()}`,
     );
   }

@@ -6,10 +6,10 @@ import { containerLife, containerOutput, exposed } from '../container.ts';
 import type { LocalServer } from '../server.ts';
 import { superuser } from './cluster.ts';
 import { postgresUrl, prepareDatabase } from './database.ts';
+import type { PostgresStart } from './options.ts';
 import { settingArgs } from './settings.ts';
-import type { PostgresStart } from './start.ts';
 
-export const postgresImage = 'pgvector/pgvector:pg18';
+export const postgresImage = 'pgvector/pgvector:0.8.1-pg18';
 
 // The parent of this image's PGDATA, which is /var/lib/postgresql/18/docker.
 const inside = '/var/lib/postgresql';

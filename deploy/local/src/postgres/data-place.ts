@@ -12,7 +12,9 @@ import {
   symlink,
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { LocalError, systemCode } from '../errors.ts';
+import { RuntimeError } from '@memfleet/runtime';
+import { systemCode } from '../errors.ts';
+import { noteOrigin, sweepAbandoned } from './abandoned.ts';
 import { rootsOwnFolder } from './roots-own-folder.ts';
 import { canRun } from './run-user.ts';
 import type { RunUser } from './run-user.ts';
@@ -48,6 +50,7 @@ const farAway = '/var/lib/memfleet';
 
 async function moveAway(dataDir: string, user: RunUser): Promise<string> {
   const home = await rootsOwnFolder(farAway);
+  await sweepAbandoned(home);
   const target = join(home, createHash('sha256').update(dataDir).digest('hex').slice(0, 16));
   // A link that is gone means that its owner removed the state folder and wants a fresh one.
   await rm(target, { recursive: true, force: true });
@@ -57,6 +60,7 @@ async function moveAway(dataDir: string, user: RunUser): Promise<string> {
   } else {
     await adopt(dataDir, target);
   }
+  await noteOrigin(target, dataDir);
   await openTo(target, user);
   await symlink(target, dataDir);
   return target;
@@ -68,8 +72,8 @@ async function adopt(dataDir: string, target: string): Promise<void> {
     await rename(dataDir, target);
   } catch (error) {
     if (systemCode(error) !== 'EXDEV') throw error;
-    throw new LocalError(
-      'postgres_failed',
+    throw new RuntimeError(
+      'SERVER_FAILED',
       `PostgreSQL does not run as root, and another user does not reach the data in ${dataDir}: ` +
         `move them with "mv ${dataDir} ${target} && ln -s ${target} ${dataDir}"`,
     );

@@ -1,7 +1,10 @@
-import pg from 'pg';
+import { createPool } from '@memfleet/runtime';
 import { superuser } from './cluster.ts';
 
 const database = 'memfleet';
+
+/** A server of ours, just started, that nobody else uses yet. */
+const settings = { poolSize: 2, connectTimeout: 10_000, statementTimeout: 30_000 };
 
 export function postgresUrl(password: string, host: string, port: number): string {
   return `postgres://${superuser}:${password}@${host}:${port}/${database}`;
@@ -11,21 +14,17 @@ export function postgresUrl(password: string, host: string, port: number): strin
 export async function prepareDatabase(url: string): Promise<string> {
   const maintenance = new URL(url);
   maintenance.pathname = '/postgres';
-  const client = new pg.Client({
-    connectionString: maintenance.href,
-    connectionTimeoutMillis: 10_000,
-  });
-  await client.connect();
+  const pool = createPool(maintenance.href, settings, { name: 'local server' });
   try {
-    const found = await client.query<{ version: string; exists: boolean }>(
+    const found = await pool.query<{ version: string; exists: boolean }>(
       `select current_setting('server_version') as version,
               exists (select from pg_database where datname = $1) as exists`,
       [database],
     );
     const [row] = found.rows;
-    if (row?.exists !== true) await client.query(`create database ${database}`);
+    if (row?.exists !== true) await pool.query(`create database ${database}`);
     return row?.version ?? '';
   } finally {
-    await client.end();
+    await pool.end();
   }
 }

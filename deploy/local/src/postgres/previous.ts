@@ -1,7 +1,8 @@
 import { readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { LocalError, systemCode } from '../errors.ts';
+import { RuntimeError } from '@memfleet/runtime';
+import { systemCode } from '../errors.ts';
 
 // A fast shutdown writes a last checkpoint; the leash kills what takes longer.
 const patienceSeconds = 30;
@@ -23,9 +24,9 @@ export async function awaitPrevious(
     const left = await processesIn(pgdata);
     if (left.length === 0) break;
     if (performance.now() > deadline) {
-      throw new LocalError(
-        'data_in_use',
-        `PostgreSQL (process ${left[0]}) still runs on ${pgdata}, started by somebody else: stop it, or choose another folder`,
+      throw new RuntimeError(
+        'DATA_IN_USE',
+        `PostgreSQL (process ${left[0]}) still runs on ${pgdata}, started by somebody else`,
       );
     }
     if (!told) onProgress?.('waiting for the PostgreSQL of an earlier run to end');

@@ -1,16 +1,16 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { LocalError } from '../errors.ts';
+import { RuntimeError } from '@memfleet/runtime';
 import { freePort } from '../free-port.ts';
 import { leash } from '../leash.ts';
 import type { Leashed } from '../leash.ts';
 import type { LocalServer } from '../server.ts';
 import type { Cluster } from './cluster.ts';
 import { prepareDatabase, postgresUrl } from './database.ts';
+import type { PostgresStart } from './options.ts';
 import { awaitPrevious, isReady } from './previous.ts';
 import { idsOf } from './run-user.ts';
 import type { RunUser } from './run-user.ts';
 import { settingArgs } from './settings.ts';
-import type { PostgresStart } from './start.ts';
 
 // Crash recovery of a busy database reads up to max_wal_size.
 const startSeconds = 120;
@@ -52,8 +52,8 @@ async function startOnSomePort(
     if (state === 'ready') return { port, server };
     const taken = server.lastLines().includes('could not bind');
     if (taken && start.port === undefined && attempts < 5) continue;
-    throw new LocalError(
-      'postgres_failed',
+    throw new RuntimeError(
+      'SERVER_FAILED',
       `PostgreSQL ended at its start (${state}); its last lines:\n${server.lastLines()}`,
     );
   }

@@ -1,5 +1,5 @@
 import { chmod, lstat, mkdir } from 'node:fs/promises';
-import { LocalError } from '../errors.ts';
+import { RuntimeError } from '@memfleet/runtime';
 
 /**
  * Makes, as root, a folder that all may pass and only root may change. Refuses one that somebody else could have filled:
@@ -9,8 +9,8 @@ export async function rootsOwnFolder(path: string): Promise<string> {
   await mkdir(path, { recursive: true });
   const found = await lstat(path);
   if (!found.isDirectory() || found.uid !== 0 || (found.mode & 0o022) !== 0) {
-    throw new LocalError(
-      'no_postgres',
+    throw new RuntimeError(
+      'SERVER_NOT_FOUND',
       `${path} must be a folder that only root can write to: remove or correct it`,
     );
   }

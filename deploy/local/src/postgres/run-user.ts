@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { LocalError } from '../errors.ts';
+import { RuntimeError } from '@memfleet/runtime';
 
 export interface RunUser {
   readonly name: string;
@@ -19,8 +19,8 @@ export async function findRunUser(): Promise<RunUser | undefined> {
     const user = { name, uid, gid };
     if (await canRun('/bin/true', [], user)) return user;
   }
-  throw new LocalError(
-    'no_user_for_postgres',
+  throw new RuntimeError(
+    'SERVER_NOT_FOUND',
     'PostgreSQL does not run as root and there is no user "postgres" or "nobody" that root may become here: ' +
       'run this as another user, or set DATABASE_URL',
   );

@@ -1,41 +1,24 @@
 import { existsSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { RuntimeError } from '@memfleet/runtime';
 import { containerFailed, findContainerEngine } from '../container-engine.ts';
 import { lockData } from '../data-lock.ts';
-import { LocalError } from '../errors.ts';
-import type { LocalServer, ServerCallbacks } from '../server.ts';
+import type { LocalServer } from '../server.ts';
 import { findPostgresBinaries } from './binaries.ts';
 import { openCluster } from './cluster.ts';
 import { hasVolume, postgresImage, startPostgresContainer } from './container.ts';
 import { placeData } from './data-place.ts';
+import type { PostgresOptions, PostgresStart } from './options.ts';
 import { startPostgresBinary } from './process.ts';
 import { findRunUser } from './run-user.ts';
 import { postgresSettings } from './settings.ts';
-
-export interface PostgresOptions extends ServerCallbacks {
-  /** Holds the database cluster; made if missing, and belongs to this server alone. */
-  dataDir: string;
-  /** A certain port, such as the one before a restart; left out, a free one is taken. */
-  port?: number | undefined;
-  /** False gives up the data after a crash of the machine, for speed; default true. */
-  durable?: boolean | undefined;
-  /** Server settings that win over ours, such as `{ max_connections: '20' }`. */
-  settings?: Readonly<Record<string, string>> | undefined;
-}
-
-/** What a start needs when everything is decided but the kind of server. */
-export interface PostgresStart extends ServerCallbacks {
-  port: number | undefined;
-  durable: boolean;
-  settings: Record<string, string>;
-}
 
 /**
  * Starts PostgreSQL with the database `memfleet` and resolves when it takes connections on 127.0.0.1. `url` holds the
  * superuser's password, which lies in `dataDir` and stays the same. It runs in a container where an engine answers (with
  * pgvector), else from the binaries of an npm package (without). What has made `dataDir` runs it ever after. Throws
- * LocalError.
+ * RuntimeError.
  */
 export async function startPostgres(options: PostgresOptions): Promise<LocalServer> {
   const { port, log, onProgress, durable = true } = options;
@@ -62,8 +45,8 @@ async function startInContainer(
   const engine = await findContainerEngine();
   const made = hasVolume(place);
   if (engine === undefined && made) {
-    throw new LocalError(
-      'no_container_engine',
+    throw new RuntimeError(
+      'SERVER_NOT_FOUND',
       `The data of ${place} lie in a Docker volume and no Docker engine answers: start Docker, or choose another folder`,
     );
   }

@@ -1,0 +1,56 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { systemCode } from '../errors.ts';
+
+/** The ports of the embedded servers, kept from run to run so that connection URLs stay good. */
+export interface Ports {
+  readonly nats?: number | undefined;
+  readonly postgres?: number | undefined;
+}
+
+const fileIn = (stateDir: string): string => join(stateDir, 'ports.json');
+
+/** The ports of the last run that are still free. */
+export async function keptPorts(stateDir: string): Promise<Ports> {
+  const { nats, postgres } = readPorts(stateDir);
+  return { nats: await ifFree(nats), postgres: await ifFree(postgres) };
+}
+
+export async function keepPorts(stateDir: string, ports: Ports): Promise<void> {
+  // A server that was given this time leaves the other's port as it was.
+  await writeFile(fileIn(stateDir), `${JSON.stringify({ ...readPorts(stateDir), ...ports })}\n`);
+}
+
+function readPorts(stateDir: string): Ports {
+  let found: unknown;
+  try {
+    found = JSON.parse(readFileSync(fileIn(stateDir), 'utf8'));
+  } catch (error) {
+    // None yet, or one that was cut off: any free port is as good.
+    if (systemCode(error) === 'ENOENT' || error instanceof SyntaxError) return {};
+    throw error;
+  }
+  const { nats, postgres } = (found ?? {}) as Partial<Record<string, unknown>>;
+  return { nats: portOf(nats), postgres: portOf(postgres) };
+}
+
+function portOf(value: unknown): number | undefined {
+  return typeof value === 'number' && value > 0 && value < 65_536 ? value : undefined;
+}
+
+async function ifFree(port: number | undefined): Promise<number | undefined> {
+  if (port === undefined) return undefined;
+  const probe = createServer();
+  try {
+    probe.listen({ port, host: '127.0.0.1' });
+    await once(probe, 'listening');
+    probe.close();
+    await once(probe, 'close');
+    return port;
+  } catch {
+    return undefined; // somebody else has it
+  }
+}

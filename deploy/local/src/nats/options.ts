@@ -1,0 +1,20 @@
+import type { ServerCallbacks } from '../server.ts';
+
+export interface NatsServerOptions extends ServerCallbacks {
+  /** Holds the JetStream store and the server's files; made if missing, and belongs to this server alone. */
+  dataDir: string;
+  /** A certain port, such as the one before a restart; left out, a free one is taken. */
+  port?: number | undefined;
+  /** Where it listens; default 127.0.0.1. */
+  host?: string | undefined;
+  /** More nats-server configuration; its keys win over ours. */
+  config?: string | undefined;
+}
+
+/** What a start needs when everything is decided but the kind of server. */
+export interface NatsStart extends ServerCallbacks {
+  dataDir: string;
+  host: string;
+  port: number | undefined;
+  config: string | undefined;
+}
