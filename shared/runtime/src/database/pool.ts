@@ -8,6 +8,12 @@ export type Client = pg.PoolClient;
 export type Queryable = Pick<pg.ClientBase, 'query'>;
 
 /**
+ * A process that was stopped in the middle of a transaction holds its rows locked, and whoever takes
+ * its work over waits for them: no longer than this.
+ */
+const IDLE_IN_TRANSACTION_MS = 10_000;
+
+/**
  * A pool whose idle connections may die without taking the process along, and whose dead ones are
  * noticed: TCP keepalive, and a client-side limit a little above the server's own.
  */
@@ -23,8 +29,12 @@ export function createPool(
     connectionTimeoutMillis: settings.connectTimeout,
     statement_timeout: settings.statementTimeout,
     query_timeout: settings.statementTimeout + 2_000,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: 2_000,
+    // Our statements take arrays, and tables grow fast: a plan made for an empty table and kept
+    // reads all of it when it is full. (Measured: 530 µs an event for a claim, 30 with a fresh plan.)
+    options: '-c plan_cache_mode=force_custom_plan',
   });
   // Without a listener, a connection that dies while idle ends the process.
   pool.on('error', (error) => options.onError?.(error));

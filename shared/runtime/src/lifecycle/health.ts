@@ -33,6 +33,7 @@ export function healthOf({ worker, progress, stalledAfterMs, backlog }: HealthSo
   const isStalled =
     (waiting ?? 1) + progress.inFlight > 0 &&
     progress.quietMs > stalledAfterMs &&
+    !progress.isWithinDeadline &&
     state !== 'paused' &&
     state !== 'standby';
   const why =

@@ -13,6 +13,15 @@ export type WorkerState =
 /** How long a trouble is shown after it was last seen. */
 const TROUBLE_SHOWN_MS = 5_000;
 
+/** What a worker is at. */
+export interface Work {
+  readonly inFlight: () => number;
+  /** Whether everything in flight may still take its time, as a long call may. */
+  readonly isWithinDeadline?: () => boolean;
+  /** Why nothing is taken at the moment, if that is so. */
+  readonly pause?: () => string | undefined;
+}
+
 /**
  * What a worker tells of itself: how far it is, not that it lives. Counters only rise; the state is
  * worked out when somebody asks.
@@ -22,7 +31,7 @@ export class Progress {
   #processed = 0;
   readonly #counts = new Map<string, number>();
   #lastAdvance = performance.now();
-  #inFlight: () => number = () => 0;
+  #work: Work = { inFlight: () => 0 };
   #paused: string | undefined;
   #halted: string | undefined;
   #trouble: { what: string; cause: string; at: number } | undefined;
@@ -37,8 +46,14 @@ export class Progress {
     this.#phase = 'stopping';
   }
 
-  watch(inFlight: () => number): void {
-    this.#inFlight = inFlight;
+  /** What is going on, to be asked whenever somebody wants to know. */
+  watch(work: Work): void {
+    this.#work = work;
+  }
+
+  /** Told how many events wait. With nothing to do, there is no progress to be missed. */
+  waiting(count: number): void {
+    if (count + this.inFlight === 0) this.#lastAdvance = performance.now();
   }
 
   advanced(how: Settled | 'repeated' | 'applied' | 'parked', count = 1): void {
@@ -57,8 +72,8 @@ export class Progress {
     this.#paused = undefined;
   }
 
-  /** For good, until a person acts. */
-  halted(cause: string): void {
+  /** Until a person acts; undefined when somebody has. */
+  halted(cause: string | undefined): void {
     this.#halted = cause;
   }
 
@@ -71,7 +86,12 @@ export class Progress {
   }
 
   get inFlight(): number {
-    return this.#inFlight();
+    return this.#work.inFlight();
+  }
+
+  /** True while everything in flight may still take its time. */
+  get isWithinDeadline(): boolean {
+    return this.#work.isWithinDeadline?.() ?? false;
   }
 
   get counts(): Readonly<Record<string, number>> {
@@ -87,7 +107,8 @@ export class Progress {
     if (this.#halted !== undefined) return { state: 'halted', cause: this.#halted };
     if (this.#phase === 'starting') return { state: 'starting', cause: undefined };
     if (this.#phase === 'stopping') return { state: 'stopping', cause: undefined };
-    if (this.#paused !== undefined) return { state: 'paused', cause: this.#paused };
+    const pause = this.#paused ?? this.#work.pause?.();
+    if (pause !== undefined) return { state: 'paused', cause: pause };
     const trouble = this.#trouble;
     if (trouble !== undefined && performance.now() - trouble.at < TROUBLE_SHOWN_MS) {
       return { state: 'troubled', cause: `${trouble.what}: ${trouble.cause}` };

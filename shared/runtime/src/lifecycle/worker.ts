@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { CodedError } from '@memfleet/events';
 import { jetstream, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
@@ -9,11 +10,13 @@ import { loadConfig } from '../config/load.ts';
 import type { FleetConfig } from '../config/schema.ts';
 import { checkMigrated } from '../database/migrate.ts';
 import { checkDatabase, createPool, type Pool } from '../database/pool.ts';
-import { messageOf } from '../errors.ts';
+import { messageOf, RuntimeError } from '../errors.ts';
 import { createLogger, type Logger } from '../observe/log.ts';
+import { Backlog } from './backlog.ts';
 import { serveHealth } from './health.ts';
 import { Progress } from './progress.ts';
 import { type Identity, Reporter } from './reporter.ts';
+import { startWatchdog } from './watchdog.ts';
 
 /** The file with every default and its reason. */
 export const DEFAULT_CONFIG = fileURLToPath(
@@ -36,11 +39,13 @@ export interface WorkerContext {
   watchBacklog(ask: () => Promise<number>): void;
 }
 
-const BACKLOG_INTERVAL_MS = 2_000;
+/** What a shutdown step may take when the other end does not answer. */
+const CLOSE_LIMIT_MS = 2_000;
 
 /**
  * The life of a worker process, whatever it works on: configuration, connections, health, reports,
- * signals, drain, exit code. Exits 0 after a drain, 1 when the work failed, 2 on bad configuration.
+ * signals, drain, exit code. Exits 0 after a drain, 1 when the work failed or did not end within the
+ * grace period, 2 on bad configuration.
  */
 export async function runWorker(
   worker: string,
@@ -48,28 +53,39 @@ export async function runWorker(
 ): Promise<never> {
   const instance = `${worker}-${hostname()}-${process.pid}-${Date.now().toString(36)}`;
   let log = createLogger({ worker, level: 'info', instance });
+  const progress = new Progress();
+  const stop = stopSignal(progress, (why) =>
+    log.info({ why }, 'stopping: finishing what is held, taking nothing new'),
+  );
   try {
     const { env } = process;
     const config = loadConfig({ defaults: DEFAULT_CONFIG, file: env['MEMFLEET_CONFIG'], env });
     log = createLogger({ worker, level: config.logging.level, instance });
-    await live(worker, instance, config, log, work);
+    exitAfterGrace(stop, config.workers.shutdownGrace, log);
+    await live({ worker, instance, config, log, progress, stop }, work);
     log.info('stopped');
-    process.exit(0);
+    return end(0);
   } catch (error) {
     if (error instanceof CodedError) {
       log.fatal({ code: error.code, hint: error.hint }, error.message);
-      process.exit(error.code === 'CONFIG_INVALID' ? 2 : 1);
+      return end(error.code === 'CONFIG_INVALID' ? 2 : 1);
     }
     log.fatal({ error }, 'the worker failed');
-    process.exit(1);
+    return end(1);
   }
 }
 
+interface Life {
+  readonly worker: string;
+  readonly instance: string;
+  readonly config: FleetConfig;
+  readonly log: Logger;
+  readonly progress: Progress;
+  readonly stop: AbortSignal;
+}
+
 async function live(
-  worker: string,
-  instance: string,
-  config: FleetConfig,
-  log: Logger,
+  { worker, instance, config, log, progress, stop }: Life,
   work: (context: WorkerContext) => Promise<void>,
 ): Promise<void> {
   const { env } = process;
@@ -77,7 +93,6 @@ async function live(
     env,
     stateDir: env['MEMFLEET_STATE'] ?? '.memfleet',
   });
-  const progress = new Progress();
   const pool = createPool(databaseUrl, config.database, {
     name: worker,
     onError: (error) => {
@@ -91,9 +106,8 @@ async function live(
   watchConnection(connection, progress, log);
   const client = jetstream(connection, { timeout: config.broker.requestTimeout });
   const jsm = await client.jetstreamManager(false);
-  const stop = stopSignal(log, progress);
 
-  const backlog = new Backlog();
+  const backlog = new Backlog(progress);
   const health = await serveHealth(
     { worker, progress, stalledAfterMs: config.workers.stalledAfter, backlog: () => backlog.count },
     config.health,
@@ -108,69 +122,88 @@ async function live(
   const reporter = new Reporter(pool, identity, progress, log);
   await reporter.report();
   reporter.start(config.workers.report);
+  const watchdog = startWatchdog(config.workers.blockedAfter, worker);
   log.info({ health: health.url, pid: process.pid }, 'started');
   progress.started();
   try {
-    await work({
-      config,
-      connection,
-      jetstream: client,
-      jsm,
-      pool,
-      log,
-      progress,
-      instance,
-      signal: stop,
-      watchBacklog: (ask) => backlog.watch(ask, log),
-    });
+    await Promise.race([
+      closedForGood(connection),
+      work({
+        config,
+        connection,
+        jetstream: client,
+        jsm,
+        pool,
+        log,
+        progress,
+        instance,
+        signal: stop,
+        watchBacklog: (ask) => backlog.watch(ask, log),
+      }),
+    ]);
   } finally {
     backlog.stop();
-    await reporter.stop();
+    await watchdog.stop();
+    await within(CLOSE_LIMIT_MS, reporter.stop());
     await health.close();
     // Flushes the last acks before it closes.
-    await connection
-      .drain()
-      .catch((error: unknown) => log.debug({ reason: messageOf(error) }, 'drain'));
-    await pool.end();
-  }
-}
-
-class Backlog {
-  count: number | undefined;
-  #timer: NodeJS.Timeout | undefined;
-
-  watch(ask: () => Promise<number>, log: Logger): void {
-    const once = async (): Promise<void> => {
-      try {
-        this.count = await ask();
-      } catch (error) {
-        this.count = undefined;
-        log.debug({ reason: messageOf(error) }, 'the backlog is not known');
-      }
-    };
-    this.#timer = setInterval(() => void once(), BACKLOG_INTERVAL_MS);
-    void once();
+    await within(CLOSE_LIMIT_MS, connection.drain());
+    await within(CLOSE_LIMIT_MS, pool.end());
   }
 
-  stop(): void {
-    clearInterval(this.#timer);
+  /** Waits for a step of the shutdown, but not for ever: the other end may be gone. */
+  async function within(limitMs: number, step: Promise<unknown>): Promise<void> {
+    const over = new AbortController();
+    const limit = delay(limitMs, undefined, { signal: over.signal }).catch(() => undefined);
+    const done = step.catch((error: unknown) => log.debug({ reason: messageOf(error) }, 'closing'));
+    await Promise.race([done, limit]);
+    over.abort();
   }
 }
 
 /** Aborts when the process should end; a second signal does not cut the drain short. */
-function stopSignal(log: Logger, progress: Progress): AbortSignal {
+function stopSignal(progress: Progress, onStop: (why: string) => void): AbortSignal {
   const stop = new AbortController();
-  const end = (why: string): void => {
+  const begin = (why: string): void => {
     if (stop.signal.aborted) return;
-    log.info({ why }, 'stopping: finishing what is held, taking nothing new');
+    onStop(why);
     progress.stopping();
     stop.abort();
   };
-  process.on('SIGTERM', () => end('SIGTERM'));
-  process.on('SIGINT', () => end('SIGINT'));
+  process.on('SIGTERM', () => begin('SIGTERM'));
+  process.on('SIGINT', () => begin('SIGINT'));
   // Started by `memfleet up`, a worker must not outlive it, however it ended.
-  if (process.channel !== undefined) process.on('disconnect', () => end('the fleet is gone'));
+  if (process.channel !== undefined) process.on('disconnect', () => begin('the fleet is gone'));
   return stop.signal;
+}
+
+/** Whatever still hangs at the end of the grace period does not keep the process. */
+function exitAfterGrace(stop: AbortSignal, graceMs: number, log: Logger): void {
+  const begin = (): void => {
+    const timer = setTimeout(() => {
+      log.fatal({ graceMs }, 'not done within the grace period, what is left is redelivered');
+      end(1);
+    }, graceMs);
+    timer.unref();
+  };
+  if (stop.aborted) begin();
+  else stop.addEventListener('abort', begin, { once: true });
+}
+
+/** The exit code is the last word of a worker, and handlers that hang must not withhold it. */
+function end(code: number): never {
+  // oxlint-disable-next-line unicorn/no-process-exit -- the one place where a worker ends
+  process.exit(code);
+}
+
+/** The client reconnects for ever, unless it is refused: then there is nothing more to wait for. */
+async function closedForGood(connection: NatsConnection): Promise<never> {
+  const reason = await connection.closed();
+  throw new RuntimeError(
+    'BROKER_REFUSED',
+    `NATS closed the connection: ${reason === undefined ? 'no reason given' : messageOf(reason)}`,
+    reason,
+  );
 }
 
 function watchConnection(connection: NatsConnection, progress: Progress, log: Logger): void {

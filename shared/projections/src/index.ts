@@ -1,0 +1,21 @@
+export { type FleetTarget, compareFleet, provisionFleet } from './provision.ts';
+export { findRunnable, type Runnable } from './runnable.ts';
+export { type LaneStatus, laneStatus } from './lane-status.ts';
+export { waitFor } from './wait-for.ts';
+export { hashTables, type TableHash } from './hash.ts';
+export {
+  createGeneration,
+  type Generation,
+  pointViews,
+  readGenerations,
+  schemaOf,
+} from './generations.ts';
+export { durableOf, type LaneId, lanesOf, leaseOf } from './lanes.ts';
+export { defineProjection, type Handler, type Position, type Projection } from './kit/define.ts';
+export { Fold } from './kit/fold.ts';
+export { earliest, latest, SEALED } from './kit/guards.ts';
+export { keyedTable, logTable, type Operation, setTable } from './kit/tables.ts';
+export { appliedId, type AppliedKey } from './sql/applied.ts';
+export { UnwritableRow } from './sql/binary-array.ts';
+export { ProjectionWriter } from './sql/writer.ts';
+export { PROJECTIONS } from './projections/index.ts';

@@ -1,0 +1,106 @@
+import { readFileSync } from 'node:fs';
+import type { MemoryEvent, MemoryEventType } from '@memfleet/events';
+import type { ColumnGroup, Operation, Table } from './tables.ts';
+
+/** Where an event stands in the log. All that a handler may know besides the event itself. */
+export interface Position {
+  readonly sequence: number;
+  /** The event's key in every dedupe table; worked out when it is asked for. */
+  readonly eventKey: string;
+}
+
+/** Event in, row operations out. No clock, no randomness, no I/O. */
+export type Handler<Type extends MemoryEventType = MemoryEventType> = (
+  event: Extract<MemoryEvent, { readonly type: Type }>,
+  at: Position,
+) => readonly Operation[];
+
+export type Handlers = { readonly [Type in MemoryEventType]?: Handler<Type> };
+
+/** A projection: a fold over the log, kept in tables of its own. */
+export interface Projection {
+  readonly name: string;
+  /** Raised when the same log gives other tables; the old ones serve until a rebuild is promoted. */
+  readonly version: number;
+  /** In the order of writing: an owner before what it seals. */
+  readonly tables: readonly Table[];
+  readonly handlers: Handlers;
+  /**
+   * Event types whose effect is the same when a copy is stored later in the log. Every other event
+   * goes through the projection's table of applied events, which costs an index entry each.
+   */
+  readonly repeatable: ReadonlySet<MemoryEventType>;
+  /** Creates the tables in the schema that is first on the search path. */
+  readonly tablesSql: string;
+  /** Creates or replaces the views in the schema `memory` over the tables on the search path. */
+  readonly viewsSql: string;
+}
+
+/** Short enough for `<schema>.<table>-remove` to name a prepared statement (63 bytes). */
+const NAME = /^[a-z][a-z0-9_]{0,19}$/;
+
+/** @throws Error when a name cannot be one in the database, or the order of the tables is wrong. */
+export function defineProjection(definition: {
+  readonly name: string;
+  readonly version: number;
+  /** Where tables.sql and views.sql are: `import.meta.url` of the projection's file. */
+  readonly home: string;
+  readonly tables: readonly Table[];
+  readonly handlers: Handlers;
+  readonly repeatable?: readonly MemoryEventType[];
+}): Projection {
+  const { name, version, home, tables, handlers, repeatable = [] } = definition;
+  const names = tables.flatMap(namesOf);
+  for (const each of [name, ...names]) {
+    if (!NAME.test(each)) throw new Error(`projection ${name}: ${each} cannot be a name`);
+  }
+  for (const [index, table] of tables.entries()) {
+    const owner = table.kind === 'keyed' ? table.sealedBy?.owner : undefined;
+    const before = tables.slice(0, index).map((each) => each.name);
+    if (owner !== undefined && !before.includes(owner.name)) {
+      throw new Error(`projection ${name}: ${owner.name} must come before ${table.name}`);
+    }
+  }
+  return Object.freeze({
+    name,
+    version,
+    tables,
+    handlers,
+    repeatable: new Set(repeatable),
+    tablesSql: readFileSync(new URL('tables.sql', home), 'utf8'),
+    viewsSql: readFileSync(new URL('views.sql', home), 'utf8'),
+  });
+}
+
+/** Every table that a declaration stands for, the sets of a set table included. */
+export function tableNames(table: Table): string[] {
+  return table.kind === 'set' ? [table.name, ...Object.keys(table.members)] : [table.name];
+}
+
+function namesOf(table: Table): string[] {
+  switch (table.kind) {
+    case 'keyed':
+      return [
+        table.name,
+        ...Object.keys(table.key),
+        ...Object.values(table.groups).flatMap(ofGroup),
+      ];
+    case 'log':
+      return [table.name, ...Object.keys(table.columns)];
+    case 'set':
+      return [
+        ...tableNames(table),
+        ...Object.keys(table.key),
+        ...ofGroup(table.group),
+        ...Object.values(table.members).flatMap(({ key, columns }) =>
+          Object.keys({ ...key, ...columns }),
+        ),
+      ];
+    default:
+      return table satisfies never;
+  }
+}
+
+function ofGroup({ guard, columns }: ColumnGroup): string[] {
+  return [guard].concat(Object.keys(columns));
+}

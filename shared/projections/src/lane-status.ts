@@ -1,0 +1,98 @@
+import type { Queryable } from '@memfleet/runtime';
+import { durableOf } from './lanes.ts';
+
+/** What is known of a lane, whoever runs it; lag follows from `position` or from the durable. */
+export interface LaneStatus {
+  readonly projection: string;
+  readonly version: number;
+  readonly generation: number;
+  readonly generationState: 'live' | 'next' | 'previous' | 'retired';
+  readonly lane: number;
+  /** Its durable on the log's stream: `num_pending` is what the broker has not handed out yet. */
+  readonly durable: string;
+  /** Partition of the log it reads; undefined for the whole log. */
+  readonly partition: number | undefined;
+  /** Instance of the worker that holds the lease; undefined when nobody does. */
+  readonly owner: string | undefined;
+  readonly epoch: number;
+  readonly position: number;
+  /** Time of the last event that was applied. */
+  readonly eventTime: Date | undefined;
+  readonly state: 'running' | 'troubled' | 'halted' | 'unowned';
+  readonly cause: string | undefined;
+  /** How long it has been in that state, in seconds. */
+  readonly stateSeconds: number;
+  readonly parkedKeys: number;
+  readonly parkedEvents: number;
+}
+
+interface StatusRow {
+  projection: string;
+  version: number;
+  generation: number;
+  generation_state: LaneStatus['generationState'];
+  lanes: number;
+  lane: number;
+  owner: string | null;
+  epoch: string;
+  position: string;
+  event_time: Date | null;
+  state: 'running' | 'troubled' | 'halted' | null;
+  cause: string | null;
+  state_seconds: number | null;
+  parked_keys: number;
+  parked_events: number;
+}
+
+/** Every lane of every generation that is not retired. */
+export async function laneStatus(db: Queryable): Promise<LaneStatus[]> {
+  const { rows } = await db.query<StatusRow>({
+    name: 'lane-status',
+    text: `select generations.projection, generations.version, generations.generation,
+        generations.state as generation_state, generations.lanes, checkpoints.lane,
+        leases.owner, checkpoints.epoch, checkpoints.position, checkpoints.event_time,
+        reports.state, reports.cause,
+        extract(epoch from now() - reports.since)::float8 as state_seconds,
+        coalesce(parked.keys, 0)::int as parked_keys, coalesce(parked.events, 0)::int as parked_events
+      from memfleet.projection_generations as generations
+      join memfleet.checkpoints using (projection, generation)
+      left join memfleet.leases
+        on leases.name = concat_ws('/', 'projection', projection, generation::text, lane::text)
+        and leases.lease_until > now()
+      left join memfleet.lane_reports as reports
+        on reports.projection = generations.projection
+        and reports.generation = generations.generation
+        and reports.lane = checkpoints.lane and reports.instance = leases.owner
+      left join lateral (
+        select count(distinct (tenant, memory)) as keys, count(*) as events
+        from memfleet.parked_events as waiting
+        where waiting.projection = generations.projection
+          and waiting.generation = generations.generation and waiting.lane = checkpoints.lane
+      ) as parked on true
+      where generations.state <> 'retired'
+      order by projection, generation, lane`,
+  });
+  return rows.map(statusOf);
+}
+
+function statusOf(row: StatusRow): LaneStatus {
+  const { projection, version, generation, lane, lanes, owner, state } = row;
+  return {
+    projection,
+    version,
+    generation,
+    generationState: row.generation_state,
+    lane,
+    durable: durableOf({ projection, generation, lane }),
+    partition: lanes === 1 ? undefined : lane,
+    owner: owner ?? undefined,
+    epoch: Number(row.epoch),
+    position: Number(row.position),
+    eventTime: row.event_time ?? undefined,
+    state: owner === null ? 'unowned' : (state ?? 'running'),
+    cause: owner === null ? 'no worker holds this lane' : (row.cause ?? undefined),
+    stateSeconds: row.state_seconds ?? 0,
+    parkedKeys: row.parked_keys,
+    parkedEvents: row.parked_events,
+  };
+}

@@ -1,0 +1,44 @@
+import { CATALOGUE, type MemoryEvent, type MemoryEventType } from '@memfleet/events';
+import { defineProjection, type Position } from '../../kit/define.ts';
+import { logTable, type Operation } from '../../kit/tables.ts';
+
+const lineageTable = logTable('lineage', {
+  columns: {
+    event_id: 'text',
+    tenant: 'text',
+    memory: 'text',
+    source: 'text',
+    type: 'text',
+    time: 'timestamptz',
+    correlation_id: 'text',
+    causation_id: 'text',
+  },
+});
+
+const types: readonly MemoryEventType[] = CATALOGUE.map(({ type }) => type);
+
+/** Which event led to which. */
+export const lineage = defineProjection({
+  name: 'lineage',
+  version: 1,
+  home: import.meta.url,
+  tables: [lineageTable],
+  // One row an event, keyed by the event: a later copy changes nothing.
+  repeatable: types,
+  handlers: Object.fromEntries(types.map((type) => [type, recorded])),
+});
+
+function recorded(event: MemoryEvent, at: Position): Operation[] {
+  return [
+    lineageTable.add(at, {
+      event_id: event.id,
+      tenant: event.tenantid,
+      memory: event.subject,
+      source: event.source,
+      type: event.type,
+      time: event.time,
+      correlation_id: event.correlationid,
+      causation_id: event.causationid,
+    }),
+  ];
+}

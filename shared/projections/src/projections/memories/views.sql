@@ -1,0 +1,19 @@
+-- Statistics come from the access log, per row that is read and only if asked for. The sequence is
+-- that of the last event which said something about the memory itself.
+create or replace view memory.memories as
+select tenant, memory, content, kind, importance, scope_user, scope_agent, scope_session,
+  speaker_role, speaker_name, valid_from, created_at, revised_at, superseded_by, superseded_at,
+  forgotten_at,
+  (select count(*) from accesses
+    where accesses.tenant = memories.tenant and accesses.memory = memories.memory) as access_count,
+  (select max(accessed_at) from accesses
+    where accesses.tenant = memories.tenant and accesses.memory = memories.memory)
+    as last_accessed_at,
+  greatest(abs(origin_seq), revised_seq, superseded_seq, abs(forgotten_seq)) as sequence
+from memories;
+
+create or replace view memory.accesses as
+select event_key, tenant, memory, accessed_at, accessed_by, rank, sequence from accesses;
+
+create or replace view memory.embeddings as
+select tenant, memory, target, ordinal, space, content_sha256, sequence from embeddings;

@@ -1,0 +1,65 @@
+import type { ColumnType, Columns, Row } from '../kit/columns.ts';
+import { binaryArray, type Cell, wireType } from './binary-array.ts';
+
+/** A statement over many rows: made once from a table's declaration, never from what events say. */
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+  readonly columns: readonly (readonly [name: string, type: ColumnType])[];
+}
+
+/** What the driver runs. */
+export interface BoundStatement {
+  readonly name: string;
+  readonly text: string;
+  readonly values: readonly Buffer[];
+}
+
+/** The rows as one parameter a column. @throws UnwritableRow */
+export function bindRows<Item>(
+  { name, text, columns }: Statement,
+  items: readonly Item[],
+  cellOf: (item: Item, column: string, index: number) => Cell,
+): BoundStatement {
+  const cells: Cell[] = Array.from({ length: items.length });
+  const values = columns.map(([column, type], index) => {
+    for (let row = 0; row < items.length; row += 1) {
+      cells[row] = cellOf(items[row] as Item, column, index);
+    }
+    return binaryArray(type, cells);
+  });
+  return { name, text, values };
+}
+
+/** For rows that have every column as a property. */
+export function cellOfRow(row: Row, column: string): Cell {
+  return row[column];
+}
+
+export function columnList(...parts: readonly Columns[]): [string, ColumnType][] {
+  return parts.flatMap((part) => Object.entries(part));
+}
+
+/** `unnest(...) as given (a, b)`: the rows of a statement's parameters. */
+export function given(columns: readonly (readonly [string, ColumnType])[]): string {
+  const parameters = columns.map(([, type], index) => `$${index + 1}::${wireType(type)}[]`);
+  return `unnest(${parameters.join(', ')}) as given (${names(columns)})`;
+}
+
+export function names(columns: readonly (readonly [string, ColumnType])[]): string {
+  return columns.map(([name]) => name).join(', ');
+}
+
+/** The given values, cast to what the columns are. */
+export function casts(columns: readonly (readonly [string, ColumnType])[]): string {
+  return columns
+    .map(([name, type]) => (wireType(type) === type ? `given.${name}` : `given.${name}::${type}`))
+    .join(', ');
+}
+
+/** `a.x = b.x and a.y = b.y` over the columns of a key. */
+export function sameKey(key: Columns, left: string, right: string): string {
+  return Object.keys(key)
+    .map((name) => `${left}.${name} = ${right}.${name}`)
+    .join(' and ');
+}

@@ -1,0 +1,87 @@
+import {
+  compareFleet,
+  findRunnable,
+  type Projection,
+  PROJECTIONS,
+  provisionFleet,
+} from '@memfleet/projections';
+import { describeChange } from '@memfleet/runtime';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { connectTestBroker, type TestBroker } from '../../support/broker.ts';
+import { createTestDatabase } from '../../support/database.ts';
+import { testSettings, uniqueNames } from '../../support/settings.ts';
+
+let broker: TestBroker;
+beforeAll(async () => {
+  broker = await connectTestBroker();
+});
+afterAll(async () => {
+  await broker[Symbol.asyncDispose]();
+});
+
+test('an empty deployment gets everything once, and then nothing differs', async () => {
+  await using database = await createTestDatabase();
+  const config = testSettings();
+  const target = { config, jsm: broker.jsm, pool: database.pool };
+  await database.pool.query('drop schema memfleet cascade');
+  const wanted = (await compareFleet(target)).map(describeChange);
+  expect(wanted).toEqual(
+    expect.arrayContaining([
+      'create database foundation',
+      'create projection memories',
+      'create projection knowledge',
+      'create projection lineage',
+      `create stream ${config.log.stream}`,
+      'create consumer projection-memories-1-0',
+    ]),
+  );
+  const [first, second] = await Promise.all([provisionFleet(target), provisionFleet(target)]);
+  const made = [...first, ...second].map(describeChange);
+  // Two at once: databases and projections are made by one of them, streams by either.
+  expect(new Set(made)).toEqual(new Set(wanted));
+  expect(made.filter((change) => change.includes('projection memories'))).toHaveLength(1);
+  expect(await compareFleet(target)).toEqual([]);
+  expect(await provisionFleet(target)).toEqual([]);
+  await database.pool.query('select * from memory.memories, memory.facts, memory.lineage');
+});
+
+test('views of another text are replaced in place', async () => {
+  await using database = await createTestDatabase();
+  const target = { config: testSettings(), jsm: broker.jsm, pool: database.pool };
+  await provisionFleet(target);
+  const projections = PROJECTIONS.map((projection): Projection => {
+    const viewsSql = `${projection.viewsSql}\ncreate or replace view memory.extra as select 1 as one;`;
+    return projection.name === 'lineage' ? { ...projection, viewsSql } : projection;
+  });
+  const changes = await provisionFleet({ ...target, projections });
+  expect(changes.map(describeChange)).toEqual(['update projection lineage (views: other text)']);
+  await database.pool.query('select one from memory.extra');
+});
+
+test('another version or other lanes need a rebuild, and a worker of that version says so', async () => {
+  await using database = await createTestDatabase();
+  const names = uniqueNames();
+  const target = { config: testSettings(names), jsm: broker.jsm, pool: database.pool };
+  await provisionFleet(target);
+  const projections = PROJECTIONS.map((each): Projection =>
+    Object.assign({ ...each }, { version: 2 }),
+  );
+  const config = testSettings({ ...names, 'projections.lanes': '8' });
+  const changes = await provisionFleet({ ...target, config, projections });
+  expect(changes.map(describeChange)).toContain(
+    'refuse projection memories (version: 1 → 2, by a rebuild, lanes: 1 → 8, by a rebuild)',
+  );
+  await expect(
+    findRunnable({ config, jsm: broker.jsm, db: database.pool, projections }),
+  ).rejects.toMatchObject({ code: 'DRIFT' });
+  // The workers of the version before run on.
+  expect(await findRunnable({ config, jsm: broker.jsm, db: database.pool })).toHaveLength(3);
+});
+
+test('lanes are one, or one a partition', async () => {
+  await using database = await createTestDatabase();
+  const config = testSettings({ 'projections.lanes': '3' });
+  await expect(
+    provisionFleet({ config, jsm: broker.jsm, pool: database.pool }),
+  ).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+});

@@ -1,0 +1,134 @@
+import { randomUUID } from 'node:crypto';
+import { type Envelope, registry, verbOf } from '@memfleet/events';
+import { findRunnable, type Projection, provisionFleet, waitFor } from '@memfleet/projections';
+import { createLogger, type FleetConfig, messageOf, type Pool, Progress } from '@memfleet/runtime';
+import { type EngineContext, runEngine } from '../../../workers/projection/src/engine/engine.ts';
+import type { TestBroker } from '../../support/broker.ts';
+import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
+
+/** Appends events as they are given, copies included: the log of a publisher that retries late. */
+export async function appendAll(
+  broker: TestBroker,
+  config: FleetConfig,
+  events: readonly Envelope[],
+): Promise<void> {
+  for (const event of events) {
+    const eventClass = registry.definition(event.type)?.eventClass ?? 'content';
+    await appendBytes(
+      broker,
+      `${config.log.root}.${event.tenantid}.${event.subject}.${eventClass}.${verbOf(event.type)}`,
+      JSON.stringify(event),
+    );
+  }
+}
+
+export async function appendBytes(
+  broker: TestBroker,
+  subject: string,
+  payload: string | Uint8Array,
+): Promise<number> {
+  const { seq } = await broker.jetstream.publish(subject, payload);
+  return seq;
+}
+
+export interface TestFleet extends AsyncDisposable {
+  readonly config: FleetConfig;
+  readonly pool: Pool;
+  readonly url: string;
+  /** Starts another worker's engine; it ends with `stop` or with the fleet. */
+  readonly start: (overrides?: Partial<EngineContext>) => RunningEngine;
+  /** Waits until every given projection has applied everything up to there. */
+  readonly applied: (sequence: number) => Promise<void>;
+}
+
+export interface RunningEngine {
+  readonly progress: Progress;
+  readonly instance: string;
+  /** The engine's own end: rejects when it fails. */
+  readonly ended: Promise<void>;
+  readonly stop: () => Promise<void>;
+}
+
+/** A provisioned database of its own over the stream that the configuration names. */
+export async function createTestFleet(
+  broker: TestBroker,
+  config: FleetConfig,
+  projections: readonly Projection[],
+): Promise<TestFleet> {
+  const database: TestDatabase = await createTestDatabase();
+  const { pool, url } = database;
+  await provisionFleet({ config, jsm: broker.jsm, pool, projections });
+  const runnables = await findRunnable({ config, jsm: broker.jsm, db: pool, projections });
+  const running = new Set<RunningEngine>();
+
+  const start = (overrides: Partial<EngineContext> = {}): RunningEngine => {
+    const abort = new AbortController();
+    const progress = new Progress();
+    progress.started();
+    const instance = overrides.instance ?? `test-${randomUUID()}`;
+    const ended = runEngine(
+      {
+        config,
+        connection: broker.connection,
+        jetstream: broker.jetstream,
+        jsm: broker.jsm,
+        pool,
+        log: createLogger({ worker: 'test', level: 'silent' }),
+        progress,
+        instance,
+        signal: abort.signal,
+        ...overrides,
+      },
+      runnables,
+    );
+    const engine: RunningEngine = {
+      progress,
+      instance,
+      ended,
+      stop: async () => {
+        running.delete(engine);
+        abort.abort();
+        await ended;
+      },
+    };
+    // Whoever waits for it sees the failure; nobody need wait.
+    ended.catch(() => undefined);
+    running.add(engine);
+    return engine;
+  };
+
+  const applied = async (sequence: number): Promise<void> => {
+    const limit = new AbortController();
+    const timer = setTimeout(
+      () => limit.abort(new Error(`position ${sequence} was not reached`)),
+      45_000,
+    );
+    // A failing engine should say why, and not only that time has run out.
+    const failed = Promise.race([...running].map(({ ended }) => ended)).then(() => {
+      throw new Error('an engine ended early');
+    });
+    try {
+      await Promise.race([
+        failed,
+        Promise.all(projections.map(({ name }) => waitFor(pool, name, sequence, limit.signal))),
+      ]);
+    } catch (error) {
+      throw new Error(messageOf(error), { cause: error });
+    } finally {
+      clearTimeout(timer);
+      limit.abort();
+    }
+  };
+
+  return {
+    config,
+    pool,
+    url,
+    start,
+    applied,
+    async [Symbol.asyncDispose]() {
+      await Promise.allSettled([...running].map(({ stop }) => stop()));
+      await database[Symbol.asyncDispose]();
+    },
+  };
+}

@@ -1,0 +1,47 @@
+import { type JetStreamManager, RuntimeError, streamInfo } from '@memfleet/runtime';
+import type { Checkpoint } from './checkpoint.ts';
+import { digestOf } from './commit.ts';
+
+/**
+ * Whether the stream is the one that was read up to the checkpoint. Sequence numbers are given anew
+ * by a stream that was recreated, and once more by one that was restored from an older copy: reading
+ * on would skip events, or write over rows by events of another history.
+ * @returns when the stream was created
+ * @throws RuntimeError LANE_HALTED that says what the stream is instead
+ */
+export async function verifyAnchor(
+  jsm: JetStreamManager,
+  stream: string,
+  { position, streamCreated, eventDigest }: Checkpoint,
+): Promise<string> {
+  const { created, state } = await streamInfo(jsm, stream);
+  const { first_seq: first, last_seq: last } = state;
+  if (streamCreated !== null && streamCreated !== created) {
+    throw halt(
+      `stream ${stream} was recreated: it is of ${created}, and what was read up to position ${position} was of ${streamCreated}`,
+    );
+  }
+  if (last < position) {
+    throw halt(
+      `stream ${stream} was restored from an older copy: it ends at ${last}, and position ${position} was read before`,
+    );
+  }
+  if (first > position + 1) {
+    throw halt(
+      `stream ${stream} begins at ${first}: the events from ${position + 1} on were removed before they were read`,
+    );
+  }
+  if (eventDigest === null || first > position) return created;
+  const stored = await jsm.direct.getMessage(stream, { seq: position });
+  // A message that was erased cannot speak for the stream; its neighbours and its age have.
+  if (stored !== null && !digestOf(stored.data).equals(eventDigest)) {
+    throw halt(
+      `stream ${stream} was restored from an older copy and written to since: position ${position} holds another event than the one that was read`,
+    );
+  }
+  return created;
+}
+
+function halt(message: string): RuntimeError {
+  return new RuntimeError('LANE_HALTED', message);
+}

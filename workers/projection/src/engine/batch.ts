@@ -1,0 +1,114 @@
+import {
+  appliedId,
+  type AppliedKey,
+  Fold,
+  type ProjectionWriter,
+  UnwritableRow,
+} from '@memfleet/projections';
+import type { Queryable } from '@memfleet/runtime';
+import type { ParkedEvent, ParkedKeys } from './parked-keys.ts';
+import type { LaneEvent } from './read-event.ts';
+
+/** A stretch of the lane, ready to be written. */
+export interface Batch {
+  readonly events: readonly LaneEvent[];
+  readonly parking: readonly ParkedEvent[];
+  /** Of the parked keys it was made with. */
+  readonly parkedVersion: number;
+  /** Writes all but what was applied before. */
+  write(client: Queryable): Promise<void>;
+}
+
+interface Once {
+  readonly key: AppliedKey;
+  readonly event: LaneEvent;
+}
+
+/**
+ * Folds events into rows and rows into parameters, before the transaction begins.
+ * @throws UnwritableRow
+ */
+export function makeBatch(
+  events: readonly LaneEvent[],
+  writer: ProjectionWriter,
+  parked: ParkedKeys,
+): Batch {
+  const parking: ParkedEvent[] = [];
+  const applying = events.filter((event) => {
+    const reason = reasonToPark(event, parked);
+    if (reason === undefined) return event.reading.kind === 'operations';
+    const { tenant, memory, sequence } = event;
+    parking.push({ tenant, memory, sequence, reason });
+    return false;
+  });
+  const { once, copies } = apartFromCopies(applying);
+  const write = writer.prepare(foldOf(applying, copies));
+  return {
+    events,
+    parking,
+    parkedVersion: parked.version,
+    write: async (client) => {
+      if (once.length === 0) return await write(client);
+      const keys = once.map(({ key }) => key);
+      const fresh = await writer.applied.claim(client, keys);
+      if (fresh.size === once.length) return await write(client);
+      // Copies of events applied long ago are rare: only then is the batch folded a second time.
+      const stale = once.filter(({ key }) => !fresh.has(appliedId(key)));
+      const left = new Set([...copies, ...stale.map(({ event }) => event)]);
+      return await writer.prepare(foldOf(applying, left))(client);
+    },
+  };
+}
+
+/** An event that cannot be read parks its memory here and now; those behind it wait. */
+function reasonToPark(
+  { tenant, memory, sequence, reading }: LaneEvent,
+  parked: ParkedKeys,
+): string | undefined {
+  if (reading.kind === 'unreadable') {
+    parked.add(tenant, memory, { sequence, reason: reading.reason });
+  }
+  // What has no effect need not wait for anything.
+  if (reading.kind === 'irrelevant') return undefined;
+  return parked.reasonFor(tenant, memory, sequence);
+}
+
+/** Events that must have one effect, each with its key; and second copies within the batch. */
+function apartFromCopies(applying: readonly LaneEvent[]): {
+  once: Once[];
+  copies: ReadonlySet<LaneEvent>;
+} {
+  const seen = new Set<string>();
+  const once: Once[] = [];
+  const copies = new Set<LaneEvent>();
+  for (const event of applying) {
+    const { reading, memory } = event;
+    if (reading.kind !== 'operations' || reading.onceKey === undefined) continue;
+    const key = { event_key: reading.onceKey, memory };
+    const id = appliedId(key);
+    if (seen.has(id)) copies.add(event);
+    else once.push({ key, event });
+    seen.add(id);
+  }
+  return { once, copies };
+}
+
+function foldOf(applying: readonly LaneEvent[], without: ReadonlySet<LaneEvent>): Fold {
+  const fold = new Fold();
+  for (const event of applying) {
+    if (event.reading.kind !== 'operations' || without.has(event)) continue;
+    for (const operation of event.reading.operations) fold.add(operation);
+  }
+  return fold;
+}
+
+/**
+ * Whether an error tells of the rows rather than of the database: PostgreSQL's classes for data (22),
+ * constraints (23) and limits (54). Anything else, such as a missing table, is nobody's event's fault.
+ */
+export function isFaultOfEvents(error: unknown): boolean {
+  if (error instanceof UnwritableRow) return true;
+  if (!(error instanceof Error)) return false;
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' && /^(?:22|23|54)/.test(code) && code.length === 5;
+}

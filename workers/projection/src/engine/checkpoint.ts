@@ -1,0 +1,100 @@
+import type { LaneId } from '@memfleet/projections';
+import type { Queryable } from '@memfleet/runtime';
+
+/** How far a lane is, and by what to recognise the log it has read. */
+export interface Checkpoint {
+  readonly position: number;
+  /** Null until something was read. */
+  readonly streamCreated: string | null;
+  readonly eventDigest: Buffer | null;
+}
+
+/** Somebody with a higher epoch has the lane: nothing of this batch may stand. */
+export class LaneLost extends Error {
+  override readonly name = 'LaneLost';
+}
+
+interface CheckpointRow {
+  epoch: string;
+  position: string;
+  stream_created: string | null;
+  event_digest: Buffer | null;
+}
+
+/**
+ * Stamps the lane's row with our epoch and reads it. Whoever held the lane before either has
+ * committed by now, and we read what it wrote, or will find its epoch gone.
+ * @throws LaneLost when a higher epoch stands there
+ */
+export async function takeCheckpoint(
+  db: Queryable,
+  { projection, generation, lane }: LaneId,
+  epoch: bigint,
+): Promise<Checkpoint> {
+  const { rows } = await db.query<CheckpointRow>({
+    name: 'checkpoint-take',
+    text: `update memfleet.checkpoints set epoch = $4
+      where projection = $1 and generation = $2 and lane = $3 and epoch <= $4
+      returning epoch, position, stream_created, event_digest`,
+    values: [projection, generation, lane, epoch.toString()],
+  });
+  const [row] = rows;
+  if (row === undefined) throw new LaneLost('the lane has a newer owner, or is gone');
+  return {
+    position: Number(row.position),
+    streamCreated: row.stream_created,
+    eventDigest: row.event_digest,
+  };
+}
+
+export interface Advance {
+  readonly from: number;
+  readonly to: number;
+  readonly streamCreated: string;
+  /** SHA-256 of the bytes of the event at `to`. */
+  readonly eventDigest: Buffer;
+  /** When that event was stored. */
+  readonly eventTime: Date;
+}
+
+/**
+ * Moves the checkpoint, inside the transaction that writes what lies between.
+ * @returns false when it stands there already: the transaction was committed before, and only its
+ * answer was lost
+ * @throws LaneLost
+ */
+export async function advanceCheckpoint(
+  client: Queryable,
+  { projection, generation, lane }: LaneId,
+  epoch: bigint,
+  advance: Advance,
+): Promise<boolean> {
+  const { from, to, streamCreated, eventDigest, eventTime } = advance;
+  const { rowCount } = await client.query({
+    name: 'checkpoint-advance',
+    text: `update memfleet.checkpoints
+      set position = $6, stream_created = $7, event_digest = $8, event_time = $9, updated_at = now()
+      where projection = $1 and generation = $2 and lane = $3 and epoch = $4 and position = $5`,
+    values: [
+      projection,
+      generation,
+      lane,
+      epoch.toString(),
+      from,
+      to,
+      streamCreated,
+      eventDigest,
+      eventTime,
+    ],
+  });
+  if (rowCount === 1) return true;
+  const { rows } = await client.query<CheckpointRow>({
+    name: 'checkpoint-read',
+    text: `select epoch, position from memfleet.checkpoints
+      where projection = $1 and generation = $2 and lane = $3`,
+    values: [projection, generation, lane],
+  });
+  const [row] = rows;
+  if (row?.epoch === epoch.toString() && Number(row.position) === to) return false;
+  throw new LaneLost(`the lane was taken over at position ${row?.position ?? 'unknown'}`);
+}

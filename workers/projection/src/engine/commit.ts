@@ -1,0 +1,135 @@
+import { createHash } from 'node:crypto';
+import { type LaneId, type ProjectionWriter, UnwritableRow } from '@memfleet/projections';
+import { crashPoint, messageOf, type Pool, retryTransient, transaction } from '@memfleet/runtime';
+import { type Batch, isFaultOfEvents, makeBatch } from './batch.ts';
+import { advanceCheckpoint } from './checkpoint.ts';
+import { type ParkedKeys, writeParked } from './parked-keys.ts';
+import type { LaneEvent } from './read-event.ts';
+
+export interface CommitterOptions {
+  readonly id: LaneId;
+  readonly epoch: bigint;
+  readonly pool: Pool;
+  readonly writer: ProjectionWriter;
+  readonly parked: ParkedKeys;
+  readonly streamCreated: string;
+  /** Where the lane stands. */
+  readonly position: number;
+  /** Ends the retries. */
+  readonly signal: AbortSignal;
+  readonly onRetry: (error: unknown) => void;
+}
+
+export interface Committed {
+  readonly applied: number;
+  readonly parked: number;
+}
+
+/**
+ * Writes batches, one transaction each: checkpoint, rows, parked events. It is where a failing event
+ * is told from a failing database.
+ */
+export class Committer {
+  readonly #options: CommitterOptions;
+  #position: number;
+
+  constructor(options: CommitterOptions) {
+    this.#options = options;
+    this.#position = options.position;
+  }
+
+  get position(): number {
+    return this.#position;
+  }
+
+  /** Folds and encodes; the work that may overlap the transaction before. */
+  prepare(events: readonly LaneEvent[]): Prepared {
+    const { writer, parked } = this.#options;
+    try {
+      return { events, batch: makeBatch(events, writer, parked) };
+    } catch (error) {
+      if (!(error instanceof UnwritableRow)) throw error;
+      return { events, refusal: error };
+    }
+  }
+
+  /**
+   * Commits a batch; when rows of it are refused, its halves, down to the event that is to blame.
+   * @throws LaneLost, or what is wrong with the database
+   */
+  async commit(prepared: Prepared): Promise<Committed> {
+    const { parked } = this.#options;
+    const { events } = prepared;
+    try {
+      if (prepared.refusal !== undefined) throw prepared.refusal;
+      const { batch } = prepared;
+      const isStale = batch === undefined || batch.parkedVersion !== parked.version;
+      return await this.#transact(
+        isStale ? makeBatch(events, this.#options.writer, parked) : batch,
+      );
+    } catch (error) {
+      if (!isFaultOfEvents(error)) throw error;
+      return await this.#commitApart(events, error);
+    }
+  }
+
+  /** Moves on over positions that hold nothing for this lane. @throws LaneLost */
+  async skipTo(position: number, eventDigest: Buffer, eventTime: Date): Promise<void> {
+    const { id, epoch, pool, streamCreated } = this.#options;
+    const advance = { from: this.#position, to: position, streamCreated, eventDigest, eventTime };
+    await advanceCheckpoint(pool, id, epoch, advance);
+    this.#position = position;
+  }
+
+  async #commitApart(events: readonly LaneEvent[], error: unknown): Promise<Committed> {
+    const [first] = events;
+    if (events.length === 1 && first !== undefined) {
+      const { tenant, memory, sequence } = first;
+      const reason = `the row was refused: ${messageOf(error)}`;
+      this.#options.parked.addLate(tenant, memory, { sequence, reason });
+      return await this.commit(this.prepare(events));
+    }
+    const middle = Math.ceil(events.length / 2);
+    const before = await this.commit(this.prepare(events.slice(0, middle)));
+    const after = await this.commit(this.prepare(events.slice(middle)));
+    return { applied: before.applied + after.applied, parked: before.parked + after.parked };
+  }
+
+  async #transact(batch: Batch): Promise<Committed> {
+    const { id, epoch, pool, streamCreated, signal, onRetry } = this.#options;
+    const { events, parking } = batch;
+    const last = events.at(-1);
+    if (last === undefined) return { applied: 0, parked: 0 };
+    const advance = {
+      from: this.#position,
+      to: last.sequence,
+      streamCreated,
+      eventDigest: digestOf(last.message.data),
+      eventTime: new Date(last.message.info.timestampNanos / 1_000_000),
+    };
+    await retryTransient(
+      () =>
+        transaction(pool, async (client) => {
+          if (!(await advanceCheckpoint(client, id, epoch, advance))) return;
+          await batch.write(client);
+          await writeParked(client, id, parking);
+          crashPoint('before-commit');
+        }),
+      { signal, onRetry },
+    );
+    crashPoint('after-commit');
+    this.#position = last.sequence;
+    return { applied: events.length - parking.length, parked: parking.length };
+  }
+}
+
+export interface Prepared {
+  readonly events: readonly LaneEvent[];
+  readonly batch?: Batch;
+  /** Why there is no batch: a row of it cannot be written. */
+  readonly refusal?: UnwritableRow;
+}
+
+export function digestOf(bytes: Uint8Array): Buffer {
+  return createHash('sha256').update(bytes).digest();
+}

@@ -1,0 +1,73 @@
+import type { LaneEvent } from './read-event.ts';
+
+/**
+ * Between reading and writing: events that are decoded and wait for their transaction. Bounded, so
+ * that a slow database holds the reader up and not the memory.
+ */
+export class Inbox {
+  readonly #capacity: number;
+  #events: LaneEvent[] = [];
+  #ended = false;
+  #error: Error | undefined;
+  #changed = Promise.withResolvers<void>();
+
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  get size(): number {
+    return this.#events.length;
+  }
+
+  put(events: readonly LaneEvent[]): void {
+    for (const event of events) this.#events.push(event);
+    this.#notify();
+  }
+
+  /** Nothing more will come; `take` throws the error once all that came before is taken. */
+  end(error?: Error): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#error = error;
+    this.#notify();
+  }
+
+  /** Waits until half of it is free, so that requests stay large, or the end. */
+  async room(): Promise<number> {
+    while (this.#events.length > this.#capacity / 2 && !this.#ended) await this.#changed.promise;
+    return this.#ended ? 0 : this.#capacity - this.#events.length;
+  }
+
+  /** Waits until so many are there, the end, or `enough`. */
+  async filled(count: number, enough?: Promise<unknown>): Promise<void> {
+    // A failure is enough as well: whoever made the promise awaits it.
+    const stop = enough?.then(
+      () => 'enough',
+      () => 'enough',
+    );
+    while (this.#events.length < count && !this.#ended) {
+      const first = await Promise.race([
+        this.#changed.promise,
+        ...(stop === undefined ? [] : [stop]),
+      ]);
+      if (first === 'enough') return;
+    }
+  }
+
+  /** Up to so many, in order; undefined at the end. @throws what `end` was given */
+  take(count: number): LaneEvent[] | undefined {
+    if (this.#events.length === 0 && this.#ended) {
+      if (this.#error !== undefined) throw this.#error;
+      return undefined;
+    }
+    const taken = this.#events.slice(0, count);
+    this.#events = this.#events.slice(count);
+    this.#notify();
+    return taken;
+  }
+
+  #notify(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+}

@@ -1,0 +1,138 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type LaneId, leaseOf, type Projection } from '@memfleet/projections';
+import {
+  acquireLease,
+  isTransientDatabaseError,
+  type Lease,
+  messageOf,
+  releaseLease,
+  RuntimeError,
+} from '@memfleet/runtime';
+import { LaneLost } from './checkpoint.ts';
+import { BrokenDelivery } from './feed.ts';
+import { type LaneContext, runLane } from './lane.ts';
+import { LeaseKeeper } from './lease-keeper.ts';
+
+/** How long a halted lane waits before it looks again: a deploy or a person may have mended it. */
+const HALTED_MS = 3_000;
+const RETRY_MS = 250;
+
+export interface LaneLoop {
+  readonly context: LaneContext;
+  readonly projection: Projection;
+  readonly id: LaneId;
+  readonly owner: string;
+  /** Whether this process may take one more lane now. */
+  readonly mayTake: () => boolean;
+  readonly onHeld: (isHeld: boolean) => void;
+  /** Aborts when the lane is to go to another process. */
+  readonly yielding: () => AbortSignal;
+  /** Aborts when the stream must be looked at again. */
+  readonly doubt: () => AbortSignal;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * One lane for the life of the process: wait for the lease, run under it, give it back, stand by.
+ * @throws what ends the process, such as a durable that was deleted
+ */
+export async function superviseLane(loop: LaneLoop): Promise<void> {
+  const { context, id, owner, signal } = loop;
+  const { pool, config, log } = context;
+  const leaseMs = config.projections.lease;
+  while (!signal.aborted) {
+    let lease: Lease | undefined;
+    try {
+      if (loop.mayTake()) lease = await acquireLease(pool, leaseOf(id), owner, leaseMs);
+      if (lease !== undefined) await holdLane(loop, lease);
+    } catch (error) {
+      if (!isTransientDatabaseError(error)) throw error;
+      context.monitor.troubled(`database: ${messageOf(error)}`);
+      log.warn({ ...id, reason: messageOf(error) }, 'no answer about a lease, trying again');
+    }
+    // Jitter, so that of several workers standing by not all ask at once.
+    await pause((leaseMs / 5) * (0.5 + Math.random()), signal);
+  }
+}
+
+/** Everything done under one lease; it is given back whatever happens. */
+async function holdLane(loop: LaneLoop, lease: Lease): Promise<void> {
+  const { context, onHeld } = loop;
+  const keeper = new LeaseKeeper(
+    context.pool,
+    lease,
+    context.config.projections.lease,
+    context.log,
+  );
+  onHeld(true);
+  try {
+    await runSessions(loop, lease, AbortSignal.any([loop.signal, loop.yielding(), keeper.lost]));
+  } finally {
+    await keeper.stop();
+    context.monitor.advanced();
+    onHeld(false);
+    if (!keeper.lost.aborted) await releaseLease(context.pool, lease);
+  }
+}
+
+/**
+ * Runs the lane again and again: after a hole or a reconnect at once, when it is halted after a
+ * while. Each time it proves anew that the stream is the one it was.
+ */
+async function runSessions(loop: LaneLoop, lease: Lease, signal: AbortSignal): Promise<void> {
+  const { context, projection, id } = loop;
+  const { log, monitor } = context;
+  while (!signal.aborted) {
+    try {
+      const session = AbortSignal.any([signal, loop.doubt()]);
+      await runLane(context, projection, id, lease, session);
+    } catch (error) {
+      if (signal.aborted) return;
+      const reason = messageOf(error);
+      if (error instanceof LaneLost) {
+        log.warn({ ...id, reason }, 'the lane was lost, standing by');
+        return;
+      }
+      if (error instanceof BrokenDelivery) {
+        log.warn({ ...id, reason }, 'the lane begins again at its checkpoint');
+        await pause(RETRY_MS, signal);
+      } else if (isGone(error)) {
+        throw error;
+      } else if (isPassing(error)) {
+        monitor.troubled(reason);
+        log.warn({ ...id, reason }, 'the lane cannot run, trying again');
+        await pause(RETRY_MS, signal);
+      } else {
+        monitor.halted(reason);
+        log.error({ ...id, error }, 'the lane is halted');
+        await pause(HALTED_MS, signal);
+      }
+    }
+  }
+}
+
+/** A stream or durable that was deleted is never made anew silently: the process ends. */
+function isGone(error: unknown): boolean {
+  return (
+    error instanceof RuntimeError &&
+    (error.code === 'STREAM_MISSING' || error.code === 'CONSUMER_MISSING')
+  );
+}
+
+/** The broker's and the database's bad moments. */
+function isPassing(error: unknown): boolean {
+  if (isTransientDatabaseError(error)) return true;
+  if (error instanceof RuntimeError) return error.code === 'BROKER_REFUSED';
+  return (
+    error instanceof Error &&
+    /timeout|no responders|connection (?:closed|refused)|disconnect|503/i.test(
+      `${error.name} ${error.message}`,
+    )
+  );
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await delay(ms, undefined, { signal }).catch((error: unknown) => {
+    if (!signal.aborted) throw error;
+  });
+}

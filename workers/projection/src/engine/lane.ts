@@ -1,0 +1,178 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  durableOf,
+  type LaneId,
+  type Projection,
+  ProjectionWriter,
+  schemaOf,
+} from '@memfleet/projections';
+import {
+  consumerInfo,
+  type FleetConfig,
+  type JetStreamManager,
+  type Lease,
+  type Logger,
+  messageOf,
+  type Pool,
+  retryTransient,
+  type WorkerContext,
+} from '@memfleet/runtime';
+import { verifyAnchor } from './anchor.ts';
+import { takeCheckpoint } from './checkpoint.ts';
+import { Committer, type Prepared } from './commit.ts';
+import { feed } from './feed.ts';
+import { Inbox } from './inbox.ts';
+import type { LaneMonitor } from './lane-state.ts';
+import { loadParkedKeys } from './parked-keys.ts';
+import { followLog, QUIET_MS } from './quiet.ts';
+import { EventReader } from './read-event.ts';
+
+export interface LaneContext {
+  readonly config: FleetConfig;
+  readonly connection: WorkerContext['connection'];
+  readonly jetstream: WorkerContext['jetstream'];
+  readonly jsm: JetStreamManager;
+  readonly pool: Pool;
+  readonly log: Logger;
+  /** Of the generation: one lane alone sees every event. */
+  readonly lanes: number;
+  readonly monitor: LaneMonitor;
+  readonly onCommitted: (how: 'applied' | 'parked', count: number) => void;
+}
+
+/**
+ * Runs a lane under a lease until the signal: read the checkpoint, prove that the stream is the one
+ * it speaks of, set the durable to it, then read and write. Returns when the last transaction that
+ * was begun is committed.
+ * @throws LaneLost, BrokenDelivery (run it again), RuntimeError LANE_HALTED, CONSUMER_MISSING
+ */
+export async function runLane(
+  context: LaneContext,
+  projection: Projection,
+  id: LaneId,
+  lease: Lease,
+  signal: AbortSignal,
+): Promise<void> {
+  const { config, jetstream, jsm, pool, log, monitor } = context;
+  const { stream, root } = config.log;
+  const onRetry = (error: unknown): void => {
+    monitor.troubled(`database: ${messageOf(error)}`);
+    log.warn({ ...id, reason: messageOf(error) }, 'a transaction failed, trying again');
+  };
+  const checkpoint = await retryTransient(() => takeCheckpoint(pool, id, lease.epoch), {
+    signal,
+    onRetry,
+  });
+  const streamCreated = await verifyAnchor(jsm, stream, checkpoint);
+  const parked = await loadParkedKeys(pool, id);
+  const { position } = checkpoint;
+  await consumerInfo(jsm, stream, durableOf(id));
+  await jsm.consumers.reset(stream, durableOf(id), position + 1);
+  const consumer = await jetstream.consumers.get(stream, durableOf(id));
+  log.info({ ...id, position, epoch: lease.epoch.toString() }, 'the lane runs');
+  monitor.advanced();
+
+  // Ends the reader with the writer, whichever way that ends.
+  const stop = new AbortController();
+  const { batch, linger } = config.projections;
+  const inbox = new Inbox(2 * batch);
+  const reading = feed({
+    connection: context.connection,
+    consumer,
+    reader: new EventReader(projection, root),
+    inbox,
+    position,
+    batch,
+    lingerMs: linger,
+    signal: AbortSignal.any([signal, stop.signal]),
+    onTrouble: (error) => {
+      monitor.troubled(`broker: ${messageOf(error)}`);
+      log.warn({ ...id, reason: messageOf(error) }, 'could not read, trying again');
+    },
+  });
+  const committer = new Committer({
+    id,
+    epoch: lease.epoch,
+    pool,
+    writer: new ProjectionWriter(projection, schemaOf(id.projection, id.generation)),
+    parked,
+    streamCreated,
+    position,
+    signal,
+    onRetry,
+  });
+  try {
+    const onQuiet = context.lanes === 1 ? undefined : () => followLog(jsm, stream, id, committer);
+    await writeAll(context, inbox, committer, { size: batch, onQuiet }, signal);
+  } finally {
+    stop.abort();
+    inbox.end();
+    await reading;
+  }
+}
+
+/**
+ * One transaction at a time, and while it runs the next batch is made ready: as soon as a full one
+ * has been read, or else with whatever is there when the transaction is done.
+ */
+async function writeAll(
+  context: LaneContext,
+  inbox: Inbox,
+  committer: Committer,
+  { size, onQuiet }: { readonly size: number; readonly onQuiet: (() => Promise<void>) | undefined },
+  signal: AbortSignal,
+): Promise<void> {
+  let committing: Promise<void> | undefined;
+  try {
+    while (!signal.aborted) {
+      const isQuiet = await waitForWork(inbox, size, committing);
+      if (isQuiet) await onQuiet?.();
+      if (inbox.size < size) {
+        await committing;
+        committing = undefined;
+      }
+      const events = inbox.take(size);
+      if (events === undefined) break;
+      if (events.length === 0) continue;
+      const prepared = committer.prepare(events);
+      await committing;
+      if (signal.aborted) break;
+      committing = commit(context, committer, prepared);
+      // It is awaited in the next round; until then a failure must not count as unhandled.
+      committing.catch(() => undefined);
+    }
+  } finally {
+    await committing;
+  }
+}
+
+/** @returns true when nothing has come for a while and nothing is being written */
+async function waitForWork(
+  inbox: Inbox,
+  size: number,
+  committing: Promise<void> | undefined,
+): Promise<boolean> {
+  if (committing !== undefined) {
+    await inbox.filled(size, committing);
+    return false;
+  }
+  const timer = new AbortController();
+  const quiet = delay(QUIET_MS, undefined, { signal: timer.signal });
+  await inbox.filled(1, quiet);
+  timer.abort();
+  return inbox.size === 0;
+}
+
+async function commit(
+  { monitor, onCommitted }: LaneContext,
+  committer: Committer,
+  prepared: Prepared,
+): Promise<void> {
+  monitor.began(prepared.events.length);
+  const { applied, parked } = await committer.commit(prepared);
+  monitor.advanced();
+  if (applied > 0) onCommitted('applied', applied);
+  if (parked > 0) onCommitted('parked', parked);
+  // For displays: the checkpoint is the truth. An ack of the last acks all before it.
+  prepared.events.at(-1)?.message.ack();
+}

@@ -1,0 +1,106 @@
+import type { LaneId } from '@memfleet/projections';
+import type { Queryable } from '@memfleet/runtime';
+
+/** An event that is set aside instead of applied. */
+export interface ParkedEvent {
+  readonly tenant: string;
+  readonly memory: string;
+  readonly sequence: number;
+  readonly reason: string;
+}
+
+interface Culprit {
+  readonly sequence: number;
+  readonly reason: string;
+}
+
+/**
+ * The memories that wait: from the event that could not be applied on, every event of that memory is
+ * set aside in order, so that a redrive finds them as the log has them.
+ */
+export class ParkedKeys {
+  readonly #keys = new Map<string, Culprit>();
+  #version = 0;
+
+  /** Rises when a memory is parked that batches made before do not know of. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Notes a culprit; of several of one memory the first in the log counts. */
+  add(tenant: string, memory: string, culprit: Culprit): void {
+    const id = idOf(tenant, memory);
+    const before = this.#keys.get(id);
+    if (before !== undefined && before.sequence <= culprit.sequence) return;
+    this.#keys.set(id, culprit);
+  }
+
+  /** As `add`, for a culprit that only its transaction showed. */
+  addLate(tenant: string, memory: string, culprit: Culprit): void {
+    this.add(tenant, memory, culprit);
+    this.#version += 1;
+  }
+
+  /** Why this event is to be set aside; undefined when it is not. */
+  reasonFor(tenant: string, memory: string, sequence: number): string | undefined {
+    if (this.#keys.size === 0) return undefined;
+    const culprit = this.#keys.get(idOf(tenant, memory));
+    if (culprit === undefined || sequence < culprit.sequence) return undefined;
+    return sequence === culprit.sequence ? culprit.reason : `waits for ${culprit.sequence}`;
+  }
+}
+
+function idOf(tenant: string, memory: string): string {
+  return `${tenant} ${memory}`;
+}
+
+/** What is parked in a generation, whichever of its lanes parked it. */
+export async function loadParkedKeys(
+  db: Queryable,
+  { projection, generation }: LaneId,
+): Promise<ParkedKeys> {
+  const { rows } = await db.query<{
+    tenant: string;
+    memory: string;
+    sequence: string;
+    reason: string;
+  }>({
+    name: 'parked-keys',
+    text: `select distinct on (tenant, memory) tenant, memory, sequence, reason
+      from memfleet.parked_events where projection = $1 and generation = $2
+      order by tenant, memory, sequence`,
+    values: [projection, generation],
+  });
+  const keys = new ParkedKeys();
+  for (const { tenant, memory, sequence, reason } of rows) {
+    keys.add(tenant, memory, { sequence: Number(sequence), reason });
+  }
+  return keys;
+}
+
+export async function writeParked(
+  db: Queryable,
+  id: LaneId,
+  events: readonly ParkedEvent[],
+): Promise<void> {
+  if (events.length === 0) return;
+  await db.query({
+    name: 'park-events',
+    text: `insert into memfleet.parked_events
+        (projection, generation, lane, tenant, memory, sequence, reason)
+      select $1, $2, $3, * from unnest($4::text[], $5::text[], $6::bigint[], $7::text[])
+      on conflict do nothing`,
+    values: [
+      id.projection,
+      id.generation,
+      id.lane,
+      events.map(({ tenant }) => tenant),
+      events.map(({ memory }) => memory),
+      events.map(({ sequence }) => sequence),
+      events.map(({ reason }) => reason.slice(0, MAX_REASON)),
+    ],
+  });
+}
+
+/** A reason is a sentence; a handler's message may be anything. */
+const MAX_REASON = 1_000;
