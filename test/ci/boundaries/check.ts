@@ -96,8 +96,9 @@ function judge(
   const name = packageOf(specifier);
   if (name === undefined) return {};
   const workspace = all.find((other) => other.name === name);
-  if (workspace !== undefined && workspace !== own)
+  if (workspace !== undefined && workspace !== own) {
     return judgeWorkspace(own, workspace, specifier);
+  }
   if (workspace === own) {
     return { rule: 'cycle', message: `imports its own workspace ${name}: use a relative path` };
   }
