@@ -6,12 +6,20 @@ export {
   redactServers,
 } from './broker/connect.ts';
 export {
+  consumerInfo,
+  jetStreamManager,
+  type JetStreamManager,
+  type StoredMsg,
+  streamInfo,
+} from './broker/manager.ts';
+export {
   type Change,
   checkConsumers,
   compareTopology,
   describeChange,
   provisionTopology,
 } from './broker/provision.ts';
+export type { Delivery } from './broker/delivery.ts';
 export { pull, type PullOptions } from './broker/pull.ts';
 export {
   laneConsumer,
@@ -42,6 +50,11 @@ export {
 } from './database/pool.ts';
 export { isTransientDatabaseError, retryTransient, transaction } from './database/transaction.ts';
 export { DEAD_LETTER_HEADERS } from './dead-letters/dead-letter.ts';
+export { type Discarding, markDiscarded } from './dead-letters/mark-discarded.ts';
+export { findLetter, type LetterFilter, readLetters } from './dead-letters/read-letters.ts';
+export { redriveDurable, redriveStreamName } from './dead-letters/redrive-queue.ts';
+export { removeLetter, requeueLetter } from './dead-letters/requeue.ts';
+export { originalBytes, type StoredLetter } from './dead-letters/stored-letter.ts';
 export {
   ALL_ERRORS,
   messageOf,
@@ -55,14 +68,16 @@ export { Progress, type WorkerState } from './lifecycle/progress.ts';
 export { GONE_AFTER_MS } from './lifecycle/reporter.ts';
 export { DEFAULT_CONFIG, runWorker, type WorkerContext } from './lifecycle/worker.ts';
 export { createLogger, type Logger } from './observe/log.ts';
+export { classifyProviderError } from './providers/classify.ts';
 export {
   PROVIDER_ERROR_CLASSES,
   ProviderError,
   type ProviderErrorClass,
 } from './providers/provider-error.ts';
 export { Coalescer } from './work/coalescer.ts';
-export { crashPoint } from './work/crash-points.ts';
+export { CRASH_POINTS, crashPoint } from './work/crash-points.ts';
 export { ProviderGate } from './work/gate.ts';
-export { type Outcome, park, type ParkReason, retry, skip } from './work/outcome.ts';
+export { type Outcome, park, PARK_REASONS, type ParkReason, retry, skip } from './work/outcome.ts';
 export { runStageWorker } from './work/stage-worker.ts';
 export type { Stage, StageContext } from './work/stage.ts';
+export { type PaidResult, ResultCache, resultKey, storeResults } from './work/result-cache.ts';

@@ -48,6 +48,8 @@ export async function connectBroker(
       maxReconnectAttempts: -1,
       reconnectTimeWait: 250,
       reconnectJitter: 250,
+      // An Error with its stack for every request that might fail costs more than the request.
+      noAsyncTraces: true,
     });
   } catch (error) {
     const message = messageOf(error);
@@ -70,14 +72,17 @@ export async function connectBroker(
 }
 
 export function isAtLeast(version: string, minimum: string): boolean {
-  const numbers = (text: string): number[] =>
-    (text.split('-')[0] ?? '').split('.').map((part) => Number.parseInt(part, 10) || 0);
   const [have, need] = [numbers(version), numbers(minimum)];
   for (const [index, wanted] of need.entries()) {
     const found = have[index] ?? 0;
     if (found !== wanted) return found > wanted;
   }
   return true;
+}
+
+function numbers(version: string): number[] {
+  const [release = ''] = version.split('-');
+  return release.split('.').map((part) => Number.parseInt(part, 10) || 0);
 }
 
 function authentication(address: BrokerAddress): ConnectionOptions {

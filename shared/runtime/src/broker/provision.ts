@@ -20,12 +20,11 @@ export interface Change {
 const STREAM_NOT_FOUND = 10059;
 const CONSUMER_NOT_FOUND = 10014;
 
-/** What cannot be changed once events are stored under it. */
-const FIXED_STREAM_FIELDS: ReadonlySet<string> = new Set([
-  'storage',
-  'retention',
-  'subject_transform',
-]);
+/** What cannot be changed once events are stored under it, or read by it. */
+const FIXED_FIELDS: Readonly<Record<'stream' | 'consumer', ReadonlySet<string>>> = {
+  stream: new Set(['storage', 'retention', 'subject_transform']),
+  consumer: new Set(['ack_policy', 'deliver_policy', 'replay_policy']),
+};
 
 /** Compares the deployment with the topology; changes nothing. */
 export async function compareTopology(
@@ -137,7 +136,7 @@ function compare(
   const { kind, name } = wanted;
   if (found === undefined) return { kind, name, action: 'create', differences: [] };
   const fields = Object.entries(wanted.config).filter(
-    ([field, value]) => !isSame(field, value, found[field]),
+    ([field, value]) => !isSame(value, found[field]),
   );
   // A filter that should not be there does not show among the wanted fields.
   const filter =
@@ -149,17 +148,16 @@ function compare(
   const differences = fields.map(
     ([field, value]) => `${field}: ${show(found[field])} → ${show(value)}`,
   );
-  const isFixed = kind === 'stream' && fields.some(([field]) => FIXED_STREAM_FIELDS.has(field));
+  const isFixed = fields.some(([field]) => FIXED_FIELDS[kind].has(field));
   return { kind, name, action: isFixed ? 'refuse' : 'update', differences };
 }
 
 /** The server leaves out what is zero or off, and names durables a second time. */
-function isSame(field: string, wanted: unknown, found: unknown): boolean {
-  if (found === undefined)
+function isSame(wanted: unknown, found: unknown): boolean {
+  if (found === undefined) {
     return wanted === 0 || wanted === false || wanted === -1 || wanted === undefined;
-  if (field === 'subject_transform' || field === 'subjects')
-    return isDeepStrictEqual(found, wanted);
-  return found === wanted;
+  }
+  return isDeepStrictEqual(found, wanted);
 }
 
 function show(value: unknown): string {

@@ -1,8 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Consumer, ConsumerMessages, JsMsg } from '@nats-io/jetstream';
-import { messageOf, RuntimeError } from '../errors.ts';
+import { type Consumer, JetStreamApiError } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { RuntimeError } from '../errors.ts';
+import { Deliveries } from './deliveries.ts';
+import type { Delivery } from './delivery.ts';
 
 export interface PullOptions {
+  readonly connection: NatsConnection;
   /** Most messages in one batch. */
   readonly batch: number;
   /** How long a batch that has a message waits for more, in ms. */
@@ -17,133 +21,99 @@ export interface PullOptions {
   readonly onTrouble?: (error: unknown) => void;
 }
 
-/** How long one request may stay open on a quiet stream; the server keeps no state beyond it. */
-const EXPIRES_MS = 5_000;
+/** The server's codes for a stream and a consumer that do not exist (server/errors.json). */
+const GONE: ReadonlySet<number> = new Set([10059, 10014]);
+/** A server that is just starting may not know its consumers yet: it is asked twice. */
+const SECOND_LOOK_MS = 500;
 
 /**
- * Batches of messages for as long as the signal allows. It asks by `fetch()`: the client's
- * `consume()` ignores a leader change and stalls for its idle timeout (measured: 42 s; a fetch loop
- * is back in 54 ms), and does not end when the consumer is deleted.
+ * Batches of messages for as long as the signal allows, by one pull request after the other: the
+ * client's `consume()` ignores a leader change and stalls for its idle timeout (measured: 42 s; a
+ * loop of requests is back in 54 ms), and does not end when the consumer is deleted. After the
+ * signal, what the server has sent already is still handed out, so that it can be given back.
  *
  * A loop as an async generator over an AbortSignal is Emmett's idea.
  * @throws RuntimeError CONSUMER_MISSING when the stream or the durable is gone
  */
-export async function* pull(consumer: Consumer, options: PullOptions): AsyncGenerator<JsMsg[]> {
-  const { signal } = options;
+export async function* pull(consumer: Consumer, options: PullOptions): AsyncGenerator<Delivery[]> {
+  const { connection, signal } = options;
+  const { stream_name: stream, name } = await consumer.info(true);
+  const deliveries = new Deliveries(connection, { stream, name });
+  const onAbort = (): void => deliveries.giveUp();
+  signal.addEventListener('abort', onAbort, { once: true });
   let failures = 0;
-  while (!signal.aborted) {
-    const wanted = Math.min(options.batch, await options.room());
-    if (signal.aborted) return;
-    if (wanted <= 0) continue;
-    try {
-      yield* fetchBatches(consumer, wanted, options);
-      failures = 0;
-    } catch (error) {
-      if (signal.aborted) return;
-      await failIfGone(consumer, error);
-      failures += 1;
-      options.onTrouble?.(error);
-      await delay(Math.min(2_000, 25 * 2 ** failures), undefined, { signal }).catch(ignoreAbort);
-    }
-  }
-}
-
-/** One request, in as many batches as the linger makes of it. */
-async function* fetchBatches(
-  consumer: Consumer,
-  wanted: number,
-  { lingerMs, signal }: PullOptions,
-): AsyncGenerator<JsMsg[]> {
-  const messages = await consumer.fetch({ max_messages: wanted, expires: EXPIRES_MS });
-  // Stopping keeps what has arrived: it is still handed out, so that the caller can nak it now
-  // instead of leaving it to the ack wait.
-  const stop = (): void => messages.stop();
-  signal.addEventListener('abort', stop, { once: true });
-  if (signal.aborted) stop();
-  const inbox = new Inbox(messages);
-  const startedAt = performance.now();
-  let received = 0;
   try {
-    for (;;) {
-      if (!(await inbox.first())) break;
-      await inbox.filled(wanted - received, lingerMs);
-      const batch = inbox.take();
-      received += batch.length;
-      yield batch;
+    while (!signal.aborted) {
+      const wanted = Math.min(options.batch, await options.room());
+      if (signal.aborted) break;
+      if (wanted <= 0) continue;
+      deliveries.ask(wanted);
+      yield* batches(deliveries, options.lingerMs);
+      const { failure } = deliveries;
+      if (failure === undefined) {
+        failures = 0;
+        continue;
+      }
+      failures += 1;
+      options.onTrouble?.(failure);
+      await recover(consumer, options, failures, failure);
     }
+    await deliveries.close();
+    const rest = deliveries.take();
+    if (rest.length > 0) yield rest;
   } finally {
-    signal.removeEventListener('abort', stop);
-    messages.stop();
-  }
-  // A request that comes back at once with nothing means trouble that the client does not report,
-  // such as a deleted consumer; without this it would be asked again in a tight loop.
-  if (received === 0 && performance.now() - startedAt < EXPIRES_MS / 2 && !signal.aborted) {
-    throw new Error('the pull request ended early without a message');
+    signal.removeEventListener('abort', onAbort);
+    await deliveries.close();
   }
 }
 
-/** What has arrived and was not taken: one push a message, however they are batched. */
-class Inbox {
-  #messages: JsMsg[] = [];
-  #ended = false;
-  #error: unknown;
-  #wake: (() => void) | undefined;
-  #wakeAt = 1;
-
-  constructor(source: ConsumerMessages) {
-    void this.#fill(source);
+/** What one request brings, in as many batches as the linger makes of it. */
+async function* batches(deliveries: Deliveries, lingerMs: number): AsyncGenerator<Delivery[]> {
+  for (;;) {
+    await deliveries.arrived(1);
+    if (deliveries.isOpen) await deliveries.arrived(deliveries.expected, lingerMs);
+    const batch = deliveries.take();
+    if (batch.length > 0) yield batch;
+    else if (!deliveries.isOpen) return;
   }
+}
 
-  /** Waits for a message. @returns false when there will be none. */
-  async first(): Promise<boolean> {
-    await this.#until(1);
-    if (this.#messages.length === 0 && this.#error !== undefined) throw this.#error;
-    return this.#messages.length > 0;
-  }
-
-  /** Waits until so many are there, but no longer than the linger. */
-  async filled(count: number, lingerMs: number): Promise<void> {
-    await this.#until(count, lingerMs);
-  }
-
-  take(): JsMsg[] {
-    const taken = this.#messages;
-    this.#messages = [];
-    return taken;
-  }
-
-  async #until(count: number, limitMs?: number): Promise<void> {
-    if (this.#messages.length >= count || this.#ended) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wake = resolve;
-    this.#wakeAt = count;
-    const timer = limitMs === undefined ? undefined : setTimeout(resolve, limitMs);
-    await promise;
-    clearTimeout(timer);
-    this.#wake = undefined;
-  }
-
-  async #fill(source: ConsumerMessages): Promise<void> {
+/** Waits until it makes sense to ask again. @throws RuntimeError CONSUMER_MISSING */
+async function recover(
+  consumer: Consumer,
+  { connection, signal, onTrouble }: PullOptions,
+  failures: number,
+  cause: Error,
+): Promise<void> {
+  const pause = async (ms: number): Promise<void> => {
+    await delay(ms, undefined, { signal }).catch(ignoreAbort);
+  };
+  await pause(Math.min(2_000, 25 * 2 ** Math.min(failures, 8)));
+  for (;;) {
+    if (signal.aborted) return;
     try {
-      for await (const message of source) {
-        if (this.#messages.push(message) >= this.#wakeAt) this.#wake?.();
-      }
+      // While the connection is down, requests would be kept and sent all at once on its return.
+      await connection.rtt();
+      if (!(await isGone(consumer))) return;
+      await pause(SECOND_LOOK_MS);
+      if (signal.aborted || !(await isGone(consumer))) return;
+      throw new RuntimeError('CONSUMER_MISSING', `the durable is gone: ${cause.message}`, cause);
     } catch (error) {
-      this.#error = error;
+      if (error instanceof RuntimeError || connection.isClosed()) throw error;
+      onTrouble?.(error);
+      await pause(500);
     }
-    this.#ended = true;
-    this.#wake?.();
   }
 }
 
 /** A stream or durable that is gone must end the worker; it is never recreated silently. */
-async function failIfGone(consumer: Consumer, cause: unknown): Promise<void> {
+async function isGone(consumer: Consumer): Promise<boolean> {
   try {
     await consumer.info();
+    return false;
   } catch (error) {
-    if (/not found/i.test(messageOf(error))) {
-      throw new RuntimeError('CONSUMER_MISSING', `the durable is gone: ${messageOf(error)}`, cause);
-    }
+    if (error instanceof JetStreamApiError && GONE.has(error.code)) return true;
+    throw error;
   }
 }
 

@@ -12,6 +12,7 @@ import {
 } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/transport-node';
 import type { FleetConfig, StageName } from '../config/schema.ts';
+import { redriveConsumer, redriveStream } from '../dead-letters/redrive-queue.ts';
 
 /** A stream or a consumer as it should be: only what we care about is named and compared. */
 export interface WantedStream {
@@ -39,8 +40,17 @@ export function topologyOf(
 ): Topology {
   const stages = Object.keys(config.stages) as StageName[];
   return {
-    streams: [logStream(config), deadLetterStream(config), advisoryStream(config)],
-    consumers: [...stages.flatMap((stage) => stageConsumers(config, stage)), ...laneConsumers],
+    streams: [
+      logStream(config),
+      deadLetterStream(config),
+      redriveStream(config),
+      advisoryStream(config),
+    ],
+    consumers: [
+      ...stages.flatMap((stage) => stageConsumers(config, stage)),
+      ...stages.map((stage) => redriveConsumer(config, stage)),
+      ...laneConsumers,
+    ],
   };
 }
 

@@ -10,9 +10,11 @@ import { didYouMean } from './suggest.ts';
 const OTHER_VARIABLES: ReadonlySet<string> = new Set([
   'MEMFLEET_STATE',
   'MEMFLEET_CACHE',
+  'MEMFLEET_CONTAINERS',
   'MEMFLEET_NATS_SERVER',
   'MEMFLEET_CRASH_AT',
   'MEMFLEET_CONFIG',
+  'MEMFLEET_CONTEXT',
 ]);
 
 export interface ConfigSources {
@@ -94,9 +96,8 @@ function applyFlags(tree: Tree, flags: Readonly<Record<string, string>>, problem
   const byPath = new Map(SETTINGS.map((setting) => [setting.path.join('.'), setting.path]));
   for (const [name, value] of Object.entries(flags)) {
     const path = byPath.get(name);
-    if (path === undefined)
-      problems.push(`unknown setting ${name}${didYouMean(name, byPath.keys())}`);
-    else assign(tree, path, value);
+    if (path !== undefined) assign(tree, path, value);
+    else problems.push(`unknown setting ${name}${didYouMean(name, byPath.keys())}`);
   }
 }
 

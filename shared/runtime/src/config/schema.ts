@@ -6,7 +6,7 @@ const count = (min: number, max: number) => z.int().min(min).max(max);
 const streamName = z
   .string()
   .regex(/^[A-Za-z0-9_-]{1,64}$/, { error: 'must be 1 to 64 letters, digits, "_" or "-"' });
-const replicas = z.union([z.literal(1), z.literal(3), z.literal(5)]);
+const replicas = z.literal([1, 3, 5], { error: 'must be 1, 3 or 5' });
 
 const local = z.strictObject({ kind: z.literal('local') });
 
@@ -109,6 +109,7 @@ export const fleetSchema = z.strictObject({
     shutdownGrace: duration,
     report: duration,
     stalledAfter: duration,
+    blockedAfter: duration,
   }),
   health: z.strictObject({ host: z.string().min(1), port: count(0, 65_535) }),
   logging: z.strictObject({ level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']) }),

@@ -47,7 +47,7 @@ function* leaves(schema: z.ZodType, path: readonly string[]): Generator<readonly
 }
 
 function shapes(schema: z.ZodType): Record<string, z.ZodType>[] {
-  if (schema instanceof z.ZodObject) return [schema.shape as Record<string, z.ZodType>];
+  if (schema instanceof z.ZodObject) return [schema.shape];
   if (schema instanceof z.ZodDiscriminatedUnion) {
     return schema.options.flatMap((option) => shapes(option as z.ZodType));
   }

@@ -2,7 +2,7 @@
  * The candidate nearest to a misspelt name, if one is near enough to be meant: at most a third of
  * the letters differ (Levenshtein). Idea: Oban's validation errors, "did you mean :interval?".
  */
-export function nearest(name: string, candidates: Iterable<string>): string | undefined {
+function nearest(name: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(name.length / 3)) + 1;
   for (const candidate of candidates) {

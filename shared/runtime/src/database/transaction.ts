@@ -19,13 +19,23 @@ export async function transaction<Result>(
     await client.query('commit');
     return result;
   } catch (error) {
-    await client.query('rollback').catch((rollback: Error) => {
-      broken ??= rollback;
-    });
+    // A connection that has failed or hangs is thrown away; asking it to roll back would wait for it.
+    if (isConnectionError(error)) broken ??= error;
+    broken ??= await rolledBack(client);
     throw error;
   } finally {
     client.off('error', onError);
     client.release(broken);
+  }
+}
+
+/** @returns why the connection cannot be used again, if it cannot */
+async function rolledBack(client: Client): Promise<Error | undefined> {
+  try {
+    await client.query('rollback');
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
   }
 }
 
@@ -64,13 +74,20 @@ const CLIENT_MESSAGES =
 
 /** True when the same statements may well succeed later, and no event is to blame. */
 export function isTransientDatabaseError(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
   if (error instanceof AggregateError) return error.errors.some(isTransientDatabaseError);
-  const code = (error as { code?: unknown }).code;
-  if (typeof code === 'string') {
-    if (TRANSIENT_CODES.has(code) || NETWORK_CODES.has(code) || code.startsWith('08')) return true;
-  }
-  return CLIENT_MESSAGES.test(error.message);
+  return isConnectionError(error) || TRANSIENT_CODES.has(codeOf(error));
+}
+
+/** True when the connection is at fault rather than the statement. */
+function isConnectionError(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false;
+  const code = codeOf(error);
+  return NETWORK_CODES.has(code) || code.startsWith('08') || CLIENT_MESSAGES.test(error.message);
+}
+
+function codeOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : '';
 }
 
 export interface RetryOptions {
@@ -95,7 +112,11 @@ export async function retryTransient<Result>(
       onRetry?.(error, attempt);
       // Jitter, so that a fleet does not come back to a restarted server all at once.
       const ceiling = Math.min(5_000, 50 * 2 ** Math.min(attempt, 10));
-      await delay(ceiling * (0.5 + Math.random() / 2), undefined, { signal });
+      const wait = ceiling * (0.5 + Math.random() / 2);
+      await delay(wait, undefined, { signal }).catch(() => {
+        // The wait was cut short: what failed is the answer.
+        throw error;
+      });
     }
   }
 }

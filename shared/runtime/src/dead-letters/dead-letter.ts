@@ -1,6 +1,6 @@
 import { parseStoredSubject } from '@memfleet/events';
-import type { JsMsg } from '@nats-io/jetstream';
 import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
+import type { Delivery } from '../broker/delivery.ts';
 import type { FleetConfig } from '../config/schema.ts';
 
 /** What is known of a failure when it is parked. */
@@ -11,9 +11,9 @@ export interface DeadLetter {
   /** One sentence; never the content. */
   readonly message: string;
   readonly attempts: number;
-  readonly eventId?: string;
-  readonly correlationId?: string;
-  readonly traceparent?: string;
+  readonly eventId: string | undefined;
+  readonly correlationId: string | undefined;
+  readonly traceparent: string | undefined;
 }
 
 export const DEAD_LETTER_HEADERS = {
@@ -27,20 +27,27 @@ export const DEAD_LETTER_HEADERS = {
   eventId: 'Memfleet-Event-Id',
   correlationId: 'Memfleet-Correlation-Id',
   parkedAt: 'Memfleet-Parked-At',
+  /** How often the event was redriven before. */
+  redrives: 'Memfleet-Redrives',
+  /** `log`: too large to be copied; the bytes are in the log, at the sequence. */
+  bytes: 'Memfleet-Bytes',
 } as const;
+
+/** Bytes that the headers of a letter take at most. */
+const HEADER_ROOM = 4_096;
 
 /** A header's value is one line of printable ASCII, whatever an error message holds. */
 const UNPRINTABLE = /[^\x20-\x7e]+/g;
 
 /**
  * Parks a message: its original bytes and headers, and why. Confirmed by the server before it
- * returns. The Msg-Id is made of stage and log position, so that parking again after a crash adds
- * nothing.
+ * returns. The Msg-Id is made of stage, log position and number of the redrive, so that parking
+ * again after a crash adds nothing, and failing again after a redrive does.
  */
 export async function parkMessage(
   connection: NatsConnection,
   config: FleetConfig,
-  message: JsMsg,
+  message: Delivery,
   letter: DeadLetter,
 ): Promise<void> {
   const subject = parseStoredSubject(config.log.root, message.subject);
@@ -50,8 +57,12 @@ export async function parkMessage(
     subject?.tenant ?? 'unknown',
     subject?.memory ?? 'unknown',
   ].join('.');
-  const reply = await connection.request(target, message.data, {
-    headers: letterHeaders(config, message, letter),
+  // The headers of the letter come on top of an event that may be as large as the server takes.
+  const room = (connection.info?.max_payload ?? Number.POSITIVE_INFINITY) - HEADER_ROOM;
+  const isCopied = message.data.length + headerBytes(message) <= room;
+  const header = letterHeaders(config, message, letter, isCopied);
+  const reply = await connection.request(target, isCopied ? message.data : new Uint8Array(), {
+    headers: header,
     timeout: config.broker.requestTimeout,
   });
   const { error } = reply.json<{ error?: { description?: string } }>();
@@ -60,23 +71,35 @@ export async function parkMessage(
   }
 }
 
-function letterHeaders(config: FleetConfig, message: JsMsg, letter: DeadLetter): MsgHdrs {
-  const result = headers();
-  // The original headers stay, but for those that would steer this publish.
+function headerBytes(message: Delivery): number {
+  let bytes = 0;
   for (const [name, values] of message.headers ?? []) {
-    if (name.startsWith('Nats-')) continue;
+    for (const value of values) bytes += name.length + Buffer.byteLength(value) + 4;
+  }
+  return bytes;
+}
+
+function letterHeaders(
+  config: FleetConfig,
+  message: Delivery,
+  letter: DeadLetter,
+  isCopied: boolean,
+): MsgHdrs {
+  const result = headers();
+  // The original headers stay, but for those that would steer this publish or speak for the letter.
+  for (const [name, values] of message.headers ?? []) {
+    if (!isCopied || name.startsWith('Nats-') || name.startsWith('Memfleet-')) continue;
     for (const value of values) result.append(name, value);
   }
   const set = (name: string, value: string | number | undefined): void => {
-    if (value !== undefined)
-      result.set(name, String(value).replaceAll(UNPRINTABLE, ' ').slice(0, 1_000));
+    if (value === undefined) return;
+    result.set(name, String(value).replaceAll(UNPRINTABLE, ' ').slice(0, 1_000));
   };
   const names = DEAD_LETTER_HEADERS;
   const sequence = message.info.streamSequence;
-  set(
-    'Nats-Msg-Id',
-    `${letter.stage}:${letter.stageVersion}:${config.log.stream}:${sequence}:${letter.eventId ?? ''}`,
-  );
+  const { redrives } = message;
+  const position = `${config.log.stream}:${sequence}:${redrives === 0 ? '' : `redrive-${redrives}:`}`;
+  set('Nats-Msg-Id', `${letter.stage}:${letter.stageVersion}:${position}${letter.eventId ?? ''}`);
   set('Nats-Expected-Stream', config.deadLetters.stream);
   set(names.stage, letter.stage);
   set(names.stageVersion, letter.stageVersion);
@@ -87,7 +110,9 @@ function letterHeaders(config: FleetConfig, message: JsMsg, letter: DeadLetter):
   set(names.subject, message.subject);
   set(names.eventId, letter.eventId);
   set(names.correlationId, letter.correlationId);
+  set(names.redrives, redrives);
   set(names.parkedAt, new Date().toISOString());
+  if (!isCopied) set(names.bytes, 'log');
   set('traceparent', letter.traceparent);
   return result;
 }

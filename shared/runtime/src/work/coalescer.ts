@@ -50,12 +50,10 @@ export class Coalescer<Item, Result> {
   async #run(batch: readonly Waiting<Item, Result>[]): Promise<void> {
     try {
       const results = await this.#flush(batch.map(({ item }) => item));
-      for (const [index, { resolve, reject }] of batch.entries()) {
-        // A missing result would leave its caller waiting for ever.
-        if (index < results.length) resolve(results[index] as Result);
-        else
-          reject(new Error(`a flush of ${batch.length} items returned ${results.length} results`));
+      if (results.length !== batch.length) {
+        throw new Error(`a flush of ${batch.length} items gave ${results.length} results`);
       }
+      for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Result);
     } catch (error) {
       for (const { reject } of batch) reject(error);
     }

@@ -1,7 +1,13 @@
 import type { ModelUse } from '@memfleet/events';
 import type { Queryable } from '../database/pool.ts';
 
-/** The dedupe table of the stages: who works on an event, and what came of it. */
+/**
+ * The dedupe table of the stages: who works on an event, and what came of it.
+ *
+ * In every statement the stage is a column of the rows that are asked for, not a condition on the
+ * table: with `where stage = $1` a planner that has no statistics yet expects a single row, and
+ * compares the whole table with the whole batch.
+ */
 
 export interface StageIdentity {
   readonly name: string;
@@ -19,13 +25,20 @@ export interface ClaimRequest {
 }
 
 export type Claim =
-  | { readonly kind: 'claimed'; readonly token: string; readonly attempt: number }
+  | {
+      readonly kind: 'claimed';
+      readonly token: string;
+      /** Tries that counted so far, this one included. */
+      readonly attempt: number;
+      /** Claims that ran out without a word, as when the worker died or was stopped. */
+      readonly abandoned: number;
+    }
   /** A live worker has it, perhaps this one. */
   | { readonly kind: 'leased' }
   | {
       readonly kind: 'finished';
       readonly state: 'done' | 'skipped' | 'parked';
-      /** The recorded derived events as a JSON array, when they are not known to be published. */
+      /** The recorded result as JSON, when it is not known to be published. */
       readonly unpublished: string | undefined;
     }
   /** The same id came with another payload before. */
@@ -34,6 +47,7 @@ export type Claim =
 interface ClaimRow {
   event_key: string;
   attempts: number | null;
+  abandoned: number | null;
   state: 'claimed' | 'done' | 'skipped' | 'parked' | null;
   same_payload: boolean | null;
   unpublished: string | null;
@@ -70,39 +84,43 @@ export async function claim(
 }
 
 /**
- * Reads as: put down a claim for every event that has none or whose claim has run out; then say of
- * each event what is there. Rows that another worker inserted at this very moment show in neither
- * part: they are leased.
+ * Reads as: put down a claim for every event that has none, whose claim has run out, or that this
+ * very claim took before its answer was lost; then say of each event what is there. Rows that
+ * another worker inserted at this very moment show in neither part: they are leased.
  */
 const CLAIM_SQL = `
-with asked as (
-  select * from unnest($3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::bytea[])
+with asked as materialized (
+  select $1::text as stage, $2::int as stage_version, * from unnest($3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::bytea[])
     as asked (event_key, tenant, event_id, sequence, payload_digest)
 ), claimed as (
   insert into memfleet.stage_work as work
     (stage, stage_version, event_key, tenant, event_id, sequence, payload_digest,
-     state, attempts, lease_token, lease_until)
-  select $1, $2, event_key, tenant, event_id, sequence, payload_digest,
-     'claimed', 1, $8, now() + $9 * interval '1 millisecond'
+     state, lease_token, lease_until)
+  select stage, stage_version, event_key, tenant, event_id, sequence, payload_digest,
+     'claimed', $8, now() + $9 * interval '1 millisecond'
   from asked order by event_key
-  on conflict (stage, stage_version, event_key) do update
-    set attempts = work.attempts + 1, lease_token = excluded.lease_token,
-        lease_until = excluded.lease_until, claimed_at = now()
-    where work.state = 'claimed' and work.lease_until < now()
-      and work.payload_digest = excluded.payload_digest
-  returning event_key, attempts
+  on conflict (event_key, stage, stage_version) do update
+    set lease_token = excluded.lease_token, lease_until = excluded.lease_until, claimed_at = now(),
+        abandoned = work.abandoned + case
+          when work.lease_token = excluded.lease_token or work.lease_until = '-infinity' then 0
+          else 1 end
+    where work.state = 'claimed' and work.payload_digest = excluded.payload_digest
+      and (work.lease_until < now() or work.lease_token = excluded.lease_token)
+  returning event_key, attempts, abandoned
 )
-select asked.event_key, claimed.attempts, work.state,
+select asked.event_key, claimed.attempts, claimed.abandoned, work.state,
   work.payload_digest = asked.payload_digest as same_payload,
-  case when work.state = 'done' and work.published_at is null then work.result end as unpublished
+  case when work.published_at is null then work.result end as unpublished
 from asked
 left join claimed using (event_key)
-left join memfleet.stage_work as work
-  on work.stage = $1 and work.stage_version = $2 and work.event_key = asked.event_key`;
+left join memfleet.stage_work as work on work.event_key = asked.event_key
+  and work.stage = asked.stage and work.stage_version = asked.stage_version`;
 
 function claimOf(row: ClaimRow | undefined, token: string): Claim {
   if (row === undefined) return { kind: 'leased' };
-  if (row.attempts !== null) return { kind: 'claimed', token, attempt: row.attempts };
+  if (row.attempts !== null) {
+    return { kind: 'claimed', token, attempt: row.attempts + 1, abandoned: row.abandoned ?? 0 };
+  }
   if (row.same_payload === false) return { kind: 'conflict' };
   if (row.state === null || row.state === 'claimed') return { kind: 'leased' };
   return { kind: 'finished', state: row.state, unpublished: row.unpublished ?? undefined };
@@ -112,7 +130,7 @@ export interface Finished {
   readonly key: string;
   readonly token: string;
   readonly state: 'done' | 'skipped' | 'parked';
-  /** The derived events as a JSON array. */
+  /** What has to be published, as JSON: derived events or a dead letter. None if there is nothing. */
   readonly result?: string;
   readonly reason?: string;
   readonly use?: ModelUse;
@@ -120,7 +138,8 @@ export interface Finished {
 
 /**
  * Records what came of a batch, fenced: a row whose lease went to somebody else stays as it is.
- * Running it twice has the effect of once, so a commit without an answer can be repeated.
+ * Running it twice has the effect of once, so a commit without an answer can be repeated: the
+ * second finds the row in the state it is to get.
  * @returns the keys that were recorded; the work on any other must be thrown away.
  */
 export async function record(
@@ -130,16 +149,21 @@ export async function record(
 ): Promise<Set<string>> {
   const { rows } = await db.query<{ event_key: string }>({
     name: 'stage-record',
-    text: `update memfleet.stage_work as work
+    text: `with ended as materialized (
+        select $1::text as stage, $2::int as stage_version, *
+        from unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::int[],
+            $9::bigint[], $10::bigint[], $11::float8[], $12::float8[])
+          as ended (event_key, lease_token, state, result, reason, calls, input_tokens,
+            output_tokens, cost_usd, duration_ms)
+      )
+      update memfleet.stage_work as work
       set state = ended.state, result = ended.result, reason = ended.reason,
           calls = ended.calls, input_tokens = ended.input_tokens,
           output_tokens = ended.output_tokens, cost_usd = ended.cost_usd,
           duration_ms = ended.duration_ms, recorded_at = now()
-      from unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::int[],
-          $9::bigint[], $10::bigint[], $11::float8[], $12::float8[])
-        as ended (event_key, lease_token, state, result, reason, calls, input_tokens,
-          output_tokens, cost_usd, duration_ms)
-      where work.stage = $1 and work.stage_version = $2 and work.event_key = ended.event_key
+      from ended
+      where work.event_key = ended.event_key and work.stage = ended.stage
+        and work.stage_version = ended.stage_version
         and work.lease_token = ended.lease_token and work.state in ('claimed', ended.state)
       returning work.event_key`,
     values: [
@@ -160,7 +184,10 @@ export async function record(
   return new Set(rows.map((row) => row.event_key));
 }
 
-/** Notes that the derived events are in the log, so that a redelivery publishes nothing again. */
+/**
+ * Notes that the result is in the log, so that a redelivery publishes nothing again. The log has it
+ * from here on, and the row need not keep it.
+ */
 export async function markPublished(
   db: Queryable,
   stage: StageIdentity,
@@ -168,9 +195,14 @@ export async function markPublished(
 ): Promise<void> {
   await db.query({
     name: 'stage-published',
-    text: `update memfleet.stage_work set published_at = now()
-      where stage = $1 and stage_version = $2 and event_key = any($3::uuid[])
-        and state = 'done' and published_at is null`,
+    text: `with out as materialized (
+        select $1::text as stage, $2::int as stage_version, unnest($3::uuid[]) as event_key
+      )
+      update memfleet.stage_work as work set published_at = now(), result = null
+      from out
+      where work.event_key = out.event_key and work.stage = out.stage
+        and work.stage_version = out.stage_version
+        and work.state <> 'claimed' and work.published_at is null`,
     values: [stage.name, stage.version, keys],
   });
 }
@@ -178,31 +210,43 @@ export async function markPublished(
 export interface Release {
   readonly key: string;
   readonly token: string;
-  /** True when the try was not the event's fault: it is taken back. */
-  readonly refund: boolean;
+  /** False when the try was not the event's fault, as in an outage. */
+  readonly countsAsAttempt: boolean;
 }
 
-/** Gives claims back, so that the next delivery may take them at once. */
+/**
+ * Gives claims back, so that the next delivery may take them at once.
+ * @returns the keys that were still held; nothing may be said to the broker about the others.
+ */
 export async function release(
   db: Queryable,
   stage: StageIdentity,
   releases: readonly Release[],
-): Promise<void> {
-  await db.query({
+): Promise<Set<string>> {
+  const { rows } = await db.query<{ event_key: string }>({
     name: 'stage-release',
-    text: `update memfleet.stage_work as work
-      set lease_until = '-infinity', attempts = work.attempts - given.refund
-      from unnest($3::uuid[], $4::uuid[], $5::int[]) as given (event_key, lease_token, refund)
-      where work.stage = $1 and work.stage_version = $2 and work.event_key = given.event_key
-        and work.lease_token = given.lease_token and work.state = 'claimed'`,
+    text: `with given as materialized (
+        select $1::text as stage, $2::int as stage_version, *
+        from unnest($3::uuid[], $4::uuid[], $5::int[]) as given (event_key, lease_token, attempts)
+      )
+      update memfleet.stage_work as work
+      set attempts = work.attempts
+            + case when work.lease_until = '-infinity' then 0 else given.attempts end,
+          lease_until = '-infinity'
+      from given
+      where work.event_key = given.event_key and work.stage = given.stage
+        and work.stage_version = given.stage_version
+        and work.lease_token = given.lease_token and work.state = 'claimed'
+      returning work.event_key`,
     values: [
       stage.name,
       stage.version,
       releases.map((item) => item.key),
       releases.map((item) => item.token),
-      releases.map((item) => (item.refund ? 1 : 0)),
+      releases.map((item) => (item.countsAsAttempt ? 1 : 0)),
     ],
   });
+  return new Set(rows.map((row) => row.event_key));
 }
 
 /** Extends leases. @returns the keys still held; work on the others must stop. */
@@ -214,11 +258,16 @@ export async function renewClaims(
 ): Promise<Set<string>> {
   const { rows } = await db.query<{ event_key: string }>({
     name: 'stage-renew',
-    text: `update memfleet.stage_work as work
+    text: `with held as materialized (
+        select $1::text as stage, $2::int as stage_version, *
+        from unnest($3::uuid[], $4::uuid[]) as held (event_key, lease_token)
+      )
+      update memfleet.stage_work as work
       set lease_until = now() + $5 * interval '1 millisecond'
-      from unnest($3::uuid[], $4::uuid[]) as held (event_key, lease_token)
-      where work.stage = $1 and work.stage_version = $2 and work.event_key = held.event_key
-        and work.lease_token = held.lease_token
+      from held
+      where work.event_key = held.event_key and work.stage = held.stage
+        and work.stage_version = held.stage_version
+        and work.lease_token = held.lease_token and work.lease_until <> '-infinity'
       returning work.event_key`,
     values: [
       stage.name,

@@ -1,89 +1,121 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  BrokenCircuitError,
-  circuitBreaker,
-  CircuitState,
-  ConsecutiveBreaker,
-  ExponentialBackoff,
-  handleWhen,
-} from 'cockatiel';
 import { ProviderError } from '../providers/provider-error.ts';
 
 /** Why nothing is pulled at the moment. */
 export interface Pause {
   readonly cause: string;
+  /** On the clock of performance.now(). */
   readonly untilMs: number;
 }
 
+/** Failures in a row that make an outage of single errors. */
+const OUTAGE_AFTER = 5;
+/** Between two probes of an outage; the last bounds how late a recovery is noticed. */
+const OUTAGE_PAUSES_MS = [500, 1_000, 2_000, 4_000];
 /** How long to wait before asking again whether a person has mended the account. */
 const ACCOUNT_PAUSE_MS = 30_000;
-const DEFAULT_RATE_PAUSE_MS = 5_000;
+const RATE_PAUSE_MS = 5_000;
+/** A probe may come to nothing without a call, when its event needs none: then another may go. */
+const PROBE_TURN_MS = 1_000;
 
 /**
- * Stands between a stage and its provider. Outages open a breaker, rate limits and account trouble
- * pause until a time; while either holds nothing is pulled, so no event is touched and no attempt
- * used. It opens again by itself, first for a single call.
+ * Stands between a stage and its provider, as a circuit breaker that knows the classes of provider
+ * errors. Outages, rate limits and account trouble pause until a time; while a pause holds nothing
+ * is pulled, so no event is touched and no attempt used. When it is over, a single call probes: its
+ * success opens the gate, its failure pauses again.
  */
 export class ProviderGate {
-  readonly #breaker = circuitBreaker(
-    handleWhen((error) => error instanceof ProviderError && error.errorClass === 'transient'),
-    {
-      halfOpenAfter: new ExponentialBackoff({ initialDelay: 500, maxDelay: 5_000 }),
-      breaker: new ConsecutiveBreaker(5),
-    },
-  );
   #pause: Pause | undefined;
-  #lastFailure = '';
+  #failures = 0;
+  #outages = 0;
+  #probing = false;
+  #nextProbeMs = 0;
+  /** Rises with every pause: a call that began before it proves nothing about its end. */
+  #era = 0;
 
-  /** Runs one call. @throws what the call throws, or a transient ProviderError while it is open. */
+  /** Runs one call. @throws what the call throws, or a transient ProviderError while it pauses. */
   async call<Result>(work: () => Promise<Result>): Promise<Result> {
+    const isProbe = this.#pause !== undefined;
+    if (this.#pause !== undefined && (this.pause !== undefined || this.#probing)) {
+      throw new ProviderError('transient', `not called: ${this.#pause.cause}`);
+    }
+    const era = this.#era;
+    if (isProbe) this.#probing = true;
     try {
-      const result = await this.#breaker.execute(work);
-      this.#pause = undefined;
+      const result = await work();
+      if (era === this.#era) this.#recovered();
       return result;
     } catch (error) {
-      if (error instanceof BrokenCircuitError) {
-        throw new ProviderError('transient', `not called: ${this.#lastFailure}`, { cause: error });
-      }
-      if (error instanceof ProviderError) this.#note(error);
+      if (error instanceof ProviderError) this.#note(error, era);
       throw error;
+    } finally {
+      if (isProbe) this.#probing = false;
     }
   }
 
   /** The reason for pausing now, if there is one. */
   get pause(): Pause | undefined {
-    if (this.#pause !== undefined && this.#pause.untilMs > performance.now()) return this.#pause;
-    if (this.#breaker.state === CircuitState.Open) {
-      return { cause: `the service fails: ${this.#lastFailure}`, untilMs: performance.now() + 100 };
-    }
-    return undefined;
+    return this.#pause !== undefined && this.#pause.untilMs > performance.now()
+      ? this.#pause
+      : undefined;
   }
 
-  /** Waits until work may be pulled. @returns how much: one event while probing, else no bound. */
+  /** Why calls are held back: as `pause`, and while a probe is under way too. */
+  get cause(): string | undefined {
+    return this.#pause?.cause;
+  }
+
+  /** Waits until work may be pulled. @returns how much: one event for a probe, else no bound. */
   async ready(signal: AbortSignal): Promise<number> {
-    for (;;) {
-      const { pause } = this;
-      if (pause === undefined || signal.aborted) break;
-      const wait = Math.min(250, Math.max(10, pause.untilMs - performance.now()));
-      await delay(wait, undefined, { signal }).catch(() => undefined);
+    while (this.#pause !== undefined && !signal.aborted) {
+      const now = performance.now();
+      const wait = Math.max(this.#pause.untilMs, this.#nextProbeMs) - now;
+      if (wait <= 0 && !this.#probing) {
+        this.#nextProbeMs = now + PROBE_TURN_MS;
+        return 1;
+      }
+      await delay(Math.min(100, Math.max(10, wait)), undefined, { signal }).catch(() => undefined);
     }
-    const isProbing = this.#pause !== undefined || this.#breaker.state === CircuitState.HalfOpen;
-    return isProbing ? 1 : Number.POSITIVE_INFINITY;
+    return Number.POSITIVE_INFINITY;
   }
 
-  #note(error: ProviderError): void {
-    this.#lastFailure = error.message;
-    const { errorClass } = error;
-    if (errorClass === 'rate_limited') {
-      this.#pauseFor(error.retryAfterMs ?? DEFAULT_RATE_PAUSE_MS, `rate limited: ${error.message}`);
-    } else if (errorClass === 'quota' || errorClass === 'auth') {
-      this.#pauseFor(error.retryAfterMs ?? ACCOUNT_PAUSE_MS, `${errorClass}: ${error.message}`);
+  #recovered(): void {
+    this.#pause = undefined;
+    this.#failures = 0;
+    this.#outages = 0;
+  }
+
+  #note(error: ProviderError, era: number): void {
+    const { errorClass, message, retryAfterMs } = error;
+    switch (errorClass) {
+      case 'rate_limited':
+        this.#pauseFor(retryAfterMs ?? RATE_PAUSE_MS, `rate limited: ${message}`);
+        return;
+      case 'quota':
+      case 'auth':
+        this.#pauseFor(retryAfterMs ?? ACCOUNT_PAUSE_MS, `${errorClass}: ${message}`);
+        return;
+      case 'transient': {
+        // The calls that were under way when the outage began are one failure, not many.
+        if (era !== this.#era) return;
+        this.#failures += 1;
+        if (this.#failures < OUTAGE_AFTER && this.#pause === undefined) return;
+        const ms = OUTAGE_PAUSES_MS[Math.min(this.#outages, OUTAGE_PAUSES_MS.length - 1)] ?? 0;
+        this.#outages += 1;
+        this.#pauseFor(retryAfterMs ?? ms, `the service fails: ${message}`);
+        return;
+      }
+      case 'invalid_input':
+      case 'invalid_output':
+        // The service answers: what it says about one input is no reason to leave it alone.
+        if (era === this.#era) this.#recovered();
     }
   }
 
   #pauseFor(ms: number, cause: string): void {
     const untilMs = performance.now() + ms;
-    if (this.#pause === undefined || this.#pause.untilMs < untilMs)
-      this.#pause = { cause, untilMs };
+    this.#era += 1;
+    this.#nextProbeMs = 0;
+    if (this.pause === undefined || this.pause.untilMs < untilMs) this.#pause = { cause, untilMs };
   }
 }

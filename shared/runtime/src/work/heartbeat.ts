@@ -6,7 +6,7 @@ import type { InFlight } from './in-flight.ts';
 
 export interface HeartbeatOptions {
   readonly stage: StageIdentity;
-  readonly inFlight: readonly InFlight[];
+  readonly inFlight: InFlight;
   readonly db: Queryable;
   readonly ackWaitMs: number;
   readonly leaseMs: number;
@@ -27,51 +27,71 @@ export class DeadlineExceeded extends Error {
  * Keeps what is held alive at both ends: tells the broker that work goes on, and extends the claims.
  * A claim that cannot be extended is lost, and its work is stopped: another worker has it.
  */
-export function startHeartbeat(options: HeartbeatOptions): { stop(): void } {
-  const broker = setInterval(() => beat(options), options.ackWaitMs / 3);
-  let renewing = false;
-  const claims = setInterval(() => {
-    // A slow database must not pile up renewals.
-    if (renewing) return;
-    renewing = true;
-    void renew(options).finally(() => {
-      renewing = false;
-    });
-  }, options.leaseMs / 3);
-  return {
-    stop() {
-      clearInterval(broker);
-      clearInterval(claims);
-    },
-  };
-}
+export class Heartbeat {
+  readonly #options: HeartbeatOptions;
+  readonly #timers: NodeJS.Timeout[];
+  #lastBeat = performance.now();
+  #renewing = false;
 
-/** One beat; a plain function, so that tests need no timer. */
-export function beat({ inFlight, deadlineMs }: HeartbeatOptions): void {
-  const now = performance.now();
-  for (const held of [...inFlight].flatMap((set) => [...set])) {
-    if (held.abort.signal.aborted) continue;
-    if (now - held.receivedAt >= deadlineMs)
-      held.abort.abort(new DeadlineExceeded('past its deadline'));
-    else held.message.working();
+  constructor(options: HeartbeatOptions) {
+    this.#options = options;
+    this.#timers = [
+      setInterval(() => void this.beat(), options.ackWaitMs / 3),
+      setInterval(() => void this.renew(), options.leaseMs / 3),
+    ];
   }
-}
 
-/** One renewal of every claim that is held. */
-export async function renew(options: HeartbeatOptions): Promise<void> {
-  const { stage, inFlight, db, leaseMs, log } = options;
-  const held = inFlight.flatMap((set) => [...set]).filter((item) => item.claim !== undefined);
-  if (held.length === 0) return;
-  const claims = held.flatMap((item) => (item.claim === undefined ? [] : [item.claim]));
-  try {
-    const kept = await renewClaims(db, stage, claims, leaseMs);
-    for (const item of held) {
-      if (item.claim === undefined || kept.has(item.claim.key)) continue;
-      log.warn({ eventKey: item.claim.key }, 'lease lost to another worker, its work is dropped');
-      item.abort.abort(new LeaseLost('the claim went to another worker'));
+  stop(): void {
+    for (const timer of this.#timers) clearInterval(timer);
+  }
+
+  /**
+   * One beat. After a silence longer than the ack wait, as of a process that was stopped, what is
+   * held may be in other hands: the database is asked first, and nothing is said until it answers.
+   */
+  async beat(): Promise<void> {
+    const { inFlight, deadlineMs, ackWaitMs } = this.#options;
+    const wasSilent = performance.now() - this.#lastBeat > ackWaitMs;
+    if (wasSilent && !(await this.renew())) return;
+    const now = performance.now();
+    this.#lastBeat = now;
+    for (const held of inFlight) {
+      if (held.abort.signal.aborted && !held.settling) continue;
+      if (!held.settling && now - held.receivedAt >= deadlineMs) {
+        held.abort.abort(new DeadlineExceeded('past its deadline'));
+      } else {
+        held.message.working();
+      }
     }
-  } catch (error) {
-    // The record is fenced, so a lease that runs out meanwhile costs work, not correctness.
-    log.warn({ reason: messageOf(error) }, 'leases could not be renewed, trying again');
+  }
+
+  /**
+   * Extends every claim that is worked on; one that is being settled is decided by its record.
+   * @returns false when the database could not say which claims are still held
+   */
+  async renew(): Promise<boolean> {
+    const { stage, inFlight, db, leaseMs, log } = this.#options;
+    // A slow database must not pile up renewals.
+    if (this.#renewing) return false;
+    const claims = [...inFlight].flatMap((held) =>
+      held.claim === undefined || held.settling ? [] : [{ held, ...held.claim }],
+    );
+    if (claims.length === 0) return true;
+    this.#renewing = true;
+    try {
+      const kept = await renewClaims(db, stage, claims, leaseMs);
+      for (const { held, key } of claims) {
+        if (kept.has(key) || held.settling) continue;
+        log.warn({ eventKey: key }, 'lease lost to another worker, its work is dropped');
+        held.abort.abort(new LeaseLost('the claim went to another worker'));
+      }
+      return true;
+    } catch (error) {
+      // The record is fenced, so a lease that runs out meanwhile costs work, not correctness.
+      log.warn({ reason: messageOf(error) }, 'leases could not be renewed, trying again');
+      return false;
+    } finally {
+      this.#renewing = false;
+    }
   }
 }

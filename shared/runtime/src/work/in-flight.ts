@@ -1,26 +1,34 @@
-import type { JsMsg } from '@nats-io/jetstream';
+import type { Delivery } from '../broker/delivery.ts';
 
 /** An event between receipt and settlement. */
 export interface Held {
-  readonly message: JsMsg;
+  readonly message: Delivery;
   readonly receivedAt: number;
   /** Ends the work: deadline, lost lease or shutdown. */
   readonly abort: AbortController;
   /** Set once the event is claimed in the dedupe table. */
   claim?: { readonly key: string; readonly token: string };
+  /** True once the handler has spoken: what follows has limits of its own, not the deadline. */
+  settling: boolean;
 }
 
 /**
- * The events an input holds, and the free slots it has left. Heartbeats go out for all of them from
- * receipt on, not from the start of work: the ack timer runs from delivery.
+ * The events a stage holds, and the slots it has left. Heartbeats go out for all of them from
+ * receipt on, not from the start of work: the ack timer runs from delivery. All inputs of a stage
+ * share the slots; what an input has asked for is reserved until it comes or the request ends.
  */
 export class InFlight {
   readonly #slots: number;
   readonly #held = new Set<Held>();
-  #onFree: (() => void) | undefined;
+  readonly #waiting = new Set<() => void>();
+  #reserved = 0;
 
   constructor(slots: number) {
     this.#slots = slots;
+  }
+
+  get slots(): number {
+    return this.#slots;
   }
 
   get size(): number {
@@ -28,18 +36,40 @@ export class InFlight {
   }
 
   get free(): number {
-    return this.#slots - this.#held.size;
+    return this.#slots - this.#held.size - this.#reserved;
   }
 
-  hold(message: JsMsg): Held {
-    const held: Held = { message, receivedAt: performance.now(), abort: new AbortController() };
+  /** The age of the oldest event in ms; 0 when none is held. */
+  get oldestMs(): number {
+    // A set is iterated in the order of insertion.
+    const [oldest] = this.#held;
+    return oldest === undefined ? 0 : performance.now() - oldest.receivedAt;
+  }
+
+  reserve(count: number): void {
+    this.#reserved += count;
+  }
+
+  unreserve(count: number): void {
+    if (count === 0) return;
+    this.#reserved -= count;
+    this.#wake();
+  }
+
+  hold(message: Delivery): Held {
+    const held: Held = {
+      message,
+      receivedAt: performance.now(),
+      abort: new AbortController(),
+      settling: false,
+    };
     this.#held.add(held);
     return held;
   }
 
   letGo(held: Held): void {
     this.#held.delete(held);
-    this.#onFree?.();
+    this.#wake();
   }
 
   [Symbol.iterator](): IterableIterator<Held> {
@@ -47,24 +77,33 @@ export class InFlight {
   }
 
   /** Waits until `count` slots are free, or the limit is over. */
-  async untilFree(count: number, limitMs: number | undefined, signal: AbortSignal): Promise<void> {
-    if (this.free >= count || signal.aborted) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#onFree = () => {
-      if (this.free >= count) resolve();
-    };
-    const timer = limitMs === undefined ? undefined : setTimeout(resolve, limitMs);
-    const onAbort = (): void => resolve();
-    signal.addEventListener('abort', onAbort, { once: true });
-    await promise;
-    clearTimeout(timer);
-    signal.removeEventListener('abort', onAbort);
-    this.#onFree = undefined;
+  untilFree(count: number, limitMs: number | undefined, signal: AbortSignal): Promise<void> {
+    return this.#until(() => this.free >= count, limitMs, signal);
   }
 
   /** Waits until nothing is held, or the limit is over. @returns whether it is empty. */
   async drained(limitMs: number): Promise<boolean> {
-    await this.untilFree(this.#slots, limitMs, new AbortController().signal);
-    return this.#held.size === 0;
+    await this.#until(() => this.size === 0, limitMs);
+    return this.size === 0;
+  }
+
+  async #until(isSo: () => boolean, limitMs?: number, signal?: AbortSignal): Promise<void> {
+    if (isSo() || signal?.aborted === true) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const look = (): void => {
+      if (isSo()) resolve();
+    };
+    const onAbort = (): void => resolve();
+    this.#waiting.add(look);
+    const timer = limitMs === undefined ? undefined : setTimeout(resolve, limitMs);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    await promise;
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+    this.#waiting.delete(look);
+  }
+
+  #wake(): void {
+    for (const look of this.#waiting) look();
   }
 }

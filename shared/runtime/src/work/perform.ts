@@ -2,6 +2,7 @@ import type { MemoryEvent } from '@memfleet/events';
 import { isTransientDatabaseError } from '../database/transaction.ts';
 import { messageOf } from '../errors.ts';
 import { ProviderError } from '../providers/provider-error.ts';
+import { crashPoint } from './crash-points.ts';
 import { DeadlineExceeded, LeaseLost } from './heartbeat.ts';
 import { type Outcome, park, retry } from './outcome.ts';
 import type { Stage, StageContext } from './stage.ts';
@@ -12,7 +13,8 @@ const RETRY_CEILING_MS = 60_000;
 
 /**
  * Runs the handler and turns whatever it throws into an outcome: the return value is the whole
- * truth. (Processing one message as a pipeline that can be read aloud is Oban's executor.)
+ * truth. (Processing one message as a pipeline that can be read aloud is Oban's executor.) A handler
+ * that ignores its signal is left behind: what it still says is not heard.
  * @returns undefined when the claim was lost: nothing may be said about the event then.
  */
 export async function perform<Extra>(
@@ -26,17 +28,42 @@ export async function perform<Extra>(
     return park('attempts_exhausted', `${maxAttempts} tries did not succeed`);
   }
   try {
-    return await stage.handle(event, context);
+    return await untilAborted(started(stage, event, context), signal);
   } catch (error) {
     const reason: unknown = signal.aborted ? signal.reason : undefined;
     if (reason instanceof LeaseLost) return undefined;
     const again = Math.min(RETRY_CEILING_MS, RETRY_BASE_MS * 2 ** (attempt - 1));
-    if (reason instanceof DeadlineExceeded)
+    if (reason instanceof DeadlineExceeded) {
       return exhausted(again, 'deadline exceeded', context, maxAttempts);
+    }
     if (reason !== undefined) return retry(0, 'shutting down', false);
     if (error instanceof ProviderError) return ofProviderError(error, again, context, maxAttempts);
     if (isTransientDatabaseError(error)) return retry(again, messageOf(error), false);
     return exhausted(again, messageOf(error), context, maxAttempts);
+  }
+}
+
+async function started<Extra>(
+  stage: Stage<Extra>,
+  event: MemoryEvent,
+  context: StageContext,
+): Promise<Outcome<Extra>> {
+  const work = stage.handle(event, context);
+  crashPoint('in-call');
+  return await work;
+}
+
+/** What the work gives, or a rejection as soon as the signal ends it. */
+async function untilAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => reject(new Error('aborted', { cause: signal.reason }));
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  try {
+    // The loser of the race is still watched by it: its rejection is not unhandled.
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
   }
 }
 
@@ -55,10 +82,11 @@ function ofProviderError(
     case 'invalid_input':
       return park('invalid_input', error.message);
     case 'invalid_output':
-      return context.attempt >= maxAttempts
-        ? park('invalid_output', error.message)
-        : retry(again, error.message);
+      break;
   }
+  return context.attempt >= maxAttempts
+    ? park('invalid_output', error.message)
+    : retry(again, error.message);
 }
 
 function exhausted(

@@ -1,21 +1,23 @@
-import { randomUUID } from 'node:crypto';
-import { type Decoded, eventKey, payloadDigest, Publisher, registry } from '@memfleet/events';
-import type { Consumer, JsMsg } from '@nats-io/jetstream';
+import type { Decoded } from '@memfleet/events';
+import type { Consumer } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
+import type { Delivery } from '../broker/delivery.ts';
 import { pull } from '../broker/pull.ts';
 import type { FleetConfig, StageConfig } from '../config/schema.ts';
 import type { Pool } from '../database/pool.ts';
-import { retryTransient } from '../database/transaction.ts';
+import type { RedriveInput } from '../dead-letters/redrive-input.ts';
 import { messageOf } from '../errors.ts';
 import type { Progress } from '../lifecycle/progress.ts';
 import type { Logger } from '../observe/log.ts';
-import { crashPoint } from './crash-points.ts';
-import { type Claim, claim, type ClaimRequest } from './dedupe.ts';
+import { claimBatch } from './claim-batch.ts';
+import type { Claim } from './dedupe.ts';
 import type { ProviderGate } from './gate.ts';
-import { startHeartbeat } from './heartbeat.ts';
+import { Heartbeat } from './heartbeat.ts';
 import { type Held, InFlight } from './in-flight.ts';
+import { InputSlots } from './input-slots.ts';
 import { type Outcome, park, retry } from './outcome.ts';
 import { perform } from './perform.ts';
+import { type Readable, readBatch } from './read-batch.ts';
 import { Settler } from './settle.ts';
 import type { Stage } from './stage.ts';
 
@@ -27,6 +29,8 @@ export interface StageRun<Extra> {
   readonly pool: Pool;
   /** One per input of the stage. */
   readonly consumers: readonly Consumer[];
+  /** Where dead letters come again. */
+  readonly redrive?: RedriveInput;
   readonly gate: ProviderGate;
   readonly progress: Progress;
   readonly log: Logger;
@@ -34,18 +38,18 @@ export interface StageRun<Extra> {
   readonly signal: AbortSignal;
 }
 
-type Known = Extract<Decoded, { kind: 'known' }>;
-interface Readable {
-  readonly held: Held;
-  readonly decoded: Known;
-  readonly request: ClaimRequest;
-}
-
-/** How long to leave an event alone that a live worker has, or that only a newer version reads. */
+/** How long to leave an event alone that a live worker has. */
 const LEASED_ELSEWHERE_MS = 5_000;
-const NEWER_VERSION_MS = 30_000;
-/** Deliveries (about ten minutes) that a rolling deploy may take before a newer event is parked. */
-const NEWER_VERSION_DELIVERIES = 20;
+/** What is given back while the provider is left alone comes again no sooner than this. */
+const PAUSED_MS = 1_000;
+/**
+ * Claims that may run out without a word before the event is taken for the cause. Far above the
+ * tries, since every event that was in flight when a worker died has lost a claim with it.
+ */
+const MAX_ABANDONED = 10;
+/** Shares of the grace period: for finishing, then for what was told to stop. */
+const FINISH_SHARE = 0.8;
+const STOP_SHARE = 0.1;
 
 /**
  * Works until the signal: pull → claim → handle → record → publish → ack. Returns when everything
@@ -53,13 +57,12 @@ const NEWER_VERSION_DELIVERIES = 20;
  * @throws what ends the stage for good, such as a durable that was deleted
  */
 export async function runStage<Extra>(run: StageRun<Extra>): Promise<void> {
-  const cycle = new StageCycle(run);
-  await cycle.run();
+  await new StageCycle(run).run();
 }
 
 class StageCycle<Extra> {
   readonly #run: StageRun<Extra>;
-  readonly #inFlight: readonly InFlight[];
+  readonly #inFlight: InFlight;
   readonly #settler: Settler<Extra>;
   /** Ends with the first input that fails, and with the run's own signal. */
   readonly #stop = new AbortController();
@@ -67,29 +70,17 @@ class StageCycle<Extra> {
   readonly #end = new AbortController();
 
   constructor(run: StageRun<Extra>) {
-    const { settings, consumers, config, connection } = run;
     this.#run = run;
-    // Each input has slots of its own: an idle one must not reserve those of a busy one.
-    const slots = Math.max(1, Math.floor(settings.concurrency / consumers.length));
-    this.#inFlight = consumers.map(() => new InFlight(slots));
-    this.#settler = new Settler({
-      ...run,
-      publisher: new Publisher(connection, {
-        log: config.log,
-        limits: { maxDataBytes: config.log.maxDataBytes, maxAheadMs: config.log.maxAhead },
-      }),
-      batch: settings.batch,
-      lingerMs: settings.linger,
-      signal: this.#end.signal,
-    });
+    this.#inFlight = new InFlight(run.settings.concurrency);
+    this.#settler = new Settler({ ...run, signal: this.#end.signal });
   }
 
   async run(): Promise<void> {
-    const { stage, settings, consumers, pool, log, signal, progress } = this.#run;
+    const { stage, settings, consumers, redrive, pool, log, signal, progress, gate } = this.#run;
     const onSignal = (): void => this.#stop.abort();
     signal.addEventListener('abort', onSignal, { once: true });
     if (signal.aborted) onSignal();
-    const heartbeat = startHeartbeat({
+    const heartbeat = new Heartbeat({
       stage,
       inFlight: this.#inFlight,
       db: pool,
@@ -98,13 +89,17 @@ class StageCycle<Extra> {
       deadlineMs: settings.deadline,
       log,
     });
-    progress.watch(() => this.#inFlight.reduce((sum, { size }) => sum + size, 0));
+    progress.watch({
+      inFlight: () => this.#inFlight.size,
+      // A long call is no stall before its deadline is over.
+      isWithinDeadline: () =>
+        this.#inFlight.size > 0 && this.#inFlight.oldestMs <= settings.deadline,
+      pause: () => gate.cause,
+    });
     try {
-      await Promise.all(
-        consumers.map((consumer, index) =>
-          this.#input(consumer, this.#inFlight[index] as InFlight),
-        ),
-      );
+      const inputs = consumers.map((consumer) => this.#input(consumer));
+      if (redrive !== undefined) inputs.push(this.#input(redrive.consumer, redrive));
+      await Promise.all(inputs);
     } finally {
       this.#stop.abort();
       await this.#drain();
@@ -113,181 +108,153 @@ class StageCycle<Extra> {
     }
   }
 
-  async #input(consumer: Consumer, inFlight: InFlight): Promise<void> {
-    const { settings, progress, log } = this.#run;
+  async #input(consumer: Consumer, redrive?: RedriveInput): Promise<void> {
+    const { settings, connection, consumers, progress, log, gate } = this.#run;
+    const { signal } = this.#stop;
+    const slots = new InputSlots(this.#inFlight, {
+      batch: settings.batch,
+      lingerMs: settings.linger,
+      inputs: redrive === undefined ? consumers.length : consumers.length + 1,
+    });
     try {
       const batches = pull(consumer, {
+        connection,
         batch: settings.batch,
         lingerMs: settings.linger,
-        room: () => this.#room(inFlight),
-        signal: this.#stop.signal,
+        room: async () => {
+          slots.end();
+          const there = (await redrive?.waiting(signal)) ?? Number.POSITIVE_INFINITY;
+          return await slots.reserve(Math.min(there, await gate.ready(signal)), signal);
+        },
+        signal,
         onTrouble: (error) => {
           progress.troubled('pull', messageOf(error));
           log.warn({ reason: messageOf(error) }, 'could not pull, trying again');
         },
       });
       for await (const messages of batches) {
-        const held = messages.map((message) => inFlight.hold(message));
-        void this.#batch(held, inFlight);
+        this.#take((await redrive?.originals(messages)) ?? messages, slots);
       }
     } catch (error) {
       // One input that cannot go on ends the process, not the other input in silence.
       this.#stop.abort();
       throw error;
+    } finally {
+      slots.end();
     }
   }
 
-  /** How much may be pulled now: free slots, unless the provider is being left alone. */
-  async #room(inFlight: InFlight): Promise<number> {
-    const { gate, settings, progress } = this.#run;
-    const { signal } = this.#stop;
-    if (gate.pause !== undefined) progress.paused(gate.pause.cause);
-    const bound = await gate.ready(signal);
-    progress.resumed();
-    await inFlight.untilFree(1, undefined, signal);
-    // A short wait for more free slots makes full batches of a steady trickle.
-    await inFlight.untilFree(settings.batch, settings.linger, signal);
-    return Math.min(bound, inFlight.free);
+  #take(messages: readonly Delivery[], slots: InputSlots): void {
+    const { gate } = this.#run;
+    const held = messages.map((message) => slots.hold(message));
+    const { pause } = gate;
+    if (this.#stop.signal.aborted) this.#giveBack(held, 0);
+    // Asked for before the pause began.
+    else if (pause !== undefined) {
+      this.#giveBack(held, Math.max(PAUSED_MS, pause.untilMs - performance.now()));
+    } else void this.#batch(held);
   }
 
   /** One pulled batch; every event in it is settled, naked or left to its redelivery. */
-  async #batch(held: readonly Held[], inFlight: InFlight): Promise<void> {
-    if (this.#stop.signal.aborted) {
-      this.#giveBack(held, 0, inFlight);
-      return;
+  async #batch(batch: readonly Held[]): Promise<void> {
+    const { config, log } = this.#run;
+    const { readable, twins, unreadable } = readBatch(batch, config.log.root);
+    for (const { held, outcome, decoded } of unreadable) {
+      void this.#settle(held, outcome, 0, decoded);
     }
-    const readable = held.flatMap((item) => this.#read(item, inFlight));
-    const { claimable, twins } = apartFromTwins(readable);
-    this.#giveBack(
-      twins.map((twin) => twin.held),
-      LEASED_ELSEWHERE_MS,
-      inFlight,
-    );
-    if (claimable.length === 0) return;
+    this.#giveBack(twins, LEASED_ELSEWHERE_MS);
+    if (readable.length === 0) return;
     try {
-      const claims = await this.#claim(claimable);
-      for (const [index, item] of claimable.entries()) {
-        void this.#process(item, claims[index] ?? { kind: 'leased' }, inFlight);
+      const claims = await this.#claim(readable);
+      for (const [index, item] of readable.entries()) {
+        void this.#process(item, claims[index] ?? { kind: 'leased' });
       }
     } catch (error) {
       const reason = messageOf(error);
-      this.#run.log.error(
-        { events: claimable.length, reason },
+      log.error(
+        { events: readable.length, reason },
         'a batch could not be claimed, it will be redelivered',
       );
-      this.#giveBack(
-        claimable.map((item) => item.held),
-        1_000,
-        inFlight,
-      );
+      const held = readable.map((item) => item.held);
+      this.#giveBack(held, 1_000);
     }
   }
 
-  #giveBack(held: readonly Held[], afterMs: number, inFlight: InFlight): void {
-    for (const item of held) {
-      item.message.nak(afterMs);
-      inFlight.letGo(item);
+  #giveBack(batch: readonly Held[], afterMs: number): void {
+    for (const held of batch) {
+      held.message.nak(afterMs);
+      this.#inFlight.letGo(held);
     }
-  }
-
-  /** Bytes → event; what cannot be read is parked, or left to a newer version, at once. */
-  #read(held: Held, inFlight: InFlight): Readable[] {
-    const { config } = this.#run;
-    const { message } = held;
-    const decoded = registry.decode(message.data, {
-      root: config.log.root,
-      subject: message.subject,
-    });
-    if (decoded.kind !== 'known') {
-      void this.#settle(held, unreadable(decoded, message), 0, decoded, inFlight);
-      return [];
-    }
-    const { envelope } = decoded;
-    const request = {
-      key: eventKey(envelope),
-      tenant: envelope.tenantid,
-      eventId: envelope.id,
-      sequence: message.info.streamSequence,
-      digest: payloadDigest(envelope),
-    };
-    return [{ held, decoded, request }];
   }
 
   async #claim(items: readonly Readable[]): Promise<Claim[]> {
     const { stage, pool, settings, log, progress } = this.#run;
-    crashPoint('before-claim');
-    const token = randomUUID();
-    const requests = items.map(({ request }) => request);
-    return await retryTransient(() => claim(pool, stage, requests, token, settings.lease), {
+    return await claimBatch(pool, stage, items, {
+      leaseMs: settings.lease,
       signal: this.#stop.signal,
       onRetry: (error, attempt) => {
-        progress.troubled('database', messageOf(error));
-        log.warn(
-          { attempt, reason: messageOf(error) },
-          'events could not be claimed, trying again',
-        );
+        const reason = messageOf(error);
+        progress.troubled('database', reason);
+        log.warn({ attempt, reason }, 'events could not be claimed, trying again');
       },
     });
   }
 
-  async #process(
-    { held, decoded, request }: Readable,
-    found: Claim,
-    inFlight: InFlight,
-  ): Promise<void> {
-    const { stage, settings } = this.#run;
-    const { message } = held;
+  async #process({ held, decoded, request }: Readable, found: Claim): Promise<void> {
     switch (found.kind) {
       case 'claimed': {
         held.claim = { key: request.key, token: found.token };
-        const context = {
-          eventKey: request.key,
-          sequence: request.sequence,
-          attempt: found.attempt,
-          signal: held.abort.signal,
-        };
-        const outcome = this.#stop.signal.aborted
-          ? retry(0, 'shutting down', false)
-          : await perform(stage, decoded.event, context, settings.maxAttempts);
-        if (outcome === undefined) inFlight.letGo(held);
-        else await this.#settle(held, outcome, found.attempt, decoded, inFlight);
+        const outcome = await this.#outcome(held, decoded, request, found);
+        if (outcome === undefined) this.#inFlight.letGo(held);
+        else await this.#settle(held, outcome, found.attempt, decoded);
         return;
       }
       case 'conflict': {
         const reason = `event ${request.eventId} came before with another payload`;
-        await this.#settle(held, park('conflicting_payload', reason), 0, decoded, inFlight);
+        await this.#settle(held, park('conflicting_payload', reason), 0, decoded);
         return;
       }
       case 'leased':
-        message.nak(LEASED_ELSEWHERE_MS);
-        inFlight.letGo(held);
+        this.#giveBack([held], LEASED_ELSEWHERE_MS);
         return;
       case 'finished':
-        await this.#again(held, request.key, found, inFlight);
+        await this.#settleAgain({ held, decoded, request }, found);
     }
   }
 
-  /** A redelivery of what is finished: publish what may be missing, and ack. */
-  async #again(
+  /** @returns undefined when the claim was lost */
+  async #outcome(
     held: Held,
-    key: string,
-    found: Extract<Claim, { kind: 'finished' }>,
-    inFlight: InFlight,
+    { event }: Readable['decoded'],
+    { key, sequence }: Readable['request'],
+    { attempt, abandoned }: Extract<Claim, { kind: 'claimed' }>,
+  ): Promise<Outcome<Extra> | undefined> {
+    const { stage, settings } = this.#run;
+    if (this.#stop.signal.aborted) return retry(0, 'shutting down', false);
+    if (abandoned >= MAX_ABANDONED) {
+      return park('attempts_exhausted', `${abandoned} workers died or hung while they held it`);
+    }
+    const context = { eventKey: key, sequence, attempt, signal: held.abort.signal };
+    return await perform(stage, event, context, settings.maxAttempts);
+  }
+
+  /** A redelivery of what is finished: publish what may be missing, and ack. */
+  async #settleAgain(
+    { held, decoded, request }: Readable,
+    { state, unpublished }: Extract<Claim, { kind: 'finished' }>,
   ): Promise<void> {
-    const { log, progress } = this.#run;
+    const { progress, log } = this.#run;
+    const { key, eventId } = request;
+    const event = decoded.envelope;
+    held.settling = true;
     try {
-      if (found.unpublished !== undefined)
-        await this.#settler.republish(held, key, found.unpublished);
-      else await held.message.ackAck();
-      progress.advanced('repeated');
+      const settled = await this.#settler.settleAgain({ held, key, state, unpublished, event });
+      progress.advanced(settled === 'failed' ? settled : 'repeated');
     } catch (error) {
-      log.warn(
-        { eventKey: key, reason: messageOf(error) },
-        'a recorded result could not be published, trying again',
-      );
-      held.message.nak(1_000);
+      progress.advanced('failed');
+      log.error({ eventId, error }, 'a recorded result could not be read');
     } finally {
-      inFlight.letGo(held);
+      this.#inFlight.letGo(held);
     }
   }
 
@@ -296,68 +263,37 @@ class StageCycle<Extra> {
     outcome: Outcome<Extra>,
     attempts: number,
     decoded: Decoded,
-    inFlight: InFlight,
   ): Promise<void> {
     const { log, progress } = this.#run;
     const event = decoded.kind === 'invalid' ? undefined : decoded.envelope;
+    held.settling = true;
     try {
-      const settled = await this.#settler.settle({ held, outcome, attempts, event });
       if (outcome.kind === 'retry') {
-        log.warn(
-          { eventId: event?.id, attempts, reason: outcome.cause, afterMs: outcome.afterMs },
-          'event will be tried again',
-        );
+        const { cause: reason, afterMs } = outcome;
+        log.warn({ eventId: event?.id, attempts, reason, afterMs }, 'event will be tried again');
       }
-      progress.advanced(settled);
+      progress.advanced(await this.#settler.settle({ held, outcome, attempts, event }));
     } catch (error) {
-      log.error(
-        { eventId: event?.id, error },
-        'event could not be settled, it will be redelivered',
-      );
+      progress.advanced('failed');
+      const eventId = event?.id;
+      log.error({ eventId, error }, 'event could not be settled, it will be redelivered');
     } finally {
-      inFlight.letGo(held);
+      this.#inFlight.letGo(held);
     }
   }
 
-  /** Lets what is held finish, then gives back what has not. */
+  /** Lets what is held finish, then stops it, then leaves the rest to its redelivery. */
   async #drain(): Promise<void> {
     const { config, log } = this.#run;
     const graceMs = config.workers.shutdownGrace;
-    const emptied = await Promise.all(this.#inFlight.map((set) => set.drained(graceMs * 0.8)));
-    if (emptied.every(Boolean)) return;
-    const left = this.#inFlight.flatMap((set) => [...set]);
-    log.warn(
-      { events: left.length },
-      'the grace period is nearly over, unfinished events are given back',
-    );
-    for (const held of left) held.abort.abort(new Error('shutting down'));
-    await Promise.all(this.#inFlight.map((set) => set.drained(graceMs * 0.15)));
+    if (!(await this.#inFlight.drained(graceMs * FINISH_SHARE))) {
+      log.warn(
+        { events: this.#inFlight.size },
+        'the grace period is nearly over, unfinished events are given back',
+      );
+      for (const held of this.#inFlight) held.abort.abort(new Error('shutting down'));
+      await this.#inFlight.drained(graceMs * STOP_SHARE);
+    }
     this.#end.abort();
   }
-}
-
-/** What is done with bytes that today's registry cannot turn into an event. */
-function unreadable(decoded: Exclude<Decoded, Known>, message: JsMsg): Outcome<never> {
-  switch (decoded.kind) {
-    case 'invalid':
-      return park('invalid_event', decoded.reason);
-    case 'unknown':
-    case 'newer':
-      // In a rolling deploy a newer worker takes it; this one leaves it alone for a while.
-      return message.info.deliveryCount < NEWER_VERSION_DELIVERIES
-        ? retry(NEWER_VERSION_MS, decoded.reason, false)
-        : park(decoded.kind === 'newer' ? 'newer_version' : 'unknown_type', decoded.reason);
-  }
-}
-
-/** The same event twice in one batch: one is claimed, the other looked at later. */
-function apartFromTwins(items: readonly Readable[]): { claimable: Readable[]; twins: Readable[] } {
-  const seen = new Set<string>();
-  const claimable: Readable[] = [];
-  const twins: Readable[] = [];
-  for (const item of items) {
-    (seen.has(item.request.key) ? twins : claimable).push(item);
-    seen.add(item.request.key);
-  }
-  return { claimable, twins };
 }

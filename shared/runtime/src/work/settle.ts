@@ -1,17 +1,16 @@
-import { type Envelope, EventError, type Publisher } from '@memfleet/events';
 import type { NatsConnection } from '@nats-io/transport-node';
-import pLimit from 'p-limit';
-import type { FleetConfig } from '../config/schema.ts';
+import type { FleetConfig, StageConfig } from '../config/schema.ts';
 import type { Pool, Queryable } from '../database/pool.ts';
 import { retryTransient, transaction } from '../database/transaction.ts';
-import { parkMessage } from '../dead-letters/dead-letter.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observe/log.ts';
 import { Coalescer } from './coalescer.ts';
 import { crashPoint } from './crash-points.ts';
-import { type Finished, markPublished, record, release } from './dedupe.ts';
+import { type Finished, record, release } from './dedupe.ts';
+import { Deliverer, type EventIds, type Recorded } from './deliver.ts';
 import type { Held } from './in-flight.ts';
 import { type Outcome, park } from './outcome.ts';
+import { finishedOf, readDerived, readParked } from './results.ts';
 import type { Stage } from './stage.ts';
 
 /** An event whose handler has spoken. */
@@ -19,279 +18,184 @@ export interface Settlement<Extra> {
   readonly held: Held;
   readonly outcome: Outcome<Extra>;
   readonly attempts: number;
-  readonly event: Pick<Envelope, 'id' | 'correlationid' | 'traceparent'> | undefined;
+  readonly event: EventIds | undefined;
+}
+
+/** A redelivery of an event that is finished. */
+export interface Repeated {
+  readonly held: Held;
+  readonly key: string;
+  readonly state: Finished['state'];
+  /** What was recorded and may not be published yet, as JSON. */
+  readonly unpublished: string | undefined;
+  readonly event: EventIds;
 }
 
 /** What became of it, for the counters. */
-export type Settled = 'done' | 'skipped' | 'parked' | 'retried' | 'lost' | 'failed';
-
-/** A server takes 50 atomic batches per stream at a time; this leaves room for other processes. */
-const PARALLEL_BATCHES = 8;
-const MAX_BATCH_EVENTS = 1_000;
+export type Settled = Finished['state'] | 'retried' | 'lost' | 'failed';
 
 export interface SettlerOptions<Extra> {
   readonly stage: Stage<Extra>;
   readonly config: FleetConfig;
+  readonly settings: Pick<StageConfig, 'batch' | 'linger'>;
   readonly connection: NatsConnection;
-  readonly publisher: Publisher;
   readonly pool: Pool;
   readonly log: Logger;
-  readonly batch: number;
-  readonly lingerMs: number;
   /** Ends retries of the database at the end of the grace period. */
   readonly signal: AbortSignal;
 }
 
 /**
  * Maps outcomes to the broker, many at a time:
- * done → record, publish, ack · skip → record, ack · park → dead letter, record, term ·
+ * done → record, publish, ack · skip → record, ack · park → record, dead letter, term ·
  * retry → release, nak with delay.
- * Nothing is acked, naked or terminated for an event whose claim was lost: JetStream does not fence.
+ * Nothing is published, acked, naked or terminated for an event whose claim was lost: JetStream
+ * does not fence.
  */
 export class Settler<Extra> {
   readonly #options: SettlerOptions<Extra>;
-  readonly #coalescer: Coalescer<Settlement<Extra>, Settled>;
-  readonly #publishLimit = pLimit(PARALLEL_BATCHES);
+  readonly #deliverer: Deliverer;
+  readonly #finishing: Coalescer<Settlement<Extra>, Settled>;
+  readonly #releasing: Coalescer<Settlement<Extra>, Settled>;
+  readonly #delivering: Coalescer<Recorded, Finished['state'] | 'failed'>;
 
   constructor(options: SettlerOptions<Extra>) {
     this.#options = options;
-    this.#coalescer = new Coalescer({
-      flush: (items) => this.#flush(items),
-      size: options.batch,
-      lingerMs: options.lingerMs,
-      parallel: 3,
+    const deliverer = new Deliverer(options);
+    this.#deliverer = deliverer;
+    const pace = { size: options.settings.batch, lingerMs: options.settings.linger };
+    this.#finishing = new Coalescer({ ...pace, parallel: 3, flush: (all) => this.#finish(all) });
+    this.#releasing = new Coalescer({ ...pace, parallel: 1, flush: (all) => this.#release(all) });
+    this.#delivering = new Coalescer({
+      ...pace,
+      parallel: 2,
+      flush: (all) => deliverer.deliver(all),
     });
   }
 
-  settle(settlement: Settlement<Extra>): Promise<Settled> {
-    const { outcome } = settlement;
-    if (outcome.kind !== 'done') return this.#coalescer.add(settlement);
+  async settle(settlement: Settlement<Extra>): Promise<Settled> {
+    const { outcome, held, attempts, event } = settlement;
+    if (outcome.kind === 'retry') return await this.#releasing.add(settlement);
+    if (held.claim === undefined) {
+      if (outcome.kind !== 'park') throw new Error('only a parked event may lack a claim');
+      const { reason, message } = outcome;
+      const parked = { reason, message, attempts };
+      const letter = { held, key: undefined, events: [], parked, event };
+      return await this.#delivering.add({ ...letter, state: 'parked' });
+    }
     // An event the log would refuse must be known before it is recorded, or it could never leave.
-    const problem = this.#unpublishable(outcome.events);
-    return this.#coalescer.add(
-      problem === undefined
-        ? settlement
-        : { ...settlement, outcome: park('invalid_output', problem) },
-    );
+    const problem = outcome.kind === 'done' ? this.#deliverer.problemOf(outcome.events) : undefined;
+    if (problem === undefined) return await this.#finishing.add(settlement);
+    return await this.#finishing.add({ ...settlement, outcome: park('invalid_output', problem) });
   }
 
   /** Publishes what an earlier delivery recorded, with the ids it was recorded with; then acks. */
-  async republish(held: Held, key: string, recorded: string): Promise<Settled> {
-    const { stage, pool } = this.#options;
-    await this.#publish(JSON.parse(recorded) as Envelope[]);
-    await markPublished(pool, stage, [key]);
-    await held.message.ackAck();
-    return 'done';
+  async settleAgain({ held, key, state, unpublished, event }: Repeated): Promise<Settled> {
+    const isParked = state === 'parked';
+    return await this.#delivering.add({
+      held,
+      key,
+      state,
+      event,
+      events: isParked || unpublished === undefined ? [] : readDerived(unpublished),
+      parked: isParked && unpublished !== undefined ? readParked(unpublished) : undefined,
+    });
   }
 
-  #unpublishable(events: readonly Envelope[]): string | undefined {
+  /** Records, then delivers. What was lost to another worker is not spoken of. */
+  async #finish(items: readonly Settlement<Extra>[]): Promise<Settled[]> {
+    let kept: Set<string>;
     try {
-      for (const event of events) this.#options.publisher.check(event);
-      return undefined;
+      kept = await this.#record(items);
     } catch (error) {
-      if (error instanceof EventError) return `the result is no valid event: ${error.message}`;
-      throw error;
-    }
-  }
-
-  async #flush(items: readonly Settlement<Extra>[]): Promise<Settled[]> {
-    const results = new Map<Settlement<Extra>, Settled>();
-    // Each kind by itself: a broker that refuses dead letters must not hold up what is done.
-    const groups = [
-      this.#finish(
-        items.filter(({ outcome }) => outcome.kind === 'done' || outcome.kind === 'skip'),
-      ),
-      this.#park(items.filter(({ outcome }) => outcome.kind === 'park')),
-      this.#retry(items.filter(({ outcome }) => outcome.kind === 'retry')),
-    ];
-    for (const group of await Promise.all(groups)) {
-      for (const [item, settled] of group) results.set(item, settled);
-    }
-    return items.map((item) => results.get(item) ?? 'failed');
-  }
-
-  /** Record → publish → mark → ack. A failure leaves the event to its redelivery. */
-  async #finish(items: readonly Settlement<Extra>[]): Promise<Map<Settlement<Extra>, Settled>> {
-    const results = new Map<Settlement<Extra>, Settled>();
-    if (items.length === 0) return results;
-    const { stage, pool } = this.#options;
-    try {
-      const kept = await this.#recorded(items);
-      const ours = items.filter((item) => kept.has(item.held.claim?.key ?? ''));
-      for (const item of items) if (!ours.includes(item)) results.set(item, 'lost');
-      crashPoint('after-record');
-      const events = ours.flatMap(({ outcome }) => (outcome.kind === 'done' ? outcome.events : []));
-      await this.#publish(events);
-      crashPoint('after-publish');
-      const done = ours.filter(({ outcome }) => outcome.kind === 'done');
-      if (done.length > 0) await markPublished(pool, stage, done.flatMap(keyOf));
-      crashPoint('before-ack');
-      await Promise.all(ours.map(({ held }) => held.message.ackAck()));
-      for (const item of ours) {
-        results.set(item, item.outcome.kind === 'done' ? 'done' : 'skipped');
-      }
-    } catch (error) {
-      this.#leave(items, results, error);
-    }
-    return results;
-  }
-
-  async #park(items: readonly Settlement<Extra>[]): Promise<Map<Settlement<Extra>, Settled>> {
-    const results = new Map<Settlement<Extra>, Settled>();
-    if (items.length === 0) return results;
-    const { stage, config, connection, log } = this.#options;
-    try {
-      await Promise.all(
-        items.map(({ held, outcome, attempts, event }) =>
-          outcome.kind !== 'park'
-            ? undefined
-            : parkMessage(connection, config, held.message, {
-                stage: stage.name,
-                stageVersion: stage.version,
-                reason: outcome.reason,
-                message: outcome.message,
-                attempts,
-                ...(event === undefined
-                  ? {}
-                  : {
-                      eventId: event.id,
-                      correlationId: event.correlationid,
-                      ...(event.traceparent === undefined
-                        ? {}
-                        : { traceparent: event.traceparent }),
-                    }),
-              }),
-        ),
+      // Whose the events are is not known, so nothing is said: the ack wait brings them again.
+      this.#options.log.error(
+        { events: items.length, error },
+        'results could not be recorded, their events will be redelivered',
       );
-      crashPoint('after-park');
-      // What could not be read has no claim; its dead letter is all there is to record.
-      const claimed = items.filter(({ held }) => held.claim !== undefined);
-      const kept = claimed.length === 0 ? new Set<string>() : await this.#recorded(claimed);
-      for (const item of items) {
-        const { held, outcome, event, attempts } = item;
-        if (held.claim !== undefined && !kept.has(held.claim.key)) {
-          results.set(item, 'lost');
-          continue;
-        }
-        const reason = outcome.kind === 'park' ? outcome.reason : '';
-        held.message.term(reason);
-        log.error(
-          {
-            eventId: event?.id,
-            correlationId: event?.correlationid,
-            sequence: held.message.info.streamSequence,
-            attempts,
-            reason,
-            cause: outcome.kind === 'park' ? outcome.message : undefined,
-          },
-          'event parked in the dead letters',
-        );
-        results.set(item, 'parked');
-      }
-    } catch (error) {
-      this.#leave(items, results, error);
+      return items.map(() => 'failed');
     }
-    return results;
+    crashPoint('after-record');
+    const recorded = items.map((item) => recordedOf(item, kept));
+    const delivered = await this.#deliverer.deliver(recorded.filter((item) => item !== undefined));
+    const states = delivered.values();
+    return recorded.map((item) =>
+      item === undefined ? 'lost' : (states.next().value ?? 'failed'),
+    );
   }
 
-  async #retry(items: readonly Settlement<Extra>[]): Promise<Map<Settlement<Extra>, Settled>> {
-    const results = new Map<Settlement<Extra>, Settled>();
-    if (items.length === 0) return results;
+  /** @returns the keys of those that were still ours */
+  async #record(items: readonly Settlement<Extra>[]): Promise<Set<string>> {
+    const { stage, pool, signal, log } = this.#options;
+    const finished: Finished[] = [];
+    const extras: { key: string; extra: Extra }[] = [];
+    for (const { held, outcome, attempts } of items) {
+      const { claim } = held;
+      if (claim === undefined || outcome.kind === 'retry') continue;
+      finished.push(finishedOf(claim, outcome, attempts));
+      if (outcome.kind === 'done' && outcome.extra !== undefined) {
+        extras.push({ key: claim.key, extra: outcome.extra });
+      }
+    }
+    const write = async (db: Queryable): Promise<Set<string>> => {
+      const kept = await record(db, stage, finished);
+      const stored = extras.filter(({ key }) => kept.has(key)).map(({ extra }) => extra);
+      if (stored.length > 0) await stage.persist?.(db, stored);
+      return kept;
+    };
+    const once = (): Promise<Set<string>> =>
+      extras.length > 0 ? transaction(pool, write) : write(pool);
+    return await retryTransient(once, {
+      signal,
+      onRetry: (error, attempt) => {
+        const reason = messageOf(error);
+        log.warn({ attempt, reason }, 'results could not be recorded, trying again');
+      },
+    });
+  }
+
+  /** Gives claims back and naks. What was lost to another worker is not spoken of. */
+  async #release(items: readonly Settlement<Extra>[]): Promise<Settled[]> {
     const { stage, pool, log } = this.#options;
     const releases = items.flatMap(({ held, outcome }) =>
       held.claim === undefined || outcome.kind !== 'retry'
         ? []
-        : [{ ...held.claim, refund: !outcome.countsAsAttempt }],
+        : [{ ...held.claim, countsAsAttempt: outcome.countsAsAttempt }],
     );
+    let kept = new Set<string>();
     try {
-      if (releases.length > 0) await release(pool, stage, releases);
+      if (releases.length > 0) kept = await release(pool, stage, releases);
     } catch (error) {
-      // The claims run out by themselves; the next delivery waits for that.
+      // Whose the events are is not known; the claims run out, and the ack wait brings them again.
       log.warn({ reason: messageOf(error) }, 'claims could not be released');
     }
-    for (const item of items) {
-      item.held.message.nak(item.outcome.kind === 'retry' ? item.outcome.afterMs : 0);
-      results.set(item, 'retried');
-    }
-    return results;
-  }
-
-  async #recorded(items: readonly Settlement<Extra>[]): Promise<Set<string>> {
-    const { stage, pool, signal, log } = this.#options;
-    const finished = items.flatMap(finishedOf);
-    const extrasOf = (kept: ReadonlySet<string>): Extra[] =>
-      items.flatMap(({ held, outcome }) =>
-        outcome.kind === 'done' && outcome.extra !== undefined && kept.has(held.claim?.key ?? '')
-          ? [outcome.extra]
-          : [],
-      );
-    const hasExtras = items.some(
-      ({ outcome }) => outcome.kind === 'done' && outcome.extra !== undefined,
-    );
-    const write = async (db: Queryable): Promise<Set<string>> => {
-      const kept = await record(db, stage, finished);
-      const extras = extrasOf(kept);
-      if (extras.length > 0) await stage.persist?.(db, extras);
-      return kept;
-    };
-    return await retryTransient(() => (hasExtras ? transaction(pool, write) : write(pool)), {
-      signal,
-      onRetry: (error, attempt) =>
-        log.warn(
-          { attempt, reason: messageOf(error) },
-          'results could not be recorded, trying again',
-        ),
+    return items.map(({ held, outcome }) => {
+      if (held.claim !== undefined && !kept.has(held.claim.key)) return 'lost';
+      held.message.nak(outcome.kind === 'retry' ? outcome.afterMs : 0);
+      return 'retried';
     });
   }
-
-  async #publish(events: readonly Envelope[]): Promise<void> {
-    const { publisher } = this.#options;
-    const batches: Envelope[][] = [];
-    for (let start = 0; start < events.length; start += MAX_BATCH_EVENTS) {
-      batches.push(events.slice(start, start + MAX_BATCH_EVENTS));
-    }
-    await Promise.all(
-      batches.map((batch) =>
-        this.#publishLimit(() => publisher.appendBatch(batch, { timeIsAssigned: true })),
-      ),
-    );
-  }
-
-  /** What is recorded is published at the next delivery; what is not is worked on again then. */
-  #leave(
-    items: readonly Settlement<Extra>[],
-    results: Map<Settlement<Extra>, Settled>,
-    error: unknown,
-  ): void {
-    const { log } = this.#options;
-    log.error(
-      { events: items.length, error },
-      'events could not be settled, they will be redelivered',
-    );
-    for (const item of items) {
-      if (results.has(item)) continue;
-      item.held.message.nak(1_000);
-      results.set(item, 'failed');
-    }
-  }
 }
 
-function keyOf<Extra>({ held }: Settlement<Extra>): string[] {
-  return held.claim === undefined ? [] : [held.claim.key];
-}
-
-function finishedOf<Extra>({ held, outcome }: Settlement<Extra>): Finished[] {
-  if (held.claim === undefined || outcome.kind === 'retry') return [];
-  const { key, token } = held.claim;
-  if (outcome.kind === 'skip') return [{ key, token, state: 'skipped', reason: outcome.reason }];
-  if (outcome.kind === 'park') return [{ key, token, state: 'parked', reason: outcome.reason }];
-  return [
-    {
-      key,
-      token,
-      state: 'done',
-      result: JSON.stringify(outcome.events),
-      ...(outcome.use === undefined ? {} : { use: outcome.use }),
-    },
-  ];
+/** @returns undefined for an event whose claim was lost */
+function recordedOf<Extra>(
+  { held, outcome, attempts, event }: Settlement<Extra>,
+  kept: ReadonlySet<string>,
+): Recorded | undefined {
+  const key = held.claim?.key;
+  if (key === undefined || !kept.has(key)) return undefined;
+  switch (outcome.kind) {
+    case 'done':
+      return { held, key, state: 'done', events: outcome.events, parked: undefined, event };
+    case 'skip':
+      return { held, key, state: 'skipped', events: [], parked: undefined, event };
+    case 'park': {
+      const { reason, message } = outcome;
+      const parked = { reason, message, attempts };
+      return { held, key, state: 'parked', events: [], parked, event };
+    }
+    case 'retry':
+      break;
+  }
+  return undefined;
 }

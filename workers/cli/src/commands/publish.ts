@@ -22,9 +22,9 @@ good ones go in; the exit code is 1 when a line was rejected.
 
 Publishing a file again adds nothing. A short-form line without an id gets one made of what it says,
 and of how many lines before it in the file said the same: so a file may be published again after it
-grew or was put in another order, and two equal lines are two events. What was confirmed is noted in
-the state folder by content, so an interrupted run goes on where it was; and whoever reads the log
-takes an event once even if it is stored twice. A short-form line without a time gets that of its
+grew or was put in another order, and two equal lines are two events. What is in the log already is
+found by the server's duplicate window and the lineage projection, so an interrupted run is simply
+repeated; and whoever reads the log takes an event once even if it is stored twice. A short-form line without a time gets that of its
 first publishing.
 
 Examples:

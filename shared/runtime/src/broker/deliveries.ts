@@ -1,0 +1,163 @@
+import {
+  createInbox,
+  type Msg,
+  nanos,
+  type NatsConnection,
+  type Subscription,
+} from '@nats-io/transport-node';
+import { Delivery } from './delivery.ts';
+
+/** How long one request may stay open on a quiet stream; the server keeps no state beyond it. */
+const EXPIRES_MS = 5_000;
+/** The server says that often that an open request is still there. */
+const IDLE_HEARTBEAT_MS = 500;
+/** Beats that may be missed before a request counts as lost, as after a restart of the server. */
+const MISSED_BEATS = 4;
+/** How long the server may take to confirm that it sends nothing more. */
+const CLOSE_LIMIT_MS = 1_000;
+
+const STATUS = { heartbeat: 100, noMessages: 404, expired: 408 } as const;
+
+/**
+ * The messages of a durable, asked for by one pull request at a time. All requests are answered on
+ * one subscription that outlives them, which the client's own `fetch()` cannot offer:
+ * - an answer that comes late, after a blocked event loop, is still received; `fetch()` has given
+ *   its subscription up by then, and the message waits for its whole ack wait;
+ * - after a reconnect nothing is asked for twice; `fetch()` asks again for as much as at first,
+ *   which is more than there are free slots;
+ * - closing keeps what the server has already sent.
+ */
+export class Deliveries {
+  readonly #connection: NatsConnection;
+  readonly #target: string;
+  readonly #inbox: string;
+  readonly #subscription: Subscription;
+  readonly #beats: NodeJS.Timeout;
+  #messages: Delivery[] = [];
+  #requests = 0;
+  /** Messages the open request may still bring; 0 when none is open. */
+  #remaining = 0;
+  #failure: Error | undefined;
+  #missed = 0;
+  #wake: (() => void) | undefined;
+  #wakeAt = 1;
+
+  constructor(
+    connection: NatsConnection,
+    durable: { readonly stream: string; readonly name: string },
+  ) {
+    this.#connection = connection;
+    this.#target = `$JS.API.CONSUMER.MSG.NEXT.${durable.stream}.${durable.name}`;
+    this.#inbox = createInbox();
+    this.#subscription = connection.subscribe(`${this.#inbox}.*`, {
+      callback: (error, message) => {
+        if (error === null) this.#receive(message);
+        else this.#end(error);
+      },
+    });
+    this.#beats = setInterval(() => this.#watch(), IDLE_HEARTBEAT_MS);
+  }
+
+  get isOpen(): boolean {
+    return this.#remaining > 0;
+  }
+
+  /** Asks for so many messages; the request before must have ended. */
+  ask(count: number): void {
+    this.#requests += 1;
+    this.#remaining = count;
+    this.#failure = undefined;
+    this.#missed = 0;
+    const request = {
+      batch: count,
+      expires: nanos(EXPIRES_MS),
+      idle_heartbeat: nanos(IDLE_HEARTBEAT_MS),
+    };
+    this.#connection.publish(this.#target, JSON.stringify(request), {
+      reply: `${this.#inbox}.${this.#requests}`,
+    });
+  }
+
+  /** Waits until `count` messages are there, the request has ended, or the limit is over. */
+  async arrived(count: number, limitMs?: number): Promise<void> {
+    if (this.#messages.length >= count || !this.isOpen) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    this.#wakeAt = count;
+    const timer = limitMs === undefined ? undefined : setTimeout(resolve, limitMs);
+    await promise;
+    clearTimeout(timer);
+    this.#wake = undefined;
+  }
+
+  /** As many as the open request can still bring, with those that are here. */
+  get expected(): number {
+    return this.#messages.length + this.#remaining;
+  }
+
+  take(): Delivery[] {
+    const taken = this.#messages;
+    this.#messages = [];
+    return taken;
+  }
+
+  /** Why the last request ended early, if it did. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /** Ends the wait for the open request; what it still brings is received. */
+  giveUp(): void {
+    this.#end(undefined);
+  }
+
+  /** Tells the server to send no more, and waits for what is on its way. */
+  async close(): Promise<void> {
+    clearInterval(this.#beats);
+    if (this.#subscription.isClosed() || this.#connection.isClosed()) return;
+    const limit = Promise.withResolvers<void>();
+    const timer = setTimeout(limit.resolve, CLOSE_LIMIT_MS);
+    // A connection that is down cannot confirm anything, and brings nothing more either.
+    await Promise.race([this.#subscription.drain().catch(() => undefined), limit.promise]);
+    clearTimeout(timer);
+    if (!this.#subscription.isClosed()) this.#subscription.unsubscribe();
+  }
+
+  #receive(message: Msg): void {
+    this.#missed = 0;
+    if (!message.subject.startsWith(this.#inbox)) {
+      this.#messages.push(new Delivery(this.#connection, message));
+      if (this.#remaining > 0) this.#remaining -= 1;
+      if (this.#remaining === 0 || this.#messages.length >= this.#wakeAt) this.#wake?.();
+      return;
+    }
+    // An answer to an older request says nothing about the open one.
+    if (message.subject !== `${this.#inbox}.${this.#requests}`) return;
+    const code = message.headers?.code ?? 0;
+    if (code === STATUS.heartbeat) return;
+    const isOrderly = code === STATUS.noMessages || code === STATUS.expired;
+    const description = message.headers?.description ?? '';
+    this.#end(
+      isOrderly
+        ? undefined
+        : new Error(`the pull request ended: ${code} ${description || 'no responders'}`),
+    );
+  }
+
+  /**
+   * Counts beats, not time: a process that was stopped or blocked first hears what has arrived
+   * meanwhile.
+   */
+  #watch(): void {
+    if (!this.isOpen) return;
+    this.#missed += 1;
+    if (this.#missed >= MISSED_BEATS) this.#end(new Error('the server is silent'));
+  }
+
+  #end(failure: Error | undefined): void {
+    if (!this.isOpen) return;
+    this.#remaining = 0;
+    this.#failure = failure;
+    this.#wake?.();
+  }
+}

@@ -1,0 +1,148 @@
+import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/transport-node';
+
+/** What the server says of one delivery, in the subject that acks go to. */
+export interface DeliveryInfo {
+  readonly consumer: string;
+  readonly streamSequence: number;
+  /** Position among all deliveries of the consumer: a hole means that one was missed. */
+  readonly deliverySequence: number;
+  /** 1 at first. */
+  readonly deliveryCount: number;
+  /** When it was stored, in ns since 1970 (as exact as a double can be). */
+  readonly timestampNanos: number;
+  /** Messages that wait behind this one. */
+  readonly pending: number;
+}
+
+/** What a message of another stream stands for: an event as it is in the log. */
+export interface Original {
+  readonly subject: string;
+  readonly data: Uint8Array;
+  readonly sequence: number;
+  readonly redrives: number;
+}
+
+const ACK = '+ACK';
+const WORKING = '+WPI';
+const CONFIRM_LIMIT_MS = 5_000;
+
+/**
+ * One delivery of a message of a stream. The client makes such objects only inside of its own pull
+ * loops; this one also confirms a `term`, which parking needs.
+ */
+export class Delivery {
+  readonly #connection: NatsConnection;
+  readonly #message: Msg;
+  readonly #original: Original | undefined;
+  #info: DeliveryInfo | undefined;
+  #isAnswered = false;
+
+  constructor(connection: NatsConnection, message: Msg, original?: Original) {
+    this.#connection = connection;
+    this.#message = message;
+    this.#original = original;
+  }
+
+  /** The same delivery, read as that event of the log; this one must not be answered any more. */
+  standingFor(original: Original): Delivery {
+    return new Delivery(this.#connection, this.#message, original);
+  }
+
+  get subject(): string {
+    return this.#original?.subject ?? this.#message.subject;
+  }
+
+  get data(): Uint8Array {
+    return this.#original?.data ?? this.#message.data;
+  }
+
+  /** The number of the redrive that it is; 0 when it comes by the log. */
+  get redrives(): number {
+    return this.#original?.redrives ?? 0;
+  }
+
+  get headers(): MsgHdrs | undefined {
+    return this.#message.headers;
+  }
+
+  get info(): DeliveryInfo {
+    if (this.#info === undefined) {
+      const info = parseInfo(this.#message.reply ?? '');
+      this.#info = { ...info, streamSequence: this.#original?.sequence ?? info.streamSequence };
+    }
+    return this.#info;
+  }
+
+  /** Position in the log. */
+  get seq(): number {
+    return this.info.streamSequence;
+  }
+
+  get redelivered(): boolean {
+    return this.info.deliveryCount > 1;
+  }
+
+  /** Work goes on: starts the ack wait anew. */
+  working(): void {
+    if (!this.#isAnswered) this.#message.respond(WORKING);
+  }
+
+  ack(): void {
+    this.#answer(ACK);
+  }
+
+  /** Resolves when the server has taken the ack. */
+  async ackAck(): Promise<void> {
+    await this.#confirmed(ACK);
+  }
+
+  /** Gives the message back, to be delivered again after so many ms. */
+  nak(afterMs = 0): void {
+    const nanos = Math.round(Math.max(0, afterMs)) * 1_000_000;
+    this.#answer(nanos === 0 ? '-NAK' : `-NAK {"delay": ${nanos}}`);
+  }
+
+  /** No more deliveries, for a reason that the server's advisory repeats. Confirmed by the server. */
+  async term(reason: string): Promise<void> {
+    await this.#confirmed(`+TERM ${reason}`);
+  }
+
+  #answer(payload: string): void {
+    if (this.#isAnswered) return;
+    this.#isAnswered = true;
+    this.#message.respond(payload);
+  }
+
+  async #confirmed(payload: string): Promise<void> {
+    if (this.#isAnswered) return;
+    this.#isAnswered = true;
+    await this.#connection.request(this.#message.reply ?? '', payload, {
+      timeout: CONFIRM_LIMIT_MS,
+    });
+  }
+}
+
+/**
+ * $JS.ACK.<stream>.<consumer>.<count>.<stream sequence>.<delivery sequence>.<time>.<pending>, or with
+ * domain and account in front of the stream (and a token behind).
+ */
+function parseInfo(reply: string): DeliveryInfo {
+  const tokens = reply.split('.');
+  const first = tokens.length === 9 ? 4 : 6;
+  const consumer = tokens[first - 1];
+  const [deliveryCount, streamSequence, deliverySequence, timestampNanos, pending] = tokens
+    .slice(first, first + 5)
+    .map(Number);
+  if (
+    !reply.startsWith('$JS.ACK.') ||
+    consumer === undefined ||
+    deliveryCount === undefined ||
+    streamSequence === undefined ||
+    deliverySequence === undefined ||
+    timestampNanos === undefined ||
+    pending === undefined
+  ) {
+    throw new Error('not a message of a stream');
+  }
+  return { consumer, deliveryCount, streamSequence, deliverySequence, timestampNanos, pending };
+}

@@ -1,0 +1,55 @@
+import type { Envelope } from '@memfleet/events';
+import { z } from 'zod';
+import type { DeadLetter } from '../dead-letters/dead-letter.ts';
+import type { Finished } from './dedupe.ts';
+import { type Outcome, PARK_REASONS } from './outcome.ts';
+
+/**
+ * What the dedupe table keeps of an event that is finished, so that it can be published again as it
+ * was: derived events, or the dead letter. It is written before anything is published.
+ */
+
+/** The part of a dead letter that the event itself does not tell. */
+export type ParkedResult = Pick<DeadLetter, 'reason' | 'message' | 'attempts'>;
+
+const parkedSchema = z.object({
+  reason: z.enum(PARK_REASONS),
+  message: z.string(),
+  attempts: z.int(),
+});
+
+/** The row that records an outcome. */
+export function finishedOf(
+  claim: { readonly key: string; readonly token: string },
+  outcome: Exclude<Outcome<unknown>, { readonly kind: 'retry' }>,
+  attempts: number,
+): Finished {
+  switch (outcome.kind) {
+    case 'skip':
+      return { ...claim, state: 'skipped', reason: outcome.reason };
+    case 'park': {
+      const { reason, message } = outcome;
+      const result = JSON.stringify({ reason, message, attempts } satisfies ParkedResult);
+      return { ...claim, state: 'parked', reason, result };
+    }
+    case 'done':
+      break;
+  }
+  const { events, use } = outcome;
+  return {
+    ...claim,
+    state: 'done',
+    ...(events.length === 0 ? {} : { result: JSON.stringify(events) }),
+    ...(use === undefined ? {} : { use }),
+  };
+}
+
+/** @throws when the row does not hold what `finishedOf` wrote */
+export function readParked(recorded: string): ParkedResult {
+  return parkedSchema.parse(JSON.parse(recorded));
+}
+
+/** Checked again when they are published. */
+export function readDerived(recorded: string): Envelope[] {
+  return JSON.parse(recorded) as Envelope[];
+}

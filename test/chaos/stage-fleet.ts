@@ -1,0 +1,190 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Envelope, Publisher } from '@memfleet/events';
+import { type FleetConfig, provisionTopology, type StageName, topologyOf } from '@memfleet/runtime';
+import { connectTestBroker, type TestBroker } from '../support/broker.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { memoryCreated } from '../support/events.ts';
+import { type ModelService, replies, startModelService } from '../support/model-service.ts';
+import { testSettings, uniqueNames } from '../support/settings.ts';
+import { count, dropStreams, settled } from '../support/stage.ts';
+import { until } from '../support/until.ts';
+import { WorkerProcess } from '../support/worker-process.ts';
+
+/** A stage worker as the conformance suite sees it. */
+export interface StageCase {
+  readonly stage: StageName;
+  /** The durable that the suite feeds. */
+  readonly durable: string;
+  /** Settings of its provider; the address of the model service is added. */
+  readonly provider: Readonly<Record<string, unknown>>;
+}
+
+/** What the stage made of everything that was published. */
+export interface Effects {
+  readonly done: number;
+  readonly parked: number;
+  /** Derived events in the log, and how many different ones. */
+  readonly derived: number;
+  readonly distinct: number;
+  readonly deadLetters: number;
+}
+
+/** Content that the model service refuses: the event is parked. */
+const POISON = 'poison';
+
+/** One stage worker's surroundings: a log, a database and a model service that counts its calls. */
+export interface StageFleet extends AsyncDisposable {
+  readonly config: FleetConfig;
+  readonly broker: TestBroker;
+  readonly database: TestDatabase;
+  readonly model: ModelService;
+  /** Publishes so many events, one in `poisonEvery` of them poisoned. */
+  publish(events: number, poisonEvery?: number): Promise<void>;
+  start(env?: Readonly<Record<string, string>>): WorkerProcess;
+  /** Waits until nothing is pending and nothing unanswered. */
+  settled(): Promise<void>;
+  effects(): Promise<Effects>;
+  /** Events that somebody holds a claim on. */
+  claimed(): Promise<number>;
+  /** Messages of the durable that are delivered and not answered, and that wait. */
+  pending(): Promise<{ readonly unanswered: number; readonly waiting: number }>;
+}
+
+export async function createStageFleet(
+  { stage, durable, provider }: StageCase,
+  overrides: Readonly<Record<string, string>> = {},
+): Promise<StageFleet> {
+  const [broker, database, model, folder] = await Promise.all([
+    connectTestBroker(),
+    createTestDatabase(),
+    startModelService(),
+    mkdtemp(join(tmpdir(), 'memfleet-chaos-')),
+  ]);
+  model.respond(answer);
+  const flags = {
+    ...uniqueNames(),
+    // Short, so that a dead worker's events come again soon, but not so short that a busy machine
+    // makes a zombie of a live one; batches small, so that there are many.
+    [`stages.${stage}.ackWait`]: '3s',
+    [`stages.${stage}.lease`]: '2500ms',
+    [`stages.${stage}.deadline`]: '20s',
+    [`stages.${stage}.concurrency`]: '8',
+    [`stages.${stage}.batch`]: '4',
+    'workers.shutdownGrace': '10s',
+    'database.poolSize': '4',
+    [`stages.${stage}.provider`]: JSON.stringify({ ...provider, baseUrl: model.url }),
+    ...overrides,
+  };
+  const settings = Object.fromEntries(
+    Object.entries(flags).filter(([path]) => !path.endsWith('.provider')),
+  );
+  const config = testSettings(settings);
+  await provisionTopology(broker.jsm, topologyOf(config));
+  const path = join(folder, 'fleet.yaml');
+  await writeFile(path, JSON.stringify(treeOf(flags)));
+  const publisher = new Publisher(broker.connection, { log: config.log });
+  let published = 0;
+  return {
+    config,
+    broker,
+    database,
+    model,
+    async publish(events, poisonEvery = 0) {
+      const batch: Envelope[] = [];
+      for (let index = 1; index <= events; index += 1) {
+        published += 1;
+        const kind = poisonEvery > 0 && index % poisonEvery === 0 ? POISON : 'note';
+        // Every content is another one, or the cache would answer.
+        batch.push(memoryCreated(`${kind} number ${published}`, { memory: `m${published}` }));
+      }
+      await publisher.appendBatch(batch);
+    },
+    start(env = {}) {
+      const main = fileURLToPath(new URL(`../../workers/${stage}/src/main.ts`, import.meta.url));
+      return new WorkerProcess(main, {
+        MEMFLEET_CONFIG: path,
+        NATS_URL: broker.url,
+        DATABASE_URL: database.url,
+        ...env,
+      });
+    },
+    settled: () => settled(broker.jsm, config.log.stream, durable),
+    effects: () => effectsOf(broker, database, config, stage),
+    async claimed() {
+      const { rows } = await database.pool.query(
+        `select from memfleet.stage_work where state = 'claimed' and lease_until > now()`,
+      );
+      return rows.length;
+    },
+    async pending() {
+      const info = await broker.jsm.consumers.info(config.log.stream, durable);
+      return { unanswered: info.num_ack_pending, waiting: info.num_pending };
+    },
+    async [Symbol.asyncDispose]() {
+      await dropStreams(broker.jsm, config);
+      await Promise.all([
+        broker[Symbol.asyncDispose](),
+        database[Symbol.asyncDispose](),
+        model[Symbol.asyncDispose](),
+        rm(folder, { recursive: true, force: true }),
+      ]);
+    },
+  };
+}
+
+/** Right for every content but the poisoned. */
+export function answer(
+  call: Parameters<typeof replies.right>[0],
+): ReturnType<typeof replies.right> {
+  return isPoisoned(call.body)
+    ? replies.error(400, 'invalid_request_error', 'this input cannot be read')
+    : replies.right(call);
+}
+
+export function isPoisoned(body: Readonly<Record<string, unknown>>): boolean {
+  return JSON.stringify(body).includes(POISON);
+}
+
+async function effectsOf(
+  broker: TestBroker,
+  database: TestDatabase,
+  config: FleetConfig,
+  stage: StageName,
+): Promise<Effects> {
+  const { rows } = await database.pool.query<{ state: string; events: string }>(
+    `select state, count(*) as events from memfleet.stage_work where stage = $1 group by state`,
+    [stage],
+  );
+  const of = (state: string): number =>
+    Number(rows.find((row) => row.state === state)?.events ?? 0);
+  const { stream, root } = config.log;
+  const derived = await count(broker.jsm, stream, `${root}.*.*.*.derived.*`);
+  const deadLetters = await count(broker.jsm, config.deadLetters.stream, '>');
+  // Each memory has one event, and each event one result: a subject twice is a result twice.
+  const { state } = await broker.jsm.streams.info(stream, {
+    subjects_filter: `${root}.*.*.*.derived.*`,
+  });
+  const distinct = Object.keys(state.subjects ?? {}).length;
+  return { done: of('done'), parked: of('parked'), derived, distinct, deadLetters };
+}
+
+/** { 'a.b': '1' } → { a: { b: 1 } }, as a configuration file. */
+function treeOf(flags: Readonly<Record<string, string>>): Record<string, unknown> {
+  const tree: Record<string, unknown> = {};
+  for (const [path, value] of Object.entries(flags)) {
+    const keys = path.split('.');
+    const last = keys.pop() ?? '';
+    let here = tree;
+    for (const key of keys) here = (here[key] ??= {}) as Record<string, unknown>;
+    here[last] = /^(?:\d+$|\{)/.test(value) ? (JSON.parse(value) as unknown) : value;
+  }
+  return tree;
+}
+
+/** Waits until the service has had so many calls. */
+export async function called({ model }: StageFleet, calls: number): Promise<void> {
+  await until(`the model was called ${calls} times`, () => model.calls.length >= calls);
+}

@@ -1,0 +1,165 @@
+import { CRASH_POINTS } from '@memfleet/runtime';
+import { describe, expect, test } from 'vitest';
+import { until } from '../support/until.ts';
+import { answer, called, createStageFleet, isPoisoned, type StageCase } from './stage-fleet.ts';
+
+/**
+ * What every stage worker must survive, run on the real processes: killed at each named crash point
+ * and in the middle of a call, stopped longer than its lease, told to stop under load. The three
+ * figures that count are: one effect an event, no call beyond one an event and one a kill, and
+ * nothing left behind.
+ */
+const STAGES: readonly StageCase[] = [
+  {
+    stage: 'extraction',
+    durable: 'extraction',
+    provider: { kind: 'openai-compatible', model: 'test-model', apiKey: 'key' },
+  },
+  {
+    stage: 'embedding',
+    durable: 'embedding-content',
+    provider: { kind: 'openai-compatible', model: 'test-model', apiKey: 'key', dimensions: 8 },
+  },
+];
+
+/** Events published before each kill; one in five is poisoned, and parked. */
+const ROUND = 10;
+const POISON_EVERY = 5;
+/** As the fleet sets its concurrency. */
+const SLOTS = 8;
+const OF_A_STAGE = CRASH_POINTS.filter((point) => !point.endsWith('-commit'));
+
+/** A process takes seconds to start on a busy machine, and a suite starts many. */
+const LIMIT_MS = 180_000;
+
+describe.each(STAGES)('the $stage worker', { timeout: LIMIT_MS }, (stageCase) => {
+  test('killed at every crash point and in a call, it has one effect an event', async () => {
+    await using fleet = await createStageFleet(stageCase);
+    let kills = 0;
+    for (const point of OF_A_STAGE) {
+      await fleet.publish(ROUND, POISON_EVERY);
+      await using worker = fleet.start({ MEMFLEET_CRASH_AT: point });
+      await worker.endsWith('SIGKILL');
+      kills += 1;
+    }
+    // And once while the service has the call in its hands.
+    await fleet.publish(ROUND, POISON_EVERY);
+    {
+      await using worker = fleet.start();
+      fleet.model.respond((call) => {
+        worker.kill('SIGKILL');
+        return answer(call);
+      });
+      await worker.endsWith('SIGKILL');
+      fleet.model.respond(answer);
+      kills += 1;
+    }
+
+    const events = ROUND * kills;
+    const poisoned = events / POISON_EVERY;
+    await using worker = fleet.start();
+    await fleet.settled();
+    worker.kill('SIGTERM');
+    await worker.endsWith(0);
+    expect(await fleet.effects()).toEqual({
+      done: events - poisoned,
+      parked: poisoned,
+      derived: events - poisoned,
+      distinct: events - poisoned,
+      deadLetters: poisoned,
+    });
+    expect(await fleet.pending()).toEqual({ unanswered: 0, waiting: 0 });
+    // A kill costs the calls that were under way, and only those. (A call with a poisoned text is
+    // refused as a whole: it is not paid for.)
+    const paid = fleet.model.calls.filter(({ body }) => !isPoisoned(body)).flatMap(textsOf);
+    expect(new Set(paid).size).toBe(events - poisoned);
+    expect(paid.length - new Set(paid).size).toBeLessThanOrEqual(kills * SLOTS);
+  });
+
+  test('told to stop, it finishes what it holds, exits 0, and nothing comes again', async () => {
+    await using fleet = await createStageFleet(stageCase);
+    await fleet.publish(40);
+    const answers = Promise.withResolvers<void>();
+    fleet.model.respond(async (call) => {
+      await answers.promise;
+      return answer(call);
+    });
+    await using worker = fleet.start();
+    await worker.ready();
+    await called(fleet, 1);
+    // A slot may be kept for the stage's other input.
+    await until('its slots are full', async () => (await fleet.claimed()) >= SLOTS - 1);
+    worker.kill('SIGTERM');
+    answers.resolve();
+    await worker.endsWith(0);
+    const after = await fleet.effects();
+    expect(after.done).toBeGreaterThanOrEqual(SLOTS - 1);
+    expect(after.derived).toBe(after.done);
+    // What is not done is free for others at once: nobody holds it, on either side.
+    expect(await fleet.pending()).toEqual({ unanswered: 0, waiting: 40 - after.done });
+    expect(await fleet.claimed()).toBe(0);
+    await using next = fleet.start();
+    await fleet.settled();
+    expect((await fleet.effects()).derived).toBe(40);
+    expect(fleet.model.calls.flatMap(textsOf)).toHaveLength(40);
+    next.kill('SIGTERM');
+    await next.endsWith(0);
+  });
+
+  test('stopped longer than its lease, it wakes as a zombie that writes and acks nothing', async () => {
+    await using fleet = await createStageFleet(stageCase);
+    await fleet.publish(1);
+    const zombieAnswer = Promise.withResolvers<void>();
+    fleet.model.respond(async (call, number) => {
+      if (number === 1) await zombieAnswer.promise;
+      return answer(call);
+    });
+    await using zombie = fleet.start();
+    await zombie.ready();
+    await called(fleet, 1);
+    zombie.kill('SIGSTOP');
+    await using heir = fleet.start();
+    await fleet.settled();
+    const rowsOf = async (): Promise<unknown[]> => {
+      const { rows: found } = await fleet.database.pool.query<Record<string, unknown>>(
+        'select * from memfleet.stage_work',
+      );
+      return found;
+    };
+    const [rows, effects] = [await rowsOf(), await fleet.effects()];
+    expect(effects).toMatchObject({ done: 1, derived: 1 });
+    expect(rows[0]).toMatchObject({ abandoned: 1, attempts: 0 });
+    const said: { readonly delivery: number; readonly what: string }[] = [];
+    const { stream } = fleet.config.log;
+    const acks = fleet.broker.connection.subscribe(`$JS.ACK.${stream}.${stageCase.durable}.>`, {
+      callback: (_, message) => {
+        // $JS.ACK.<stream>.<durable>.<delivery>…, perhaps with domain and account in between.
+        const tokens = message.subject.split('.');
+        const delivery = Number(tokens[tokens.length === 9 ? 4 : 6]);
+        said.push({ delivery, what: message.string() });
+      },
+    });
+    await fleet.broker.connection.flush();
+
+    zombieAnswer.resolve();
+    zombie.kill('SIGCONT');
+    // Its answer has come; it drains, and so has had every occasion to speak.
+    zombie.kill('SIGTERM');
+    await zombie.endsWith(0);
+    expect(await rowsOf()).toEqual(rows);
+    expect(await fleet.effects()).toEqual(effects);
+    await fleet.broker.connection.flush();
+    acks.unsubscribe();
+    // What it had claimed is not spoken of. (A redelivery that came to its open request while it was
+    // stopped was never claimed: of that it may say that it is done, or give it back.)
+    expect(said.filter(({ delivery }) => delivery === 1)).toEqual([]);
+    expect(fleet.model.calls.flatMap(textsOf)).toHaveLength(2);
+    heir.kill('SIGTERM');
+    await heir.endsWith(0);
+  });
+});
+
+/** The contents that a call is about. */
+function textsOf({ body }: { readonly body: Readonly<Record<string, unknown>> }): string[] {
+  return JSON.stringify(body).match(/(?:note|poison) number \d+/g) ?? [];
+}

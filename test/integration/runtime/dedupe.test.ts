@@ -1,0 +1,262 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import {
+  type Claim,
+  claim,
+  type ClaimRequest,
+  markPublished,
+  record,
+  release,
+  renewClaims,
+} from '../../../shared/runtime/src/work/dedupe.ts';
+import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { until } from '../../support/until.ts';
+
+const STAGE = { name: 'test', version: 1 };
+const LONG = 60_000;
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+afterAll(async () => {
+  await database[Symbol.asyncDispose]();
+});
+beforeEach(async () => {
+  await database.pool.query('truncate memfleet.stage_work');
+});
+
+function request(sequence = 1): ClaimRequest {
+  return {
+    key: randomUUID(),
+    tenant: 'acme',
+    eventId: randomUUID(),
+    sequence,
+    digest: randomBytes(32),
+  };
+}
+
+/** One event claimed by a new owner. */
+async function claimOne(
+  asked: ClaimRequest,
+  options: { token?: string; leaseMs?: number; stage?: typeof STAGE } = {},
+): Promise<Claim> {
+  const { token = randomUUID(), leaseMs = LONG, stage = STAGE } = options;
+  const [found] = await claim(database.pool, stage, [asked], token, leaseMs);
+  if (found === undefined) throw new Error('the claim has no answer');
+  return found;
+}
+
+/** A claim that has run out already. */
+async function abandon(asked: ClaimRequest, token = randomUUID()): Promise<void> {
+  expect(await claimOne(asked, { token, leaseMs: 1 })).toMatchObject({ kind: 'claimed' });
+  await delay(5);
+}
+
+async function row(key: string): Promise<Record<string, unknown>> {
+  const { rows } = await database.pool.query<Record<string, unknown>>(
+    'select * from memfleet.stage_work where event_key = $1',
+    [key],
+  );
+  return rows[0] ?? {};
+}
+
+test('a batch is claimed in one go, in the order it was asked for', async () => {
+  const asked = Array.from({ length: 300 }, (_, index) => request(index));
+  const token = randomUUID();
+  const claims = await claim(database.pool, STAGE, asked, token, LONG);
+  expect(claims).toHaveLength(300);
+  for (const found of claims) {
+    expect(found).toEqual({ kind: 'claimed', token, attempt: 1, abandoned: 0 });
+  }
+});
+
+test('what a live worker has is leased; another stage or version has its own', async () => {
+  const asked = request();
+  await claimOne(asked);
+  expect(await claimOne(asked)).toEqual({ kind: 'leased' });
+  expect(await claimOne(asked, { stage: { name: 'test', version: 2 } })).toMatchObject({
+    kind: 'claimed',
+  });
+  expect(await claimOne(asked, { stage: { name: 'other', version: 1 } })).toMatchObject({
+    kind: 'claimed',
+  });
+});
+
+test('asked again with the same token, as after a lost answer, the claim is the same', async () => {
+  const asked = request();
+  const token = randomUUID();
+  await claimOne(asked, { token });
+  expect(await claimOne(asked, { token })).toEqual({
+    kind: 'claimed',
+    token,
+    attempt: 1,
+    abandoned: 0,
+  });
+});
+
+test('a claim that ran out may be taken, which counts as abandoned and not as a try', async () => {
+  const asked = request();
+  await abandon(asked);
+  await abandon(asked);
+  expect(await claimOne(asked)).toMatchObject({ kind: 'claimed', attempt: 1, abandoned: 2 });
+});
+
+test('the same id with another payload is a conflict, in every state', async () => {
+  const asked = request();
+  const other = { ...asked, digest: randomBytes(32) };
+  await abandon(asked);
+  expect(await claimOne(other)).toEqual({ kind: 'conflict' });
+  const token = randomUUID();
+  await claimOne(asked, { token });
+  expect(await claimOne(other)).toEqual({ kind: 'conflict' });
+  await record(database.pool, STAGE, [{ key: asked.key, token, state: 'skipped', reason: 'x' }]);
+  expect(await claimOne(other)).toEqual({ kind: 'conflict' });
+});
+
+test('of two workers that claim at the same moment one gets each event', async () => {
+  const asked = Array.from({ length: 200 }, (_, index) => request(index));
+  const tokens = [randomUUID(), randomUUID(), randomUUID()];
+  const all = await Promise.all(
+    tokens.map((token, index) =>
+      // In different orders, as of different batches.
+      claim(database.pool, STAGE, index === 1 ? asked.toReversed() : asked, token, LONG),
+    ),
+  );
+  const kinds = all.flat().map(({ kind }) => kind);
+  expect(kinds.filter((kind) => kind === 'claimed')).toHaveLength(200);
+  expect(kinds.filter((kind) => kind === 'leased')).toHaveLength(400);
+});
+
+test('a result is recorded under the claim, and told to whoever comes later', async () => {
+  const asked = request();
+  const token = randomUUID();
+  await claimOne(asked, { token });
+  const use = {
+    usage: { calls: 2, input_tokens: 30, output_tokens: 4 },
+    cost_usd: 0.25,
+    duration_ms: 12.5,
+    cached: false,
+  };
+  const finished = [{ key: asked.key, token, state: 'done', result: '["\\u0000{"]', use } as const];
+  expect(await record(database.pool, STAGE, finished)).toEqual(new Set([asked.key]));
+  // A commit without an answer is repeated.
+  expect(await record(database.pool, STAGE, finished)).toEqual(new Set([asked.key]));
+  expect(await row(asked.key)).toMatchObject({
+    calls: 2,
+    input_tokens: '30',
+    cost_usd: 0.25,
+    duration_ms: 12.5,
+  });
+  expect(await claimOne(asked)).toEqual({
+    kind: 'finished',
+    state: 'done',
+    unpublished: '["\\u0000{"]',
+  });
+  await markPublished(database.pool, STAGE, [asked.key]);
+  expect(await claimOne(asked)).toEqual({
+    kind: 'finished',
+    state: 'done',
+    unpublished: undefined,
+  });
+});
+
+test('a zombie records nothing, releases nothing, renews nothing', async () => {
+  const asked = request();
+  const zombie = randomUUID();
+  await abandon(asked, zombie);
+  const token = randomUUID();
+  await claimOne(asked, { token });
+  const { key } = asked;
+  const result = { key, token: zombie, state: 'done', result: '[]' } as const;
+  expect(await record(database.pool, STAGE, [result])).toEqual(new Set());
+  expect(
+    await release(database.pool, STAGE, [{ key, token: zombie, countsAsAttempt: true }]),
+  ).toEqual(new Set());
+  expect(await renewClaims(database.pool, STAGE, [{ key, token: zombie }], LONG)).toEqual(
+    new Set(),
+  );
+  expect(await row(key)).toMatchObject({ state: 'claimed', attempts: 0, lease_token: token });
+  // Nor after the other one is done, or gave it back.
+  await record(database.pool, STAGE, [{ ...result, token }]);
+  expect(await record(database.pool, STAGE, [result])).toEqual(new Set());
+});
+
+test('a released claim is free at once; a try counts only when the event was to blame', async () => {
+  const asked = request();
+  const { key } = asked;
+  for (const [countsAsAttempt, attempt] of [
+    [false, 1],
+    [true, 2],
+    [true, 3],
+  ] as const) {
+    const token = randomUUID();
+    await claimOne(asked, { token });
+    const given = [{ key, token, countsAsAttempt }];
+    expect(await release(database.pool, STAGE, given)).toEqual(new Set([key]));
+    // Repeated after a lost answer, it does not count twice.
+    await release(database.pool, STAGE, given);
+    const next = randomUUID();
+    expect(await claimOne(asked, { token: next })).toEqual({
+      kind: 'claimed',
+      token: next,
+      attempt,
+      abandoned: 0,
+    });
+    await release(database.pool, STAGE, [{ key, token: next, countsAsAttempt: false }]);
+  }
+});
+
+test('a renewed claim outlives its first lease', async () => {
+  const asked = request();
+  const token = randomUUID();
+  await claimOne(asked, { token, leaseMs: 300 });
+  const held = [{ key: asked.key, token }];
+  expect(await renewClaims(database.pool, STAGE, held, LONG)).toEqual(new Set([asked.key]));
+  const startedAt = performance.now();
+  await until('the first lease is over', () => performance.now() - startedAt > 350);
+  expect(await claimOne(asked)).toEqual({ kind: 'leased' });
+});
+
+test('a claim in a large table reads as much as it asks for, statistics or not', async () => {
+  const fill = async (rows: number): Promise<void> => {
+    await database.pool.query(
+      `insert into memfleet.stage_work (stage, stage_version, event_key, tenant, event_id, sequence,
+         payload_digest, state, lease_token, lease_until)
+       select 'test', 1, gen_random_uuid(), 'acme', 'e', n, '\\x00', 'done', gen_random_uuid(), now()
+       from generate_series(1, $1::int) as n`,
+      [rows],
+    );
+  };
+  const blocksOf = async (): Promise<number> => {
+    const asked = Array.from({ length: 50 }, (_, index) => request(index));
+    const client = await database.pool.connect();
+    try {
+      await client.query('begin');
+      const before = await blocks(client);
+      await claim(client, STAGE, asked, randomUUID(), LONG);
+      const after = await blocks(client);
+      await client.query('commit');
+      return after - before;
+    } finally {
+      client.release();
+    }
+  };
+  await fill(30_000);
+  const { rows } = await database.pool.query<{ pages: string }>(
+    `select pg_relation_size('memfleet.stage_work') / 8192 as pages`,
+  );
+  expect(Number(rows[0]?.pages)).toBeGreaterThan(500);
+  const read = await blocksOf();
+  expect(read).toBeGreaterThan(0);
+  expect(read).toBeLessThan(500);
+});
+
+/** Pages of the dedupe table that this transaction has looked at so far. */
+async function blocks(db: Pick<TestDatabase['pool'], 'query'>): Promise<number> {
+  const { rows } = await db.query<{ blocks: string }>(
+    `select pg_stat_get_xact_blocks_fetched('memfleet.stage_work'::regclass) as blocks`,
+  );
+  return Number(rows[0]?.blocks);
+}

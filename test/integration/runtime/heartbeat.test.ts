@@ -1,0 +1,136 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Delivery } from '../../../shared/runtime/src/broker/delivery.ts';
+import { claim } from '../../../shared/runtime/src/work/dedupe.ts';
+import {
+  DeadlineExceeded,
+  Heartbeat,
+  type HeartbeatOptions,
+  LeaseLost,
+} from '../../../shared/runtime/src/work/heartbeat.ts';
+import { type Held, InFlight } from '../../../shared/runtime/src/work/in-flight.ts';
+import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { silent } from '../../support/stage.ts';
+import { until } from '../../support/until.ts';
+
+const STAGE = { name: 'test', version: 1 };
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+afterAll(async () => {
+  await database[Symbol.asyncDispose]();
+});
+
+interface Watched {
+  readonly held: Held;
+  readonly beats: () => number;
+}
+
+/** An event that counts what is said to the broker about it. */
+function hold(inFlight: InFlight): Watched {
+  let beats = 0;
+  const message: Pick<Delivery, 'working'> = {
+    working: () => {
+      beats += 1;
+    },
+  };
+  return { held: inFlight.hold(message as Delivery), beats: () => beats };
+}
+
+async function claimFor(held: Held): Promise<void> {
+  const [key, token] = [randomUUID(), randomUUID()];
+  const asked = { key, tenant: 'a', eventId: key, sequence: 1, digest: randomBytes(32) };
+  await claim(database.pool, STAGE, [asked], token, 60_000);
+  held.claim = { key, token };
+}
+
+async function steal({ claim: lost }: Held): Promise<void> {
+  await database.pool.query(
+    'update memfleet.stage_work set lease_token = gen_random_uuid() where event_key = $1',
+    [lost?.key],
+  );
+}
+
+/** The timers of these never fire: a test beats by hand. */
+function heartbeatOf(inFlight: InFlight, options: Partial<HeartbeatOptions> = {}): Heartbeat {
+  return new Heartbeat({
+    stage: STAGE,
+    inFlight,
+    db: database.pool,
+    ackWaitMs: 600_000,
+    leaseMs: 600_000,
+    deadlineMs: 600_000,
+    log: silent,
+    ...options,
+  });
+}
+
+test('everything held is kept alive from receipt on, claimed or not', async () => {
+  const inFlight = new InFlight(10);
+  const [waiting, claimed] = [hold(inFlight), hold(inFlight)];
+  await claimFor(claimed.held);
+  const heartbeat = heartbeatOf(inFlight);
+  await heartbeat.beat();
+  await heartbeat.beat();
+  expect([waiting.beats(), claimed.beats()]).toEqual([2, 2]);
+  heartbeat.stop();
+});
+
+test('at the deadline the work is stopped and no further beat goes out', async () => {
+  const inFlight = new InFlight(10);
+  const { held, beats } = hold(inFlight);
+  const settling = hold(inFlight);
+  settling.held.settling = true;
+  const heartbeat = heartbeatOf(inFlight, { deadlineMs: 0 });
+  await heartbeat.beat();
+  await heartbeat.beat();
+  expect(held.abort.signal.reason).toBeInstanceOf(DeadlineExceeded);
+  expect(beats()).toBe(0);
+  // Its handler has spoken: what is left has limits of its own.
+  expect([settling.held.abort.signal.aborted, settling.beats()]).toEqual([false, 2]);
+  heartbeat.stop();
+});
+
+test('a claim that went to another worker stops its work, and only that', async () => {
+  const inFlight = new InFlight(10);
+  const [lost, kept] = [hold(inFlight), hold(inFlight)];
+  await claimFor(lost.held);
+  await claimFor(kept.held);
+  await steal(lost.held);
+  const heartbeat = heartbeatOf(inFlight);
+  expect(await heartbeat.renew()).toBe(true);
+  expect(lost.held.abort.signal.reason).toBeInstanceOf(LeaseLost);
+  expect(kept.held.abort.signal.aborted).toBe(false);
+  await heartbeat.beat();
+  expect([lost.beats(), kept.beats()]).toEqual([0, 1]);
+  heartbeat.stop();
+});
+
+test('after a silence longer than the ack wait the database is asked before the broker is told', async () => {
+  const inFlight = new InFlight(10);
+  const [lost, kept] = [hold(inFlight), hold(inFlight)];
+  await claimFor(lost.held);
+  await claimFor(kept.held);
+  await steal(lost.held);
+  const heartbeat = heartbeatOf(inFlight, { ackWaitMs: 100 });
+  heartbeat.stop();
+  const startedAt = performance.now();
+  await until('the ack wait is over', () => performance.now() - startedAt > 150);
+  await heartbeat.beat();
+  expect([lost.beats(), kept.beats()]).toEqual([0, 1]);
+});
+
+test('a database that does not answer costs no claim', async () => {
+  const inFlight = new InFlight(10);
+  const { held } = hold(inFlight);
+  await claimFor(held);
+  const db: HeartbeatOptions['db'] = {
+    query: () => Promise.reject(new Error('Connection terminated')),
+  };
+  const heartbeat = heartbeatOf(inFlight, { db });
+  expect(await heartbeat.renew()).toBe(false);
+  expect(held.abort.signal.aborted).toBe(false);
+  heartbeat.stop();
+});

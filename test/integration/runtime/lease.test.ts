@@ -1,0 +1,46 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { acquireLease, releaseLease, renewLease } from '@memfleet/runtime';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+afterAll(async () => {
+  await database[Symbol.asyncDispose]();
+});
+
+test('a lease has one owner, and its epoch rises with every change of hands', async () => {
+  const { pool } = database;
+  const first = await acquireLease(pool, 'lane', 'a', 60_000);
+  expect(first).toEqual({ name: 'lane', owner: 'a', epoch: 1n });
+  expect(await acquireLease(pool, 'lane', 'b', 60_000)).toBeUndefined();
+  if (first === undefined) return;
+  expect(await renewLease(pool, first, 60_000)).toBe(true);
+  await releaseLease(pool, first);
+  const second = await acquireLease(pool, 'lane', 'b', 60_000);
+  expect(second?.epoch).toBe(2n);
+  // The first owner is a zombie now.
+  expect(await renewLease(pool, first, 60_000)).toBe(false);
+  await releaseLease(pool, first);
+  expect(await acquireLease(pool, 'lane', 'a', 60_000)).toBeUndefined();
+});
+
+test('a lease that ran out may be taken; an owner who takes his own again fences his past', async () => {
+  const { pool } = database;
+  const first = await acquireLease(pool, 'short', 'a', 1);
+  await delay(5);
+  expect((await acquireLease(pool, 'short', 'b', 60_000))?.epoch).toBe(2n);
+  const again = await acquireLease(pool, 'short', 'b', 60_000);
+  expect(again?.epoch).toBe(3n);
+  expect(first === undefined || (await renewLease(pool, first, 60_000))).toBe(false);
+});
+
+test('of many who ask at once one gets it', async () => {
+  const owners = Array.from({ length: 8 }, (_, index) => `owner-${index}`);
+  const leases = await Promise.all(
+    owners.map((owner) => acquireLease(database.pool, 'wanted', owner, 60_000)),
+  );
+  expect(leases.filter((lease) => lease !== undefined)).toHaveLength(1);
+});

@@ -1,0 +1,110 @@
+import {
+  checkConsumers,
+  compareTopology,
+  describeChange,
+  type FleetConfig,
+  provisionTopology,
+  topologyOf,
+} from '@memfleet/runtime';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { connectTestBroker, type TestBroker } from '../../support/broker.ts';
+import { testSettings } from '../../support/settings.ts';
+import { dropStreams } from '../../support/stage.ts';
+
+let broker: TestBroker;
+const made: FleetConfig[] = [];
+beforeAll(async () => {
+  broker = await connectTestBroker();
+});
+afterEach(async () => {
+  for (const config of made.splice(0)) await dropStreams(broker.jsm, config);
+});
+afterAll(async () => {
+  await broker[Symbol.asyncDispose]();
+});
+
+function settings(flags: Record<string, string> = {}): FleetConfig {
+  const config = testSettings(flags);
+  made.push(config);
+  return config;
+}
+
+test('everything is created, and a second run finds nothing to do', async () => {
+  const topology = topologyOf(settings());
+  const changes = await provisionTopology(broker.jsm, topology);
+  expect(changes.map(describeChange)).toEqual([
+    ...topology.streams.map(({ name }) => `create stream ${name}`),
+    ...topology.consumers.map(({ name }) => `create consumer ${name}`),
+  ]);
+  expect(await compareTopology(broker.jsm, topology)).toEqual([]);
+  expect(await provisionTopology(broker.jsm, topology)).toEqual([]);
+});
+
+test('what differs is told field by field, and mended in place', async () => {
+  const config = settings();
+  await provisionTopology(broker.jsm, topologyOf(config));
+  const changed = {
+    ...config,
+    log: { ...config.log, maxBytes: 10_000_000 },
+    stages: {
+      ...config.stages,
+      extraction: { ...config.stages.extraction, ackWait: 60_000, maxAckPending: 2_048 },
+    },
+  };
+  const lines = (await compareTopology(broker.jsm, topologyOf(changed))).map(describeChange);
+  expect(lines).toEqual([
+    `update stream ${config.log.stream} (max_bytes: -1 → 10000000)`,
+    'update consumer extraction (ack_wait: 30000000000 → 60000000000, max_ack_pending: 16384 → 2048)',
+    'update consumer extraction-redrive (ack_wait: 30000000000 → 60000000000, max_ack_pending: 16384 → 2048)',
+  ]);
+  await provisionTopology(broker.jsm, topologyOf(changed));
+  expect(await compareTopology(broker.jsm, topologyOf(changed))).toEqual([]);
+});
+
+test('another number of partitions is refused, and then nothing at all is changed', async () => {
+  const config = settings();
+  await provisionTopology(broker.jsm, topologyOf(config));
+  const changed = topologyOf({ ...config, log: { ...config.log, partitions: 16, maxBytes: 1e7 } });
+  await expect(provisionTopology(broker.jsm, changed)).rejects.toMatchObject({
+    code: 'DRIFT',
+    message: expect.stringContaining('partition(16,1,2)') as string,
+  });
+  const { config: found } = await broker.jsm.streams.info(config.log.stream);
+  expect(found.max_bytes).toBe(-1);
+});
+
+test('a worker fails with what is missing or differs, and makes nothing itself', async () => {
+  const config = settings();
+  const { consumers } = topologyOf(config);
+  const { stream } = config.log;
+  await expect(checkConsumers(broker.jsm, stream, consumers)).rejects.toMatchObject({
+    code: 'STREAM_MISSING',
+  });
+  await provisionTopology(broker.jsm, topologyOf(config));
+  await checkConsumers(broker.jsm, stream, consumers);
+  await broker.jsm.consumers.update(stream, 'extraction', { ack_wait: 5_000_000_000 });
+  await expect(checkConsumers(broker.jsm, stream, consumers)).rejects.toMatchObject({
+    code: 'DRIFT',
+    message: 'consumer extraction differs: ack_wait: 5000000000 → 30000000000',
+  });
+  await broker.jsm.consumers.delete(stream, 'extraction');
+  await expect(checkConsumers(broker.jsm, stream, consumers)).rejects.toMatchObject({
+    code: 'CONSUMER_MISSING',
+  });
+});
+
+test('the log drops nothing and lets nobody delete', async () => {
+  const config = settings({ 'log.maxMessages': '1' });
+  await provisionTopology(broker.jsm, topologyOf(config));
+  const { config: found } = await broker.jsm.streams.info(config.log.stream);
+  expect(found).toMatchObject({
+    discard: 'new',
+    max_age: 0,
+    deny_delete: true,
+    deny_purge: true,
+    allow_atomic: true,
+  });
+  const subject = `${config.log.root}.acme.note.content.created`;
+  await broker.jetstream.publish(subject, 'first');
+  await expect(broker.jetstream.publish(subject, 'second')).rejects.toThrow(/maximum messages/);
+});

@@ -1,0 +1,118 @@
+import {
+  checkDatabase,
+  createPool,
+  isTransientDatabaseError,
+  retryTransient,
+  transaction,
+} from '@memfleet/runtime';
+import { expect, test } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { testSettings } from '../../support/settings.ts';
+
+const never = new AbortController().signal;
+
+async function withTable(): Promise<TestDatabase> {
+  const database = await createTestDatabase();
+  await database.pool.query('create table counters (name text primary key, value int not null)');
+  await database.pool.query(`insert into counters values ('a', 0), ('b', 0)`);
+  return database;
+}
+
+async function valueOf(database: TestDatabase, name: string): Promise<number | undefined> {
+  const { rows } = await database.pool.query<{ value: number }>(
+    'select value from counters where name = $1',
+    [name],
+  );
+  return rows[0]?.value;
+}
+
+test('what throws rolls back, and the connection goes on', async () => {
+  await using database = await withTable();
+  const work = transaction(database.pool, async (client) => {
+    await client.query(`update counters set value = 1 where name = 'a'`);
+    throw new Error('changed my mind');
+  });
+  await expect(work).rejects.toThrow('changed my mind');
+  expect(await valueOf(database, 'a')).toBe(0);
+  expect(database.pool.totalCount).toBeLessThanOrEqual(1);
+});
+
+test('a deadlock is retried until both are through', async () => {
+  await using database = await withTable();
+  const bothIn = Promise.withResolvers<void>();
+  let inside = 0;
+  let retries = 0;
+  const bump = async (first: string, second: string): Promise<void> =>
+    await retryTransient(
+      () =>
+        transaction(database.pool, async (client) => {
+          const add = 'update counters set value = value + 1 where name = $1';
+          await client.query(add, [first]);
+          inside += 1;
+          if (inside === 2) bothIn.resolve();
+          await bothIn.promise;
+          await client.query(add, [second]);
+        }),
+      { signal: never, onRetry: () => (retries += 1) },
+    );
+  await Promise.all([bump('a', 'b'), bump('b', 'a')]);
+  expect(retries).toBeGreaterThan(0);
+  expect([await valueOf(database, 'a'), await valueOf(database, 'b')]).toEqual([2, 2]);
+});
+
+test('a connection that is cut is thrown away, and the work is done on another', async () => {
+  await using database = await withTable();
+  let cuts = 0;
+  await retryTransient(
+    () =>
+      transaction(database.pool, async (client) => {
+        await client.query(`update counters set value = value + 1 where name = 'a'`);
+        if (cuts > 0) return;
+        cuts += 1;
+        const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
+        await database.pool.query('select pg_terminate_backend($1)', [rows[0]?.pid]);
+        await client.query('select 1');
+      }),
+    { signal: never },
+  );
+  expect(cuts).toBe(1);
+  expect(await valueOf(database, 'a')).toBe(1);
+});
+
+test('an idle connection that dies ends nothing', async () => {
+  await using database = await createTestDatabase();
+  const errors: Error[] = [];
+  const pool = createPool(database.url, testSettings().database, {
+    name: 'idle',
+    onError: (error) => errors.push(error),
+  });
+  const { rows } = await pool.query<{ pid: number }>('select pg_backend_pid() as pid');
+  await database.pool.query('select pg_terminate_backend($1)', [rows[0]?.pid]);
+  await expect.poll(() => errors.length).toBe(1);
+  expect(isTransientDatabaseError(errors[0])).toBe(true);
+  await pool.query('select 1');
+  await pool.end();
+});
+
+test('a statement over its limit is given up, and counts as trouble of the moment', async () => {
+  await using database = await createTestDatabase();
+  const settings = { ...testSettings().database, statementTimeout: 200 };
+  const pool = createPool(database.url, settings, { name: 'slow' });
+  const error: unknown = await pool.query('select pg_sleep(10)').catch((reason: unknown) => reason);
+  expect(error).toMatchObject({ code: '57014' });
+  expect(isTransientDatabaseError(error)).toBe(true);
+  await pool.end();
+});
+
+test('an unreachable database is one clear error without the password', async () => {
+  const pool = createPool('postgres://u:hidden@127.0.0.1:1/x', testSettings().database, {
+    name: 'nowhere',
+  });
+  const error: unknown = await checkDatabase(pool, 'postgres://u:hidden@127.0.0.1:1/x').catch(
+    (reason: unknown) => reason,
+  );
+  expect(error).toMatchObject({ code: 'DATABASE_UNREACHABLE' });
+  expect(String(error)).toContain('postgres://127.0.0.1:1/x');
+  expect(String(error)).not.toContain('hidden');
+  await pool.end();
+});

@@ -1,0 +1,45 @@
+import {
+  createDerivedEvent,
+  createEvent,
+  derivedEventId,
+  type Envelope,
+  type MemoryEvent,
+  type NewEvent,
+} from '@memfleet/events';
+
+/** A memory.created with content, as an upstream publisher makes it. */
+export function memoryCreated(content: string, overrides: Partial<NewEvent> = {}): Envelope {
+  return createEvent({
+    tenant: 'acme',
+    memory: 'note',
+    type: 'memory.created',
+    source: '/test',
+    data: { content },
+    ...overrides,
+  });
+}
+
+/** What a stage derives from an event: one memory.extracted that found nothing, with the right id. */
+export function nothingExtracted(
+  cause: MemoryEvent,
+  sequence: number,
+  stage: { readonly name: string; readonly version: number },
+): Envelope {
+  return createDerivedEvent(cause, {
+    id: derivedEventId(cause, stage.name, stage.version, 0),
+    type: 'memory.extracted',
+    source: `/stages/${stage.name}`,
+    time: cause.time,
+    data: {
+      cause: { source: cause.source, id: cause.id, sequence },
+      extractor: { name: 'test', version: '1' },
+      facts: [],
+      entities: [],
+      empty_reason: 'a test',
+      usage: { calls: 1, input_tokens: 0, output_tokens: 0 },
+      cost_usd: 0,
+      duration_ms: 0,
+      cached: false,
+    },
+  });
+}

@@ -1,0 +1,59 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { until } from './until.ts';
+
+const READY = '"msg":"started"';
+
+/** A worker as a process of its own, as `memfleet worker` and containers run it. */
+export class WorkerProcess implements AsyncDisposable {
+  readonly #child: ChildProcess;
+  readonly #exited: Promise<unknown>;
+  #log = '';
+
+  constructor(main: string, env: Readonly<Record<string, string>>) {
+    this.#child = spawn(process.execPath, [main], {
+      env: { PATH: process.env['PATH'], ...env },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    this.#child.stderr?.on('data', (data: Buffer) => {
+      this.#log += data.toString();
+    });
+    this.#exited = once(this.#child, 'exit');
+  }
+
+  /** Everything the process has logged. */
+  get log(): string {
+    return this.#log;
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  async ready(): Promise<void> {
+    await until('the worker is ready', () => {
+      if (this.#log.includes(READY)) return true;
+      if (this.#child.exitCode !== null) throw new Error(`the worker ended: ${this.#log}`);
+      return undefined;
+    });
+  }
+
+  /** Waits for its end. @returns the exit code, or the signal that ended it */
+  async ended(): Promise<number | NodeJS.Signals | null> {
+    await this.#exited;
+    return this.#child.exitCode ?? this.#child.signalCode;
+  }
+
+  /** @throws with its log, when it does not end so: by an exit code, or by a signal */
+  async endsWith(expected: number | NodeJS.Signals): Promise<void> {
+    const how = await this.ended();
+    if (how !== expected) {
+      throw new Error(`the worker ended with ${how}, not with ${expected}:\n${this.#log}`);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#exited;
+  }
+}

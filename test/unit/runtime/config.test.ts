@@ -1,0 +1,127 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type ConfigSources, DEFAULT_CONFIG, loadConfig, RuntimeError } from '@memfleet/runtime';
+import { afterAll, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { SETTINGS } from '../../../shared/runtime/src/config/settings.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'memfleet-config-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function load(sources: Partial<ConfigSources> = {}): ReturnType<typeof loadConfig> {
+  return loadConfig({ defaults: DEFAULT_CONFIG, env: {}, ...sources });
+}
+
+function file(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+function problemsOf(sources: Partial<ConfigSources>): string {
+  try {
+    load(sources);
+  } catch (error) {
+    if (error instanceof RuntimeError && error.code === 'CONFIG_INVALID') return error.message;
+    throw error;
+  }
+  throw new Error('the configuration was taken');
+}
+
+test('the defaults are complete and valid', () => {
+  const config = load();
+  expect(config.log.stream).toBe('MEMORY');
+  expect(config.stages.extraction.ackWait).toBe(30_000);
+  expect(config.log.maxDataBytes).toBe(65_536);
+});
+
+test('a file overrides the defaults, the environment the file, flags the environment', () => {
+  const path = file(
+    'own.yaml',
+    'stages: { extraction: { batch: 11, concurrency: 111, linger: 1ms } }',
+  );
+  const { extraction } = load({
+    file: path,
+    env: {
+      MEMFLEET_STAGES_EXTRACTION_CONCURRENCY: '222',
+      MEMFLEET_STAGES_EXTRACTION_LINGER: '2ms',
+    },
+    flags: { 'stages.extraction.linger': '3ms' },
+  }).stages;
+  expect([extraction.batch, extraction.concurrency, extraction.linger]).toEqual([11, 222, 3]);
+});
+
+test('every setting of the default file has a variable, and the variable sets it', () => {
+  const defaults = parse(readFileSync(DEFAULT_CONFIG, 'utf8')) as Record<string, unknown>;
+  // The inputs of a stage are named by whoever configures it.
+  const paths = leavesOf(defaults).filter((path) => !path.includes('.inputs.'));
+  expect(paths.length).toBeGreaterThan(40);
+  const known = new Map(SETTINGS.map(({ path, variable }) => [path.join('.'), variable]));
+  for (const path of paths) {
+    const variable = known.get(path);
+    if (variable === undefined) throw new Error(`${path} has no variable`);
+    // A value of the wrong kind is refused by its path: the variable reaches the setting.
+    expect(problemsOf({ env: { [variable]: '{ not: this }' } })).toContain(path);
+  }
+});
+
+test('all mistakes are listed at once, with their paths and the near names', () => {
+  const path = file(
+    'mistakes.yaml',
+    'stages: { extraction: { ackWiat: 3s, concurrency: many } }\nlog: { duplicateWindow: 5 }\n',
+  );
+  const message = problemsOf({
+    file: path,
+    env: { MEMFLEET_LOG_REPLICSA: '3' },
+    flags: { 'projections.lane': '2' },
+  });
+  expect(message).toMatch(/has 5 problems/);
+  expect(message).toContain('unknown setting stages.extraction.ackWiat, did you mean ackWait?');
+  expect(message).toContain('stages.extraction.concurrency: ');
+  expect(message).toContain('log.duplicateWindow: must be a duration like 500ms, 30s, 2m or 1h');
+  expect(message).toContain(
+    'unknown environment variable MEMFLEET_LOG_REPLICSA, did you mean MEMFLEET_LOG_REPLICAS?',
+  );
+  expect(message).toContain('unknown setting projections.lane, did you mean projections.lanes?');
+});
+
+test('contradictions between settings are found', () => {
+  const message = problemsOf({
+    flags: {
+      'stages.extraction.deadline': '1s',
+      'stages.embedding.maxAckPending': '1',
+      'stages.extraction.inputs': '{ a: { durable: embedding-facts, filter: content.* } }',
+    },
+  });
+  expect(message).toContain('stages.extraction.deadline: must be at least');
+  expect(message).toContain('stages.embedding.maxAckPending: must be at least');
+  expect(message).toContain('the durable embedding-facts is named twice');
+});
+
+test('a secret comes from the file that its variable names, and another provider starts clean', () => {
+  const { provider } = load({
+    file: file(
+      'model.yaml',
+      'stages: { extraction: { provider: { kind: openai-compatible, baseUrl: "https://m.example/v1", model: "7" } } }',
+    ),
+    env: { MEMFLEET_STAGES_EXTRACTION_PROVIDER_API_KEY_FILE: file('key', '0123\n') },
+  }).stages.extraction;
+  expect(provider).toMatchObject({ kind: 'openai-compatible', model: '7', apiKey: '0123' });
+  expect(
+    problemsOf({ env: { MEMFLEET_STAGES_EXTRACTION_PROVIDER_API_KEY_FILE: '/nowhere/key' } }),
+  ).toMatch(/names a file that cannot be read/);
+});
+
+test('files that are missing, no YAML or no map are problems, not crashes', () => {
+  expect(problemsOf({ file: '/nowhere.yaml' })).toContain('/nowhere.yaml cannot be read');
+  expect(problemsOf({ file: file('broken.yaml', 'log: {') })).toContain('broken.yaml: ');
+  expect(problemsOf({ file: file('list.yaml', '- 1') })).toContain('must hold a map of settings');
+});
+
+function leavesOf(value: unknown, path = ''): string[] {
+  if (typeof value !== 'object' || value === null) return [path];
+  return Object.entries(value).flatMap(([key, child]) =>
+    leavesOf(child, path === '' ? key : `${path}.${key}`),
+  );
+}
