@@ -24,8 +24,8 @@ Publishing a file again adds nothing. A short-form line without an id gets one m
 and of how many lines before it in the file said the same: so a file may be published again after it
 grew or was put in another order, and two equal lines are two events. What is in the log already is
 found by the server's duplicate window and the lineage projection, so an interrupted run is simply
-repeated; and whoever reads the log takes an event once even if it is stored twice. A short-form line without a time gets that of its
-first publishing.
+repeated; and whoever reads the log takes an event once even if it is stored twice. A short-form line
+without a time gets that of its first publishing.
 
 Examples:
   $ memfleet publish memories.jsonl
