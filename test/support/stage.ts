@@ -8,6 +8,7 @@ import {
   Progress,
   provisionTopology,
   type Stage,
+  TenantQueue,
   topologyOf,
 } from '@memfleet/runtime';
 import type { JetStreamManager } from '@nats-io/jetstream';
@@ -38,6 +39,8 @@ export interface StageBench extends AsyncDisposable {
 export interface StartOptions {
   readonly gate?: ProviderGate;
   readonly pool?: Pool;
+  /** Whether tenants may take turns, as with a remote provider. */
+  readonly turns?: boolean;
 }
 
 export interface RunningStage extends AsyncDisposable {
@@ -139,10 +142,16 @@ interface Place {
   readonly durable: string;
 }
 
+function queueOf({ config, broker, database }: Omit<Place, 'durable'>, stage: string): TenantQueue {
+  const { ackWait: ackWaitMs } = config.stages.extraction;
+  const { stream } = config.log;
+  return new TenantQueue({ db: database.pool, jsm: broker.jsm, stage, stream, ackWaitMs });
+}
+
 function startStage<Extra>(
   { config, broker, database, durable }: Place,
   stage: Stage<Extra>,
-  { gate = new ProviderGate(), pool }: StartOptions,
+  { gate = new ProviderGate(), pool, turns = false }: StartOptions,
 ): RunningStage {
   const abort = new AbortController();
   const progress = new Progress();
@@ -157,6 +166,7 @@ function startStage<Extra>(
       pool: pool ?? database.pool,
       consumers: [consumer],
       gate,
+      ...(turns ? { queue: queueOf({ config, broker, database }, stage.name) } : {}),
       progress,
       log: silent,
       signal: abort.signal,

@@ -101,12 +101,22 @@ export async function createCliFleet(
   };
 }
 
+type Tree = { [key: string]: string | Tree };
+
 /** { 'log.stream': 'X' } → { log: { stream: 'X' } } */
-function nested(flags: Readonly<Record<string, string>>): Record<string, unknown> {
-  const tree: Record<string, Record<string, string>> = {};
+function nested(flags: Readonly<Record<string, string>>): Tree {
+  const tree: Tree = {};
   for (const [path, value] of Object.entries(flags)) {
-    const [group = '', key = ''] = path.split('.');
-    tree[group] = { ...tree[group], [key]: value };
+    const keys = path.split('.');
+    const last = keys.pop() ?? '';
+    let here = tree;
+    for (const key of keys) {
+      const next = here[key];
+      const child: Tree = typeof next === 'object' ? next : {};
+      here[key] = child;
+      here = child;
+    }
+    here[last] = value;
   }
   return tree;
 }

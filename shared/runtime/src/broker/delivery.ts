@@ -22,6 +22,21 @@ export interface Original {
   readonly redrives: number;
 }
 
+/** An event as a stage has it in hand, wherever it came from. */
+export type Received = Pick<
+  Delivery,
+  | 'subject'
+  | 'data'
+  | 'redrives'
+  | 'headers'
+  | 'info'
+  | 'working'
+  | 'ack'
+  | 'ackAck'
+  | 'nak'
+  | 'term'
+>;
+
 const ACK = '+ACK';
 const WORKING = '+WPI';
 const CONFIRM_LIMIT_MS = 5_000;

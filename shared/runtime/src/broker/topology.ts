@@ -1,32 +1,19 @@
 import { publishPattern, storedTemplate } from '@memfleet/events';
 import {
   AckPolicy,
-  type ConsumerConfig,
   DeliverPolicy,
   DiscardPolicy,
   ReplayPolicy,
   RetentionPolicy,
   StorageType,
   StoreCompression,
-  type StreamConfig,
 } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/transport-node';
 import type { FleetConfig, StageName } from '../config/schema.ts';
 import { redriveConsumer, redriveStream } from '../dead-letters/redrive-queue.ts';
+import type { WantedConsumer, WantedStream } from './wanted.ts';
 
-/** A stream or a consumer as it should be: only what we care about is named and compared. */
-export interface WantedStream {
-  readonly kind: 'stream';
-  readonly name: string;
-  readonly config: Partial<StreamConfig> & { readonly name: string };
-}
-
-export interface WantedConsumer {
-  readonly kind: 'consumer';
-  readonly stream: string;
-  readonly name: string;
-  readonly config: Partial<ConsumerConfig> & { readonly durable_name: string };
-}
+export type { WantedConsumer, WantedStream } from './wanted.ts';
 
 export interface Topology {
   readonly streams: readonly WantedStream[];

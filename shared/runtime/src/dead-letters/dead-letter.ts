@@ -1,6 +1,6 @@
 import { parseStoredSubject } from '@memfleet/events';
 import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
-import type { Delivery } from '../broker/delivery.ts';
+import type { Received } from '../broker/delivery.ts';
 import type { FleetConfig } from '../config/schema.ts';
 
 /** What is known of a failure when it is parked. */
@@ -47,7 +47,7 @@ const UNPRINTABLE = /[^\x20-\x7e]+/g;
 export async function parkMessage(
   connection: NatsConnection,
   config: FleetConfig,
-  message: Delivery,
+  message: Received,
   letter: DeadLetter,
 ): Promise<void> {
   const subject = parseStoredSubject(config.log.root, message.subject);
@@ -71,7 +71,7 @@ export async function parkMessage(
   }
 }
 
-function headerBytes(message: Delivery): number {
+function headerBytes(message: Received): number {
   let bytes = 0;
   for (const [name, values] of message.headers ?? []) {
     for (const value of values) bytes += name.length + Buffer.byteLength(value) + 4;
@@ -81,7 +81,7 @@ function headerBytes(message: Delivery): number {
 
 function letterHeaders(
   config: FleetConfig,
-  message: Delivery,
+  message: Received,
   letter: DeadLetter,
   isCopied: boolean,
 ): MsgHdrs {

@@ -7,7 +7,7 @@ import {
   StorageType,
 } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/transport-node';
-import type { WantedConsumer, WantedStream } from '../broker/topology.ts';
+import type { WantedConsumer, WantedStream } from '../broker/wanted.ts';
 import type { FleetConfig, StageName } from '../config/schema.ts';
 
 /**

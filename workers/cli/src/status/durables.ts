@@ -1,4 +1,4 @@
-import { consumerInfo, type FleetConfig, type JetStreamManager } from '@memfleet/runtime';
+import { consumerInfo, type JetStreamManager } from '@memfleet/runtime';
 import { firstFrom } from '../log-reader.ts';
 
 /** What a durable has not finished. */
@@ -12,17 +12,17 @@ export interface DurableLag {
 /** Lag of a durable: what was not delivered and what is not acknowledged; age of the oldest of both. */
 export async function durableLag(
   jsm: JetStreamManager,
-  { log }: FleetConfig,
+  stream: string,
   durable: string,
   now: number,
 ): Promise<DurableLag> {
-  const info = await consumerInfo(jsm, log.stream, durable);
+  const info = await consumerInfo(jsm, stream, durable);
   const lagEvents = info.num_pending + info.num_ack_pending;
   const filter = info.config.filter_subject;
   const oldest =
     lagEvents === 0
       ? undefined
-      : await firstFrom(jsm, log.stream, {
+      : await firstFrom(jsm, stream, {
           seq: info.ack_floor.stream_seq + 1,
           ...(filter === undefined ? {} : { subject: filter }),
         });

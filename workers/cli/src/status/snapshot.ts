@@ -1,10 +1,11 @@
 import { type LaneStatus, laneStatus } from '@memfleet/projections';
-import { streamInfo } from '@memfleet/runtime';
+import { redriveDurable, redriveStreamName, streamInfo } from '@memfleet/runtime';
 import type { Fleet } from '../fleet.ts';
 import { countFrom } from '../log-reader.ts';
 import { WORKERS, type WorkerName } from '../worker/names.ts';
 import { combinedLag, type DurableLag, durableLag } from './durables.ts';
 import { type LaneLine, laneLine, type ProjectionStatus, projectionsOf } from './projections.ts';
+import { tenantQueueLag } from './tenant-queue.ts';
 import { DOWN, type WorkerReport, workerReports } from './worker-reports.ts';
 
 export interface StreamStatus {
@@ -69,20 +70,26 @@ export async function takeSnapshot(fleet: Fleet): Promise<Snapshot> {
 }
 
 async function stageWorker(
-  { config, jsm }: Fleet,
+  fleet: Fleet,
   worker: Exclude<WorkerName, 'projection'>,
   report: WorkerReport,
   now: number,
 ): Promise<WorkerStatus> {
+  const { config, jsm } = fleet;
   const { stream, root } = config.deadLetters;
-  const durables = Object.values(config.stages[worker].inputs).map(({ durable }) => durable);
-  const [lags, letters] = await Promise.all([
-    Promise.all(durables.map((durable) => durableLag(jsm, config, durable, now))),
+  const durables = Object.values(config.stages[worker].inputs).map(
+    ({ durable }) => [config.log.stream, durable] as const,
+  );
+  // Events that are given another try wait beside the log.
+  durables.push([redriveStreamName(config), redriveDurable(worker)]);
+  const [queued, lags, letters] = await Promise.all([
+    tenantQueueLag(fleet, worker, now),
+    Promise.all(durables.map(([from, durable]) => durableLag(jsm, from, durable, now))),
     streamInfo(jsm, stream).then(() =>
       countFrom(jsm, stream, { seq: 1, subject: `${root}.${worker}.>` }),
     ),
   ]);
-  return statusOf(worker, report, combinedLag(lags), letters.count);
+  return statusOf(worker, report, combinedLag([...lags, queued]), letters.count);
 }
 
 /** Each live projection reads the whole log: what one still lacks is the lag, not the sum of them. */
@@ -97,7 +104,7 @@ async function projectionWorker(
 ): Promise<WorkerStatus> {
   const live = about.found.filter(({ generationState }) => generationState === 'live');
   const lags = await Promise.all(
-    live.map(({ durable }) => durableLag(jsm, config, durable, about.now)),
+    live.map(({ durable }) => durableLag(jsm, config.log.stream, durable, about.now)),
   );
   const lines = about.lanes.filter(({ generationState }) => generationState === 'live');
   const perProjection = Map.groupBy(lines, ({ projection }) => projection);

@@ -1,0 +1,59 @@
+import type { StoredLetter } from '@memfleet/runtime';
+import { printable } from '../words.ts';
+
+/** What a machine gets of a dead letter, on a line; the names are a promise. */
+export function letterRecord(letter: StoredLetter): Record<string, unknown> {
+  return {
+    id: letter.id,
+    stage: letter.stage,
+    stageVersion: letter.stageVersion ?? null,
+    tenant: letter.tenant,
+    memory: letter.memory,
+    eventId: letter.eventId ?? null,
+    correlationId: letter.correlationId ?? null,
+    reason: letter.reason,
+    message: letter.message,
+    attempts: letter.attempts,
+    redrives: letter.redrives,
+    logSequence: letter.logSequence ?? null,
+    logSubject: letter.logSubject ?? null,
+    parkedAt: letter.parkedAt.toISOString(),
+    bytes: letter.isInLog ? null : letter.data.length,
+  };
+}
+
+export const LETTER_HEADING = line([
+  'id',
+  'parked at',
+  'stage',
+  'reason',
+  'tries',
+  'memory',
+  'message',
+]);
+
+/** Of fixed widths: a table that knows its widest cell would hold all of them. */
+export function letterLine(letter: StoredLetter): string {
+  return line([
+    String(letter.id),
+    letter.parkedAt.toISOString(),
+    letter.stage,
+    printable(letter.reason),
+    String(letter.attempts),
+    `${letter.tenant}/${letter.memory}`,
+    printable(letter.message),
+  ]);
+}
+
+function line(cells: readonly [string, string, string, string, string, string, string]): string {
+  const [id, parkedAt, stage, reason, tries, memory, message] = cells;
+  return [
+    id.padStart(8),
+    parkedAt.padEnd(24),
+    stage.padEnd(10),
+    reason.padEnd(19),
+    tries.padStart(5),
+    memory.padEnd(24),
+    message,
+  ].join('  ');
+}

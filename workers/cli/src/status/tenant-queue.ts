@@ -1,0 +1,26 @@
+import type { StageName } from '@memfleet/runtime';
+import type { Fleet } from '../fleet.ts';
+import { firstFrom } from '../log-reader.ts';
+import type { DurableLag } from './durables.ts';
+
+/** What waits for a tenant's turn or budget: its durable has it behind it, and it is not finished. */
+export async function tenantQueueLag(
+  { config, jsm, pool }: Fleet,
+  stage: StageName,
+  now: number,
+): Promise<DurableLag> {
+  const { rows } = await pool.query<{ events: number; first: string | null }>({
+    name: 'tenant-queue-lag',
+    text: `select count(*)::float8 as events, min(sequence) as first
+      from memfleet.tenant_queue where stage = $1`,
+    values: [stage],
+  });
+  const { events = 0, first = null } = rows[0] ?? {};
+  const oldest =
+    first === null ? undefined : await firstFrom(jsm, config.log.stream, { seq: Number(first) });
+  return {
+    lagEvents: events,
+    lagSeconds: oldest === undefined ? 0 : Math.max(0, (now - oldest.time.getTime()) / 1_000),
+    redeliveries: 0,
+  };
+}
