@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Client, Queryable } from '@memfleet/runtime';
 import type { Projection } from './kit/define.ts';
+import { schemaOf } from './lanes.ts';
+import { deferIndexes } from './rebuild/indexes.ts';
 import { APPLIED_SQL } from './sql/applied.ts';
 
 /**
@@ -15,17 +17,15 @@ export interface Generation {
   readonly state: 'live' | 'next' | 'previous' | 'retired';
   /** Of the text of the views that show it; null for a generation that none shows. */
   readonly viewsDigest: string | null;
-}
-
-/** The schema of a generation's tables. The parts are names that `defineProjection` checked. */
-export function schemaOf(projection: string, generation: number): string {
-  return `${projection}_${generation}`;
+  /** Its history is not in yet, and so neither are the indexes that only readers need. */
+  readonly isFilling: boolean;
 }
 
 /** Every generation whose tables are there, in order. */
 export async function readGenerations(db: Queryable): Promise<Generation[]> {
   const { rows } = await db.query<Generation>(
-    `select projection, generation, version, lanes, state, views_digest as "viewsDigest"
+    `select projection, generation, version, lanes, state, views_digest as "viewsDigest",
+        deferred_indexes is not null as "isFilling"
       from memfleet.projection_generations where state <> 'retired'
       order by projection, generation`,
   );
@@ -42,16 +42,18 @@ export async function createGeneration(
     readonly state: 'live' | 'next';
   },
 ): Promise<void> {
-  const { name, version, tablesSql } = projection;
+  const { name, version, tablesSql, viewsSql } = projection;
   const schema = schemaOf(name, how.generation);
   await client.query(`create schema ${schema}`);
   await client.query(`set local search_path to ${schema}`);
   await client.query(tablesSql);
   await client.query(APPLIED_SQL);
+  const deferred = how.state === 'next' ? await deferIndexes(client, schema) : null;
   await client.query(
-    `insert into memfleet.projection_generations (projection, generation, version, lanes, state)
-      values ($1, $2, $3, $4, $5)`,
-    [name, how.generation, version, how.lanes, how.state],
+    `insert into memfleet.projection_generations
+        (projection, generation, version, lanes, state, views_sql, deferred_indexes)
+      values ($1, $2, $3, $4, $5, $6, $7)`,
+    [name, how.generation, version, how.lanes, how.state, viewsSql, deferred],
   );
   await client.query(
     `insert into memfleet.checkpoints (projection, generation, lane)
@@ -60,22 +62,6 @@ export async function createGeneration(
   );
 }
 
-/** Makes the views of a projection show a generation. Run in the transaction that makes it live. */
-export async function pointViews(
-  client: Client,
-  projection: Projection,
-  generation: number,
-): Promise<void> {
-  await client.query('create schema if not exists memory');
-  await client.query(`set local search_path to ${schemaOf(projection.name, generation)}`);
-  await client.query(projection.viewsSql);
-  await client.query(
-    `update memfleet.projection_generations set views_digest = $3
-      where projection = $1 and generation = $2`,
-    [projection.name, generation, viewsDigest(projection)],
-  );
-}
-
-export function viewsDigest({ viewsSql }: Projection): string {
+export function viewsDigest(viewsSql: string): string {
   return createHash('sha256').update(viewsSql).digest('hex');
 }

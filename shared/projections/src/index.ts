@@ -1,16 +1,23 @@
 export { type FleetTarget, compareFleet, provisionFleet } from './provision.ts';
-export { findRunnable, type Runnable } from './runnable.ts';
+export { findRunnable, type Runnable, runnableOf } from './runnable.ts';
 export { type LaneStatus, laneStatus } from './lane-status.ts';
 export { waitFor } from './wait-for.ts';
 export { hashTables, type TableHash } from './hash.ts';
+export { type Generation, readGenerations } from './generations.ts';
+export { durableOf, type LaneId, lanesOf, leaseOf, schemaOf } from './lanes.ts';
 export {
-  createGeneration,
-  type Generation,
-  pointViews,
-  readGenerations,
-  schemaOf,
-} from './generations.ts';
-export { durableOf, type LaneId, lanesOf, leaseOf } from './lanes.ts';
+  type ParkedKey,
+  readParkedKeys,
+  readRedriven,
+  type Redriven,
+  requestRedrives,
+} from './parked.ts';
+export type { TableComparison } from './rebuild/compare.ts';
+export { buildIndexes } from './rebuild/indexes.ts';
+export { retireGeneration } from './rebuild/retire.ts';
+export { startRebuild } from './rebuild/start.ts';
+export { promoteNext, rollBack, type Swap } from './rebuild/swap.ts';
+export { type Verification, verifyNext } from './rebuild/verify.ts';
 export { defineProjection, type Handler, type Position, type Projection } from './kit/define.ts';
 export { Fold } from './kit/fold.ts';
 export { earliest, latest, SEALED } from './kit/guards.ts';

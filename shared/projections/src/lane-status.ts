@@ -1,5 +1,6 @@
 import type { Queryable } from '@memfleet/runtime';
 import { durableOf } from './lanes.ts';
+import { PROJECTIONS } from './projections/index.ts';
 
 /** What is known of a lane, whoever runs it; lag follows from `position` or from the durable. */
 export interface LaneStatus {
@@ -18,8 +19,10 @@ export interface LaneStatus {
   readonly position: number;
   /** Time of the last event that was applied. */
   readonly eventTime: Date | undefined;
-  readonly state: 'running' | 'troubled' | 'halted' | 'unowned';
+  readonly state: 'running' | 'held' | 'troubled' | 'halted' | 'unowned';
   readonly cause: string | undefined;
+  /** Its history is not in yet. */
+  readonly isFilling: boolean;
   /** How long it has been in that state, in seconds. */
   readonly stateSeconds: number;
   readonly parkedKeys: number;
@@ -40,6 +43,8 @@ interface StatusRow {
   state: 'running' | 'troubled' | 'halted' | null;
   cause: string | null;
   state_seconds: number | null;
+  filling: boolean;
+  held_at: string | null;
   parked_keys: number;
   parked_events: number;
 }
@@ -51,7 +56,8 @@ export async function laneStatus(db: Queryable): Promise<LaneStatus[]> {
     text: `select generations.projection, generations.version, generations.generation,
         generations.state as generation_state, generations.lanes, checkpoints.lane,
         leases.owner, checkpoints.epoch, checkpoints.position, checkpoints.event_time,
-        reports.state, reports.cause,
+        reports.state, reports.cause, deferred_indexes is not null as filling,
+        case when hold_until > now() then hold_at end as held_at,
         extract(epoch from now() - reports.since)::float8 as state_seconds,
         coalesce(parked.keys, 0)::int as parked_keys, coalesce(parked.events, 0)::int as parked_events
       from memfleet.projection_generations as generations
@@ -76,7 +82,7 @@ export async function laneStatus(db: Queryable): Promise<LaneStatus[]> {
 }
 
 function statusOf(row: StatusRow): LaneStatus {
-  const { projection, version, generation, lane, lanes, owner, state } = row;
+  const { projection, version, generation, lane, lanes, owner } = row;
   return {
     projection,
     version,
@@ -89,10 +95,26 @@ function statusOf(row: StatusRow): LaneStatus {
     epoch: Number(row.epoch),
     position: Number(row.position),
     eventTime: row.event_time ?? undefined,
-    state: owner === null ? 'unowned' : (state ?? 'running'),
-    cause: owner === null ? 'no worker holds this lane' : (row.cause ?? undefined),
+    ...stateOf(row),
+    isFilling: row.filling,
     stateSeconds: row.state_seconds ?? 0,
     parkedKeys: row.parked_keys,
     parkedEvents: row.parked_events,
   };
+}
+
+function stateOf(row: StatusRow): Pick<LaneStatus, 'state' | 'cause'> {
+  const { owner, state, cause, held_at: heldAt } = row;
+  if (owner === null) return { state: 'unowned', cause: whyUnowned(row) };
+  if (state === 'halted') return { state, cause: cause ?? undefined };
+  if (heldAt !== null) return { state: 'held', cause: `held at ${heldAt} to be compared` };
+  return { state: state ?? 'running', cause: cause ?? undefined };
+}
+
+/** After a deploy there may be no worker left that can go on with tables of the version before. */
+function whyUnowned({ projection, version }: StatusRow): string {
+  const ours = PROJECTIONS.find(({ name }) => name === projection);
+  return ours === undefined || ours.version === version
+    ? 'no worker holds this lane'
+    : `no worker holds this lane: it is of version ${version}, the code has version ${ours.version}, and a rebuild makes new tables`;
 }

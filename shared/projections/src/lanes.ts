@@ -27,6 +27,11 @@ export function configuredLanes(config: FleetConfig): number {
   return lanes;
 }
 
+/** The schema of a generation's tables. The parts are names that `defineProjection` checked. */
+export function schemaOf(projection: string, generation: number): string {
+  return `${projection}_${generation}`;
+}
+
 export function lanesOf(projection: string, generation: number, lanes: number): LaneId[] {
   return Array.from({ length: lanes }, (_, lane) => ({ projection, generation, lane }));
 }

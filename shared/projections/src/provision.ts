@@ -11,16 +11,11 @@ import {
   topologyOf,
   transaction,
 } from '@memfleet/runtime';
-import {
-  createGeneration,
-  type Generation,
-  pointViews,
-  readGenerations,
-  viewsDigest,
-} from './generations.ts';
+import { createGeneration, type Generation, readGenerations, viewsDigest } from './generations.ts';
 import type { Projection } from './kit/define.ts';
 import { configuredLanes, laneConsumerOf, lanesOf } from './lanes.ts';
 import { PROJECTIONS } from './projections/index.ts';
+import { pointViews } from './rebuild/views.ts';
 
 /** What a fleet is provisioned on. */
 export interface FleetTarget {
@@ -118,7 +113,7 @@ function compareProjection(
     ...(live.lanes === lanes ? [] : [`lanes: ${live.lanes} → ${lanes}, by a rebuild`]),
   ];
   if (differences.length > 0) return { kind: 'projection', name, action: 'refuse', differences };
-  if (live.viewsDigest === viewsDigest(projection)) return undefined;
+  if (live.viewsDigest === viewsDigest(projection.viewsSql)) return undefined;
   return { kind: 'projection', name, action: 'update', differences: ['views: other text'] };
 }
 
@@ -127,7 +122,15 @@ function generationsOf(found: readonly Generation[], { name }: Projection): Gene
 }
 
 function firstGeneration({ name, version }: Projection, lanes: number): Generation {
-  return { projection: name, generation: 1, version, lanes, state: 'live', viewsDigest: null };
+  return {
+    projection: name,
+    generation: 1,
+    version,
+    lanes,
+    state: 'live',
+    viewsDigest: null,
+    isFilling: false,
+  };
 }
 
 function created(kind: Change['kind'], name: string): Change {

@@ -18,8 +18,9 @@ export interface Runnable {
 
 /**
  * What a projection worker runs: every generation made by the versions it has. Those of another
- * version are left to the workers that have it, old ones and new ones side by side in a deploy.
- * @throws RuntimeError DRIFT when a projection has no such generation, CONSUMER_MISSING, STREAM_MISSING
+ * version are left to the workers that have it, old ones and new ones side by side in a deploy; when
+ * there are none, they stand still and serve their readers until a rebuild is promoted.
+ * @throws RuntimeError DRIFT when a projection has no generation at all, CONSUMER_MISSING, STREAM_MISSING
  */
 export async function findRunnable(target: {
   readonly config: FleetConfig;
@@ -29,24 +30,28 @@ export async function findRunnable(target: {
 }): Promise<Runnable[]> {
   const { config, jsm, db, projections = PROJECTIONS } = target;
   const found = await readGenerations(db);
-  const runnable = projections.flatMap((projection) => {
-    const own = found.filter((each) => each.projection === projection.name);
-    const fitting = own.filter(({ version }) => version === projection.version);
-    if (fitting.length === 0) {
-      const versions = own.map(({ version }) => version).join(', ');
-      throw new RuntimeError(
-        'DRIFT',
-        own.length === 0
-          ? `projection ${projection.name} is not provisioned`
-          : `projection ${projection.name} has tables of version ${versions}, this worker has version ${projection.version}`,
-      );
-    }
-    return fitting.map((generation) => ({ projection, generation }));
-  });
+  for (const { name } of projections) {
+    if (found.some(({ projection }) => projection === name)) continue;
+    throw new RuntimeError('DRIFT', `projection ${name} is not provisioned`);
+  }
+  const runnable = runnableOf(found, projections);
   const consumers = runnable.flatMap(
     ({ projection: { name }, generation: { generation, lanes } }) =>
       lanesOf(name, generation, lanes).map((id) => laneConsumerOf(config, id, lanes)),
   );
   await checkConsumers(jsm, config.log.stream, consumers);
   return runnable;
+}
+
+/** Those of the generations that these projections can be applied to. */
+export function runnableOf(
+  found: readonly Generation[],
+  projections: readonly Projection[],
+): Runnable[] {
+  return found.flatMap((generation) => {
+    const projection = projections.find(
+      ({ name, version }) => name === generation.projection && version === generation.version,
+    );
+    return projection === undefined ? [] : [{ projection, generation }];
+  });
 }

@@ -268,8 +268,11 @@ function committerOf(fleet: TestFleet, epoch: bigint, position: number): Committ
     parked: new ParkedKeys(),
     streamCreated: 'then',
     position,
+    readLog: async () => null,
+    isBackground: () => false,
     signal: new AbortController().signal,
     onRetry: () => undefined,
+    onHeld: () => undefined,
   });
 }
 

@@ -58,24 +58,27 @@ test('views of another text are replaced in place', async () => {
   await database.pool.query('select one from memory.extra');
 });
 
-test('another version or other lanes need a rebuild, and a worker of that version says so', async () => {
+test('another version or other lanes need a rebuild, and tables are left to workers of theirs', async () => {
   await using database = await createTestDatabase();
   const names = uniqueNames();
   const target = { config: testSettings(names), jsm: broker.jsm, pool: database.pool };
   await provisionFleet(target);
   const projections = PROJECTIONS.map((each): Projection =>
-    Object.assign({ ...each }, { version: 2 }),
+    Object.assign({ ...each }, { version: each.name === 'memories' ? 2 : 1 }),
   );
   const config = testSettings({ ...names, 'projections.lanes': '8' });
   const changes = await provisionFleet({ ...target, config, projections });
   expect(changes.map(describeChange)).toContain(
     'refuse projection memories (version: 1 → 2, by a rebuild, lanes: 1 → 8, by a rebuild)',
   );
+  const own = await findRunnable({ config, jsm: broker.jsm, db: database.pool, projections });
+  expect(own.map(({ projection }) => projection.name)).toEqual(['knowledge', 'lineage']);
+  // The workers of the version before run on.
+  expect(await findRunnable({ config, jsm: broker.jsm, db: database.pool })).toHaveLength(3);
+  await database.pool.query('delete from memfleet.projection_generations');
   await expect(
     findRunnable({ config, jsm: broker.jsm, db: database.pool, projections }),
   ).rejects.toMatchObject({ code: 'DRIFT' });
-  // The workers of the version before run on.
-  expect(await findRunnable({ config, jsm: broker.jsm, db: database.pool })).toHaveLength(3);
 });
 
 test('lanes are one, or one a partition', async () => {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type Envelope, registry, verbOf } from '@memfleet/events';
-import { findRunnable, type Projection, provisionFleet, waitFor } from '@memfleet/projections';
+import { type Projection, provisionFleet, waitFor } from '@memfleet/projections';
 import { createLogger, type FleetConfig, messageOf, type Pool, Progress } from '@memfleet/runtime';
 import { type EngineContext, runEngine } from '../../../workers/projection/src/engine/engine.ts';
 import type { TestBroker } from '../../support/broker.ts';
@@ -36,7 +36,10 @@ export interface TestFleet extends AsyncDisposable {
   readonly pool: Pool;
   readonly url: string;
   /** Starts another worker's engine; it ends with `stop` or with the fleet. */
-  readonly start: (overrides?: Partial<EngineContext>) => RunningEngine;
+  readonly start: (
+    overrides?: Partial<EngineContext>,
+    code?: readonly Projection[],
+  ) => RunningEngine;
   /** Waits until every given projection has applied everything up to there. */
   readonly applied: (sequence: number) => Promise<void>;
 }
@@ -58,10 +61,12 @@ export async function createTestFleet(
   const database: TestDatabase = await createTestDatabase();
   const { pool, url } = database;
   await provisionFleet({ config, jsm: broker.jsm, pool, projections });
-  const runnables = await findRunnable({ config, jsm: broker.jsm, db: pool, projections });
   const running = new Set<RunningEngine>();
 
-  const start = (overrides: Partial<EngineContext> = {}): RunningEngine => {
+  const start = (
+    overrides: Partial<EngineContext> = {},
+    code: readonly Projection[] = projections,
+  ): RunningEngine => {
     const abort = new AbortController();
     const progress = new Progress();
     progress.started();
@@ -79,7 +84,7 @@ export async function createTestFleet(
         signal: abort.signal,
         ...overrides,
       },
-      runnables,
+      code,
     );
     const engine: RunningEngine = {
       progress,

@@ -1,18 +1,20 @@
-import { durableOf, findRunnable, lanesOf } from '@memfleet/projections';
-import { runWorker } from '@memfleet/runtime';
+import { durableOf, findRunnable, lanesOf, PROJECTIONS } from '@memfleet/projections';
+import { consumerInfo, runWorker } from '@memfleet/runtime';
 import { runEngine } from './engine/engine.ts';
+import { findGenerations } from './engine/generations.ts';
 
 await runWorker('projection', async (context) => {
   const { config, jsm, pool } = context;
-  const runnables = await findRunnable({ config, jsm, db: pool });
-  const durables = runnables.flatMap(({ generation: { projection, generation, lanes } }) =>
-    lanesOf(projection, generation, lanes).map(durableOf),
-  );
+  await findRunnable({ config, jsm, db: pool });
   context.watchBacklog(async () => {
+    const durables = (await findGenerations(pool, PROJECTIONS)).flatMap(
+      ({ generation: { projection, generation, lanes } }) =>
+        lanesOf(projection, generation, lanes).map(durableOf),
+    );
     const infos = await Promise.all(
-      durables.map((durable) => jsm.consumers.info(config.log.stream, durable)),
+      durables.map((durable) => consumerInfo(jsm, config.log.stream, durable)),
     );
     return infos.reduce((sum, info) => sum + info.num_pending + info.num_ack_pending, 0);
   });
-  await runEngine(context, runnables);
+  await runEngine(context, PROJECTIONS);
 });

@@ -7,11 +7,10 @@ import {
 } from '@memfleet/projections';
 import type { Queryable } from '@memfleet/runtime';
 import type { ParkedEvent, ParkedKeys } from './parked-keys.ts';
-import type { LaneEvent } from './read-event.ts';
+import type { ReadEvent } from './read-event.ts';
 
 /** A stretch of the lane, ready to be written. */
 export interface Batch {
-  readonly events: readonly LaneEvent[];
   readonly parking: readonly ParkedEvent[];
   /** Of the parked keys it was made with. */
   readonly parkedVersion: number;
@@ -21,7 +20,7 @@ export interface Batch {
 
 interface Once {
   readonly key: AppliedKey;
-  readonly event: LaneEvent;
+  readonly event: ReadEvent;
 }
 
 /**
@@ -29,7 +28,7 @@ interface Once {
  * @throws UnwritableRow
  */
 export function makeBatch(
-  events: readonly LaneEvent[],
+  events: readonly ReadEvent[],
   writer: ProjectionWriter,
   parked: ParkedKeys,
 ): Batch {
@@ -44,7 +43,6 @@ export function makeBatch(
   const { once, copies } = apartFromCopies(applying);
   const write = writer.prepare(foldOf(applying, copies));
   return {
-    events,
     parking,
     parkedVersion: parked.version,
     write: async (client) => {
@@ -62,7 +60,7 @@ export function makeBatch(
 
 /** An event that cannot be read parks its memory here and now; those behind it wait. */
 function reasonToPark(
-  { tenant, memory, sequence, reading }: LaneEvent,
+  { tenant, memory, sequence, reading }: ReadEvent,
   parked: ParkedKeys,
 ): string | undefined {
   if (reading.kind === 'unreadable') {
@@ -74,13 +72,13 @@ function reasonToPark(
 }
 
 /** Events that must have one effect, each with its key; and second copies within the batch. */
-function apartFromCopies(applying: readonly LaneEvent[]): {
+function apartFromCopies(applying: readonly ReadEvent[]): {
   once: Once[];
-  copies: ReadonlySet<LaneEvent>;
+  copies: ReadonlySet<ReadEvent>;
 } {
   const seen = new Set<string>();
   const once: Once[] = [];
-  const copies = new Set<LaneEvent>();
+  const copies = new Set<ReadEvent>();
   for (const event of applying) {
     const { reading, memory } = event;
     if (reading.kind !== 'operations' || reading.onceKey === undefined) continue;
@@ -93,7 +91,7 @@ function apartFromCopies(applying: readonly LaneEvent[]): {
   return { once, copies };
 }
 
-function foldOf(applying: readonly LaneEvent[], without: ReadonlySet<LaneEvent>): Fold {
+function foldOf(applying: readonly ReadEvent[], without: ReadonlySet<ReadEvent>): Fold {
   const fold = new Fold();
   for (const event of applying) {
     if (event.reading.kind !== 'operations' || without.has(event)) continue;

@@ -14,11 +14,29 @@ export class LaneLost extends Error {
   override readonly name = 'LaneLost';
 }
 
+/** Somebody compares generations at this position: the lane may come up to it, and no further. */
+export class LaneHeld extends Error {
+  override readonly name = 'LaneHeld';
+  readonly position: number;
+
+  constructor(position: number) {
+    super(`the lane is held at position ${position}`);
+    this.position = position;
+  }
+}
+
 interface CheckpointRow {
   epoch: string;
   position: string;
   stream_created: string | null;
   event_digest: Buffer | null;
+}
+
+interface HoldRow {
+  epoch: string;
+  position: string;
+  hold_at: string | null;
+  held: boolean;
 }
 
 /**
@@ -61,7 +79,7 @@ export interface Advance {
  * Moves the checkpoint, inside the transaction that writes what lies between.
  * @returns false when it stands there already: the transaction was committed before, and only its
  * answer was lost
- * @throws LaneLost
+ * @throws LaneLost, LaneHeld
  */
 export async function advanceCheckpoint(
   client: Queryable,
@@ -74,7 +92,8 @@ export async function advanceCheckpoint(
     name: 'checkpoint-advance',
     text: `update memfleet.checkpoints
       set position = $6, stream_created = $7, event_digest = $8, event_time = $9, updated_at = now()
-      where projection = $1 and generation = $2 and lane = $3 and epoch = $4 and position = $5`,
+      where projection = $1 and generation = $2 and lane = $3 and epoch = $4 and position = $5
+        and (hold_at is null or hold_at >= $6 or hold_until < clock_timestamp())`,
     values: [
       projection,
       generation,
@@ -88,13 +107,46 @@ export async function advanceCheckpoint(
     ],
   });
   if (rowCount === 1) return true;
-  const { rows } = await client.query<CheckpointRow>({
+  const row = await readCheckpoint(client, { projection, generation, lane });
+  if (row?.epoch === epoch.toString()) {
+    if (Number(row.position) === to) return false;
+    // Between the two statements it may have been let go: the next try will show.
+    if (Number(row.position) === from) throw new LaneHeld(Number(row.hold_at ?? from));
+  }
+  throw new LaneLost(`the lane was taken over at position ${row?.position ?? 'unknown'}`);
+}
+
+/** Makes sure that the lane is ours until the transaction ends, without moving it. @throws LaneLost */
+export async function lockCheckpoint(
+  client: Queryable,
+  { projection, generation, lane }: LaneId,
+  epoch: bigint,
+): Promise<void> {
+  const { rowCount } = await client.query({
+    name: 'checkpoint-lock',
+    text: `select from memfleet.checkpoints
+      where projection = $1 and generation = $2 and lane = $3 and epoch = $4 for update`,
+    values: [projection, generation, lane, epoch.toString()],
+  });
+  if (rowCount !== 1) throw new LaneLost('the lane has a newer owner, or is gone');
+}
+
+/** Whether the lane may move on to this position. */
+export async function mayAdvance(db: Queryable, id: LaneId, to: number): Promise<boolean> {
+  const row = await readCheckpoint(db, id);
+  return row === undefined || !row.held || Number(row.hold_at) >= to;
+}
+
+async function readCheckpoint(
+  db: Queryable,
+  { projection, generation, lane }: LaneId,
+): Promise<HoldRow | undefined> {
+  const { rows } = await db.query<HoldRow>({
     name: 'checkpoint-read',
-    text: `select epoch, position from memfleet.checkpoints
-      where projection = $1 and generation = $2 and lane = $3`,
+    text: `select epoch, position, hold_at,
+        coalesce(hold_until > clock_timestamp(), false) as held
+      from memfleet.checkpoints where projection = $1 and generation = $2 and lane = $3`,
     values: [projection, generation, lane],
   });
-  const [row] = rows;
-  if (row?.epoch === epoch.toString() && Number(row.position) === to) return false;
-  throw new LaneLost(`the lane was taken over at position ${row?.position ?? 'unknown'}`);
+  return rows[0];
 }

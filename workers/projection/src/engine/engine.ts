@@ -1,5 +1,7 @@
-import { type LaneId, lanesOf, type Runnable } from '@memfleet/projections';
-import { type Logger, messageOf, type WorkerContext } from '@memfleet/runtime';
+import { type LaneId, lanesOf, type Projection, type Runnable } from '@memfleet/projections';
+import { type Logger, messageOf, retryTransient, type WorkerContext } from '@memfleet/runtime';
+import { giveWayTo } from './courtesy.ts';
+import { findGenerations } from './generations.ts';
 import { superviseLane } from './lane-loop.ts';
 import { reportLanes } from './lane-reports.ts';
 import { LaneMonitor } from './lane-state.ts';
@@ -20,68 +22,120 @@ export type EngineContext = Pick<
 
 /** A lane as this process sees it. */
 interface Seat {
-  readonly runnable: Runnable;
+  /** Its state changes when a generation is promoted. */
+  runnable: Runnable;
   readonly id: LaneId;
   readonly monitor: LaneMonitor;
+  /** Aborts when the generation is retired. */
+  readonly retired: AbortController;
   isHeld: boolean;
   yielding: AbortController;
 }
 
 /**
- * Runs the lanes of all generations, as many of them as are this process's share, until the signal.
+ * Runs the lanes of all generations that these projections fit, as many of them as are this process's
+ * share, until the signal. Generations that are made or retired meanwhile are taken up and let go of.
  * @throws what ends the process: a durable or stream that is gone
  */
 export async function runEngine(
   context: EngineContext,
-  runnables: readonly Runnable[],
+  projections: readonly Projection[],
 ): Promise<void> {
-  await new Engine(context, runnables).run();
+  await new Engine(context, projections).run();
 }
 
 class Engine {
   readonly #context: EngineContext;
-  readonly #seats: readonly Seat[];
+  readonly #projections: readonly Projection[];
+  readonly #seats = new Map<string, Seat>();
+  readonly #running = new Set<Promise<void>>();
+  readonly #failed = Promise.withResolvers<never>();
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
   #share = Number.POSITIVE_INFINITY;
   #doubt = new AbortController();
+  #isLooking = false;
 
-  constructor(context: EngineContext, runnables: readonly Runnable[]) {
+  constructor(context: EngineContext, projections: readonly Projection[]) {
     this.#context = context;
-    this.#seats = runnables.flatMap((runnable) => {
-      const { projection, generation, lanes } = runnable.generation;
-      return lanesOf(projection, generation, lanes).map((id) => ({
-        runnable,
-        id,
-        monitor: new LaneMonitor(),
-        isHeld: false,
-        yielding: new AbortController(),
-      }));
-    });
+    this.#projections = projections;
+    this.#signal = AbortSignal.any([context.signal, this.#stop.signal]);
   }
 
   async run(): Promise<void> {
-    const { config, progress, signal } = this.#context;
+    const { config, progress, pool, log } = this.#context;
+    const signal = this.#signal;
     progress.watch({
-      inFlight: () => this.#seats.reduce((sum, { monitor }) => sum + monitor.inFlight, 0),
+      inFlight: () => this.#all().reduce((sum, { monitor }) => sum + monitor.inFlight, 0),
     });
+    const ended = new Promise<void>((resolve) => {
+      signal.addEventListener('abort', () => resolve(), { once: true });
+      if (signal.aborted) resolve();
+    });
+    this.#seat(
+      await retryTransient(() => findGenerations(pool, this.#projections), {
+        signal,
+        onRetry: (error) => log.warn({ reason: messageOf(error) }, 'no answer, trying again'),
+      }),
+    );
     await this.#look();
     const timer = setInterval(() => void this.#look(), config.workers.report);
-    // One lane that cannot go on for good ends the process, and not the other lanes in silence.
-    const stop = new AbortController();
-    const all = AbortSignal.any([signal, stop.signal]);
-    void this.#watchConnection(all);
+    void this.#watchConnection(signal);
     try {
-      await Promise.all(
-        this.#seats.map((seat) =>
-          this.#supervise(seat, all).catch((error: unknown) => {
-            stop.abort();
-            throw error;
-          }),
-        ),
-      );
+      // One lane that cannot go on for good ends the process, and not the other lanes in silence.
+      await Promise.race([ended, this.#failed.promise]);
     } finally {
-      stop.abort();
+      this.#stop.abort();
       clearInterval(timer);
+      await Promise.all(this.#running);
     }
+  }
+
+  /** Takes up lanes that are new, and lets go of those whose generation is retired. */
+  #seat(runnables: readonly Runnable[]): void {
+    const wanted = new Set<string>();
+    for (const runnable of runnables) {
+      const { projection, generation, lanes } = runnable.generation;
+      for (const id of lanesOf(projection, generation, lanes)) {
+        wanted.add(nameOf(id));
+        const seat = this.#seats.get(nameOf(id));
+        if (seat === undefined) this.#begin(runnable, id);
+        else seat.runnable = runnable;
+      }
+    }
+    for (const [name, { id, retired }] of this.#seats) {
+      if (wanted.has(name)) continue;
+      this.#context.log.info({ ...id }, 'the generation is retired, the lane ends');
+      this.#seats.delete(name);
+      retired.abort();
+    }
+  }
+
+  #begin(runnable: Runnable, id: LaneId): void {
+    const seat: Seat = {
+      runnable,
+      id,
+      monitor: new LaneMonitor(),
+      retired: new AbortController(),
+      isHeld: false,
+      yielding: new AbortController(),
+    };
+    this.#seats.set(nameOf(id), seat);
+    const signal = AbortSignal.any([this.#signal, seat.retired.signal]);
+    const running = this.#supervise(seat, signal)
+      .catch(async (error: unknown) => {
+        if (!(await this.#isRetired(seat))) throw error;
+      })
+      .catch((error: unknown) => this.#failed.reject(error))
+      .finally(() => this.#running.delete(running));
+    this.#running.add(running);
+  }
+
+  /** A durable that is gone is no failure when its generation is. */
+  async #isRetired({ id, retired }: Seat): Promise<boolean> {
+    if (retired.signal.aborted) return true;
+    this.#seat(await findGenerations(this.#context.pool, this.#projections));
+    return !this.#seats.has(nameOf(id));
   }
 
   async #supervise(seat: Seat, signal: AbortSignal): Promise<void> {
@@ -96,6 +150,10 @@ class Engine {
         log,
         lanes: seat.runnable.generation.lanes,
         monitor: seat.monitor,
+        isBackground: () => isBackground(seat),
+        giveWay: async () => {
+          if (isBackground(seat)) await giveWayTo(this.#foreground());
+        },
         onCommitted: (how, count) => progress.advanced(how, count),
       },
       projection: seat.runnable.projection,
@@ -122,17 +180,33 @@ class Engine {
     }
   }
 
-  #held(): Seat[] {
-    return this.#seats.filter(({ isHeld }) => isHeld);
+  #all(): Seat[] {
+    return [...this.#seats.values()];
   }
 
-  /** Every second: how the lanes are, for status and health; and whether others need a share. */
+  #held(): Seat[] {
+    return this.#all().filter(({ isHeld }) => isHeld);
+  }
+
+  /** Lanes whose tables are read. */
+  #foreground(): LaneMonitor[] {
+    return this.#held()
+      .filter((seat) => !isBackground(seat))
+      .map(({ monitor }) => monitor);
+  }
+
+  /**
+   * Every second: how the lanes are, for status and health; which generations there are; and whether
+   * other workers need a share.
+   */
   async #look(): Promise<void> {
+    if (this.#isLooking || this.#signal.aborted) return;
+    this.#isLooking = true;
     const { pool, instance, progress, log } = this.#context;
     const held = this.#held();
     const lanes = held.map(({ id, monitor }) => ({ id, current: monitor.current }));
     // Those that are not held as well: without the database none can be.
-    for (const { id, monitor } of this.#seats) {
+    for (const { id, monitor } of this.#all()) {
       const { state, cause } = monitor.current;
       if (state === 'troubled') progress.troubled(nameOf(id), cause ?? 'unknown');
     }
@@ -142,12 +216,16 @@ class Engine {
     );
     try {
       await reportLanes(pool, instance, lanes);
-      this.#share = fairShare(this.#seats.length, await countWorkers(pool, instance));
+      const runnables = await findGenerations(pool, this.#projections);
+      if (this.#signal.aborted) return;
+      this.#seat(runnables);
+      this.#share = fairShare(this.#seats.size, await countWorkers(pool, instance));
+      this.#giveUpExcess(held, log);
     } catch (error) {
       log.debug({ reason: messageOf(error) }, 'the lanes could not be reported');
-      return;
+    } finally {
+      this.#isLooking = false;
     }
-    this.#giveUpExcess(held, log);
   }
 
   /** A worker has come: the last of the lanes held beyond the share go to it. */
@@ -161,4 +239,8 @@ class Engine {
 
 function nameOf({ projection, generation, lane }: LaneId): string {
   return `projection ${projection}, generation ${generation}, lane ${lane}`;
+}
+
+function isBackground({ runnable }: Seat): boolean {
+  return runnable.generation.state !== 'live';
 }

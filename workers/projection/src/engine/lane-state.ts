@@ -31,6 +31,12 @@ export class LaneMonitor {
     this.#inFlight = events;
   }
 
+  /** It is held where it is: nothing is under way, and nothing is wrong. */
+  held(): void {
+    this.#busySince = undefined;
+    this.#inFlight = 0;
+  }
+
   /** A transaction was committed, or the lane read its position and waits for events. */
   advanced(): void {
     this.#busySince = undefined;

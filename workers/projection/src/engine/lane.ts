@@ -26,6 +26,7 @@ import type { LaneMonitor } from './lane-state.ts';
 import { loadParkedKeys } from './parked-keys.ts';
 import { followLog, QUIET_MS } from './quiet.ts';
 import { EventReader } from './read-event.ts';
+import { Redriver } from './redrive.ts';
 
 export interface LaneContext {
   readonly config: FleetConfig;
@@ -37,6 +38,10 @@ export interface LaneContext {
   /** Of the generation: one lane alone sees every event. */
   readonly lanes: number;
   readonly monitor: LaneMonitor;
+  /** True while nobody reads the generation's tables. */
+  readonly isBackground: () => boolean;
+  /** Lets the lanes go first that somebody waits for; at once for those themselves. */
+  readonly giveWay: () => Promise<void>;
   readonly onCommitted: (how: 'applied' | 'parked', count: number) => void;
 }
 
@@ -76,10 +81,12 @@ export async function runLane(
   const stop = new AbortController();
   const { batch, linger } = config.projections;
   const inbox = new Inbox(2 * batch);
+  const reader = new EventReader(projection, root);
+  const writer = new ProjectionWriter(projection, schemaOf(id.projection, id.generation));
   const reading = feed({
     connection: context.connection,
     consumer,
-    reader: new EventReader(projection, root),
+    reader,
     inbox,
     position,
     batch,
@@ -94,21 +101,46 @@ export async function runLane(
     id,
     epoch: lease.epoch,
     pool,
-    writer: new ProjectionWriter(projection, schemaOf(id.projection, id.generation)),
+    writer,
     parked,
     streamCreated,
     position,
+    readLog: async (seq) => await jsm.direct.getMessage(stream, { seq }),
+    isBackground: context.isBackground,
     signal,
     onRetry,
+    onHeld: () => monitor.held(),
+  });
+  const redriver = new Redriver({
+    id,
+    epoch: lease.epoch,
+    pool,
+    jsm,
+    stream,
+    reader,
+    writer,
+    parked,
+    signal,
+    onRetry,
+    onRedriven: (applied) => context.onCommitted('applied', applied),
   });
   try {
-    const onQuiet = context.lanes === 1 ? undefined : () => followLog(jsm, stream, id, committer);
-    await writeAll(context, inbox, committer, { size: batch, onQuiet }, signal);
+    const onQuiet = async (): Promise<void> => {
+      if (context.lanes > 1) await followLog(jsm, stream, id, committer);
+    };
+    await writeAll(context, inbox, committer, { size: batch, onQuiet, redriver }, signal);
   } finally {
     stop.abort();
     inbox.end();
     await reading;
   }
+}
+
+interface Between {
+  /** Events in a batch. */
+  readonly size: number;
+  readonly onQuiet: () => Promise<void>;
+  readonly redriver: Redriver;
 }
 
 /**
@@ -119,18 +151,21 @@ async function writeAll(
   context: LaneContext,
   inbox: Inbox,
   committer: Committer,
-  { size, onQuiet }: { readonly size: number; readonly onQuiet: (() => Promise<void>) | undefined },
+  { size, onQuiet, redriver }: Between,
   signal: AbortSignal,
 ): Promise<void> {
   let committing: Promise<void> | undefined;
   try {
     while (!signal.aborted) {
       const isQuiet = await waitForWork(inbox, size, committing);
-      if (isQuiet) await onQuiet?.();
-      if (inbox.size < size) {
+      if (isQuiet) await onQuiet();
+      const isAsked = await redriver.isAsked();
+      if (isAsked || inbox.size < size) {
         await committing;
         committing = undefined;
       }
+      if (isAsked) await redriver.run();
+      await context.giveWay();
       const events = inbox.take(size);
       if (events === undefined) break;
       if (events.length === 0) continue;

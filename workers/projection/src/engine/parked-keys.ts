@@ -9,7 +9,8 @@ export interface ParkedEvent {
   readonly reason: string;
 }
 
-interface Culprit {
+/** The event that could not be applied. */
+export interface Culprit {
   readonly sequence: number;
   readonly reason: string;
 }
@@ -22,7 +23,7 @@ export class ParkedKeys {
   readonly #keys = new Map<string, Culprit>();
   #version = 0;
 
-  /** Rises when a memory is parked that batches made before do not know of. */
+  /** Rises when batches made before do not know any more what is to be parked. */
   get version(): number {
     return this.#version;
   }
@@ -38,6 +39,14 @@ export class ParkedKeys {
   /** As `add`, for a culprit that only its transaction showed. */
   addLate(tenant: string, memory: string, culprit: Culprit): void {
     this.add(tenant, memory, culprit);
+    this.#version += 1;
+  }
+
+  /** A redrive came so far: to the end without a culprit, or up to another one. */
+  redriven(tenant: string, memory: string, culprit: Culprit | undefined): void {
+    const id = idOf(tenant, memory);
+    if (culprit === undefined) this.#keys.delete(id);
+    else this.#keys.set(id, culprit);
     this.#version += 1;
   }
 

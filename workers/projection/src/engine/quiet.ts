@@ -1,6 +1,6 @@
 import { durableOf, type LaneId } from '@memfleet/projections';
 import { consumerInfo, type JetStreamManager, streamInfo } from '@memfleet/runtime';
-import { type Committer, digestOf } from './commit.ts';
+import type { Committer } from './commit.ts';
 
 /** How often a lane without events asks whether the log has moved on without it. */
 export const QUIET_MS = 500;
@@ -21,6 +21,5 @@ export async function followLog(
   if (state.last_seq <= committer.position) return;
   const { num_pending: waiting, delivered } = await consumerInfo(jsm, stream, durableOf(id));
   if (waiting > 0 || delivered.stream_seq > committer.position) return;
-  const last = await jsm.direct.getMessage(stream, { seq: state.last_seq });
-  if (last !== null) await committer.skipTo(last.seq, digestOf(last.data), last.time);
+  await committer.skipTo(state.last_seq);
 }

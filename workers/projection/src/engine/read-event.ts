@@ -10,14 +10,21 @@ import type { Operation, Projection } from '@memfleet/projections';
 import { type Delivery, messageOf } from '@memfleet/runtime';
 
 /** An event of the log as one projection reads it. */
-export interface LaneEvent {
-  readonly message: Delivery;
+export interface ReadEvent {
   readonly sequence: number;
   /** Of the memory it is about; empty when it is irrelevant. */
   readonly tenant: string;
   readonly memory: string;
   readonly reading: Reading;
 }
+
+/** The same as a lane was given it. */
+export interface LaneEvent extends ReadEvent {
+  readonly message: Delivery;
+}
+
+/** What is read of a message, whichever way it came. */
+type Message = Pick<Delivery, 'data' | 'subject' | 'seq'>;
 
 export type Reading =
   /** Nothing in this projection follows from it. */
@@ -50,7 +57,7 @@ export class EventReader {
     this.#handled = new Set(Object.keys(projection.handlers).map(verbOf));
   }
 
-  read(message: Delivery): LaneEvent {
+  read<Given extends Message>(message: Given): ReadEvent & { readonly message: Given } {
     const { subject, seq: sequence } = message;
     const verb = verbOf(subject);
     // What no handler asks for is not decoded: two of the three projections here skip most events.
@@ -75,7 +82,7 @@ export class EventReader {
   }
 
   /** A subject that is as the event says need not be taken apart, which is a tenth of all decoding. */
-  #decode({ data, subject }: Delivery): Decoded {
+  #decode({ data, subject }: Message): Decoded {
     const decoded = registry.decode(data);
     if (decoded.kind === 'known') {
       const { tenantid, subject: memory, type } = decoded.envelope;

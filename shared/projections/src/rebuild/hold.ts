@@ -1,0 +1,93 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Pool, type Queryable, transaction } from '@memfleet/runtime';
+import { LanesHeld, RebuildError } from './errors.ts';
+
+/** Two generations, all of whose lanes stop at one position of the log. */
+export interface Hold {
+  readonly projection: string;
+  readonly generations: readonly number[];
+  readonly position: number;
+}
+
+const POLL_MS = 10;
+
+/**
+ * From now on no lane of these generations passes the position of the one that is furthest; those
+ * behind go on up to it. Lanes heed it in the statement that moves their checkpoint, so none slips by.
+ * @throws LanesHeld while another hold stands
+ */
+export async function holdLanes(
+  pool: Pool,
+  projection: string,
+  generations: readonly number[],
+  holdMs: number,
+): Promise<Hold> {
+  return await transaction(pool, async (client) => {
+    // In order, so that two who do this at once do not wait for each other in a circle.
+    const { rows } = await client.query<{ position: string; held: boolean }>(
+      `select position, coalesce(hold_until > clock_timestamp(), false) as held
+        from memfleet.checkpoints where projection = $1 and generation = any($2)
+        order by generation, lane for update`,
+      [projection, generations],
+    );
+    if (rows.some(({ held }) => held)) throw new LanesHeld(projection);
+    const position = Math.max(...rows.map((row) => Number(row.position)));
+    await client.query(
+      `update memfleet.checkpoints
+        set hold_at = $3, hold_until = clock_timestamp() + $4 * interval '1 millisecond'
+        where projection = $1 and generation = any($2)`,
+      [projection, generations, position, holdMs],
+    );
+    return { projection, generations, position };
+  });
+}
+
+/** Lets the lanes go on, unless somebody else holds them by now. */
+export async function releaseLanes(
+  db: Queryable,
+  { projection, generations, position }: Hold,
+): Promise<void> {
+  await db.query(
+    `update memfleet.checkpoints set hold_at = null, hold_until = null
+      where projection = $1 and generation = any($2) and hold_at = $3`,
+    [projection, generations, position],
+  );
+}
+
+/**
+ * Waits until every lane stands at the position.
+ * @throws RebuildError that names a lane which does not come
+ */
+export async function allHeld(
+  db: Queryable,
+  hold: Hold,
+  { limitMs, signal }: { readonly limitMs: number; readonly signal: AbortSignal },
+): Promise<void> {
+  const deadline = performance.now() + limitMs;
+  for (;;) {
+    const behind = await laneBehind(db, hold);
+    if (behind === undefined) return;
+    if (performance.now() > deadline) {
+      const { generation, lane, position } = behind;
+      throw new RebuildError(
+        `lane ${lane} of generation ${generation} of ${hold.projection} stands at ${position} and does not come to ${hold.position}`,
+        'See `memfleet projection status` for the cause.',
+      );
+    }
+    await delay(POLL_MS, undefined, { signal });
+  }
+}
+
+async function laneBehind(
+  db: Queryable,
+  { projection, generations, position }: Hold,
+): Promise<{ generation: number; lane: number; position: string } | undefined> {
+  const { rows } = await db.query<{ generation: number; lane: number; position: string }>({
+    name: 'lane-behind',
+    text: `select generation, lane, position from memfleet.checkpoints
+      where projection = $1 and generation = any($2) and position <> $3
+      order by position limit 1`,
+    values: [projection, generations, position],
+  });
+  return rows[0];
+}

@@ -1,0 +1,49 @@
+/** How fast something gets on, smoothed over some seconds, and when it will be done. */
+export class Speed {
+  readonly #clock: () => number;
+  #last: { readonly done: number; readonly lag: number; readonly at: number } | undefined;
+  #first: number | undefined;
+  #perSecond: number | undefined;
+  #shrinking: number | undefined;
+
+  /** @param clock milliseconds that only rise */
+  constructor(clock: () => number = () => performance.now()) {
+    this.#clock = clock;
+  }
+
+  /** So much is done in all, and so much is left now; both may grow. */
+  sample(done: number, lag: number): void {
+    const at = this.#clock();
+    const last = this.#last;
+    this.#first ??= done;
+    this.#last = { done, lag, at };
+    if (last === undefined) return;
+    const seconds = (at - last.at) / 1_000;
+    if (seconds <= 0) return;
+    // Half of what is said comes from the last two seconds.
+    const weight = 1 - 0.5 ** (seconds / 2);
+    this.#perSecond = blend(this.#perSecond, (done - last.done) / seconds, weight);
+    this.#shrinking = blend(this.#shrinking, (last.lag - lag) / seconds, weight);
+  }
+
+  get perSecond(): number {
+    return Math.max(0, this.#perSecond ?? 0);
+  }
+
+  /** Undefined while what is left does not get less. */
+  get etaSeconds(): number | undefined {
+    const { lag } = this.#last ?? { lag: 0 };
+    if (lag === 0) return 0;
+    const shrinking = this.#shrinking ?? 0;
+    return shrinking > 0 ? lag / shrinking : undefined;
+  }
+
+  /** Done since the first sample. */
+  get done(): number {
+    return Math.max(0, (this.#last?.done ?? 0) - (this.#first ?? 0));
+  }
+}
+
+function blend(before: number | undefined, now: number, weight: number): number {
+  return before === undefined ? now : before * (1 - weight) + now * weight;
+}
