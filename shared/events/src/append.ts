@@ -44,13 +44,9 @@ export function prepare(value: unknown, log: LogNames, limits: Limits): Prepared
   }
   const definition = registry.definition(event.type);
   if (definition === undefined) throw new EventError('EVENT_INVALID', `unknown type ${event.type}`);
-  const dataBytes = Buffer.byteLength(stringify(event.data));
-  if (dataBytes > limits.maxDataBytes) {
-    throw new EventError(
-      'EVENT_TOO_LARGE',
-      `data is ${dataBytes} bytes, over the inline limit of ${limits.maxDataBytes}`,
-    );
-  }
+  const payload = Buffer.from(stringify(event));
+  // The data are a part of the event: only one that is larger has to be looked at twice.
+  if (payload.byteLength > limits.maxDataBytes) checkDataSize(event, limits);
   return {
     event,
     subject: publishSubject(
@@ -60,9 +56,19 @@ export function prepare(value: unknown, log: LogNames, limits: Limits): Prepared
       definition.eventClass,
       verbOf(event.type),
     ),
-    payload: Buffer.from(stringify(event)),
+    payload,
     key: eventKey(event),
   };
+}
+
+/** @throws EventError EVENT_TOO_LARGE */
+function checkDataSize({ data }: Envelope, { maxDataBytes }: Limits): void {
+  const dataBytes = Buffer.byteLength(stringify(data));
+  if (dataBytes <= maxDataBytes) return;
+  throw new EventError(
+    'EVENT_TOO_LARGE',
+    `data is ${dataBytes} bytes, over the inline limit of ${maxDataBytes}`,
+  );
 }
 
 /** JSON.parse takes deeper nesting than JSON.stringify can write: that is bad input, not a crash. */

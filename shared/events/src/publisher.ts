@@ -6,14 +6,13 @@ import {
   type Limits,
   type LogNames,
   memoryOf,
-  prepare,
   type Prepared,
-  stamped,
 } from './append.ts';
 import { sendBatch } from './atomic-batch.ts';
 import { ConflictingPayloadError, EventError, VersionConflictError } from './errors.ts';
 import { LogReader } from './log-reader.ts';
 import { saysTheSame } from './payload.ts';
+import { Preparation } from './preparation.ts';
 import {
   codeOf,
   confirmed,
@@ -70,7 +69,7 @@ export type AppendResult<Item = unknown> =
 export class Publisher {
   readonly #connection: NatsConnection;
   readonly #log: LogNames;
-  readonly #limits: Limits;
+  readonly #preparation: Preparation;
   readonly #ackTimeoutMs: number;
   readonly #attempts: number;
   readonly #reader: LogReader;
@@ -78,7 +77,7 @@ export class Publisher {
   constructor(connection: NatsConnection, options: PublisherOptions = {}) {
     this.#connection = connection;
     this.#log = options.log ?? DEFAULT_LOG;
-    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#preparation = new Preparation(this.#log, { ...DEFAULT_LIMITS, ...options.limits });
     this.#ackTimeoutMs = options.ackTimeoutMs ?? 5_000;
     this.#attempts = options.attempts ?? 5;
     this.#reader = new LogReader(connection, this.#log, this.#attempts);
@@ -170,11 +169,13 @@ export class Publisher {
   }
 
   /**
-   * Whether the log would take this event, without sending it.
+   * Makes sure that the log would take this event, without sending it. Its append uses what was made
+   * of it here, so it must not be changed in between.
+   * @returns the bytes that would be stored
    * @throws EventError EVENT_INVALID | EVENT_TOO_LARGE
    */
-  check(event: unknown): void {
-    prepare(event, this.#log, this.#limits);
+  check(event: unknown): Uint8Array {
+    return this.#preparation.check(event).payload;
   }
 
   /**
@@ -230,7 +231,7 @@ export class Publisher {
 
   /** @throws EventError EVENT_INVALID | EVENT_TOO_LARGE, before anything is sent */
   #prepare(event: unknown, expectedVersion: number | undefined): Prepared {
-    const prepared = prepare(stamped(event, expectedVersion), this.#log, this.#limits);
+    const prepared = this.#preparation.of(event, expectedVersion);
     const room = (this.#connection.info?.max_payload ?? Infinity) - HEADER_ROOM;
     const size = prepared.payload.byteLength;
     if (size > room) {

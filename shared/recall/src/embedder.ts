@@ -20,6 +20,8 @@ export interface Embedder {
   readonly dimensions: number;
   /** True when calling costs money or minutes. */
   readonly remote: boolean;
+  /** What a token costs, where it costs anything. */
+  readonly usdPerToken?: number;
   /** Most texts in one call. */
   readonly maxBatch: number;
   /** Cosine similarity that texts without anything in common reach by chance; recall drops those. */

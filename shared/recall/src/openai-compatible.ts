@@ -21,10 +21,14 @@ const answerSchema = z.object({
 });
 
 /** Embeds by any service that speaks OpenAI's format; one HTTP request a call, never repeated here. */
-export function openAICompatibleEmbedder(settings: Settings): Embedder {
+export function openAICompatibleEmbedder(
+  settings: Settings,
+  fetcher: typeof fetch = fetch,
+): Embedder {
   const { baseUrl, model, dimensions, maxBatch } = settings;
   const provider = createOpenAICompatible({
     name: 'embedding',
+    fetch: fetcher,
     baseURL: baseUrl,
     ...(settings.apiKey === undefined ? {} : { apiKey: settings.apiKey }),
     ...(settings.headers === undefined ? {} : { headers: settings.headers }),
@@ -43,28 +47,36 @@ export function openAICompatibleEmbedder(settings: Settings): Embedder {
     }),
     dimensions,
     remote: true,
+    usdPerToken: settings.inputPerMillionUsd / 1e6,
     maxBatch,
     noise: 0,
     async embed(texts, abortSignal): Promise<Embedded> {
+      const startedAt = performance.now();
+      let spent: Pick<Embedded, 'usage' | 'costUsd'> | undefined;
       try {
         const { response, usage } = await embeddingModel.doEmbed({
           values: [...texts],
           abortSignal,
         });
+        const tokens = usage?.tokens ?? 0;
+        spent = {
+          usage: { calls: 1, input_tokens: tokens, output_tokens: 0 },
+          costUsd: (tokens * settings.inputPerMillionUsd) / 1e6,
+        };
         const vectors = checkedVectors(inOrder(response?.body), {
           count: texts.length,
           dimensions,
         });
-        const tokens = usage?.tokens ?? 0;
-        return {
-          vectors,
-          usage: { calls: 1, input_tokens: tokens, output_tokens: 0 },
-          costUsd: (tokens * settings.inputPerMillionUsd) / 1e6,
-        };
+        return { vectors, ...spent };
       } catch (error) {
         // An abort has its reason in the signal, which the caller knows.
         if (abortSignal.aborted) throw error;
-        throw notANumber(error) ?? classifyProviderError(error) ?? error;
+        const known = notANumber(error) ?? classifyProviderError(error);
+        if (known === undefined || spent === undefined) throw known ?? error;
+        // A wrong answer is paid for as well.
+        const duration = performance.now() - startedAt;
+        const { usage, costUsd } = spent;
+        throw known.withUse({ usage, cost_usd: costUsd, duration_ms: duration, cached: false });
       }
     },
   };

@@ -66,9 +66,14 @@ export { acquireLease, type Lease, releaseLease, renewLease } from './lease.ts';
 export { type Health, healthOf, serveHealth } from './lifecycle/health.ts';
 export { Progress, type WorkerState } from './lifecycle/progress.ts';
 export { GONE_AFTER_MS } from './lifecycle/reporter.ts';
+export { WORKER_FLAGS } from './lifecycle/node-flags.ts';
 export { DEFAULT_CONFIG, runWorker, type WorkerContext } from './lifecycle/worker.ts';
 export { createLogger, type Logger } from './observe/log.ts';
 export { classifyProviderError } from './providers/classify.ts';
+export { Budget, BudgetSpent, type Cost } from './providers/budget.ts';
+export { RateLimiter } from './providers/limiter.ts';
+export { ProviderState } from './providers/provider-state.ts';
+export { addSpend, EVERY_TENANT, readSpend } from './providers/spend.ts';
 export {
   PROVIDER_ERROR_CLASSES,
   ProviderError,
@@ -76,6 +81,8 @@ export {
 } from './providers/provider-error.ts';
 export { Coalescer } from './work/coalescer.ts';
 export { CRASH_POINTS, crashPoint } from './work/crash-points.ts';
+export { TenantQueue } from './work/tenant-queue.ts';
+export { shareOut } from './work/turns.ts';
 export { ProviderGate } from './work/gate.ts';
 export { type Outcome, park, PARK_REASONS, type ParkReason, retry, skip } from './work/outcome.ts';
 export { runStageWorker } from './work/stage-worker.ts';

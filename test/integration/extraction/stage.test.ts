@@ -221,7 +221,13 @@ describe('with a model service', () => {
     startExtraction(bench);
     await bench.settled();
     const poisoned = service.calls.filter(({ body }) => JSON.stringify(body).includes('poison'));
-    expect(poisoned).toHaveLength(2);
+    // Each try is a call and one that asks to mend its answer; all of them are paid for.
+    expect(poisoned).toHaveLength(4);
+    const { rows: spent } = await bench.database.pool.query<{ calls: number; tokens: number }>(
+      `select calls::int, (input_tokens + output_tokens)::int as tokens
+       from memfleet.spend where tenant = 'acme'`,
+    );
+    expect(spent).toEqual([{ calls: 5, tokens: 5 * 160 }]);
     expect(await bench.deadLetters()).toBe(1);
     expect(await bench.work()).toMatchObject([
       { state: 'parked', reason: 'invalid_output' },

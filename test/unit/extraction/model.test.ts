@@ -1,4 +1,4 @@
-import type { ExtractionProviderConfig } from '@memfleet/runtime';
+import { type ExtractionProviderConfig, ProviderError } from '@memfleet/runtime';
 import { describe, expect, test } from 'vitest';
 import type { ExtractionInput } from '../../../workers/extraction/src/extractor.ts';
 import { createModelExtractor } from '../../../workers/extraction/src/providers/model/model.ts';
@@ -124,8 +124,8 @@ describe('what goes wrong has its class', () => {
         errorClass,
       });
     }
-    // The work loop decides about another try, not the client.
-    expect(service.calls).toHaveLength(2);
+    // The work loop decides about another try, not the client; an answer is mended once.
+    expect(service.calls).toHaveLength(errorClass === 'invalid_output' ? 4 : 2);
   });
 
   test('Retry-After comes along', async () => {
@@ -153,4 +153,50 @@ test('an abort ends a hanging call at once, and is no failure of the service', a
   stop.abort(new Error('past its deadline'));
   await expect(extracting).rejects.not.toMatchObject({ name: 'ProviderError' });
   await expect.poll(() => service.calls[0]?.abandoned).toBe(true);
+});
+
+describe('an answer that cannot be used', () => {
+  const wrong = replies.chat('no idea', { input: 100, output: 10 });
+
+  test('is mended once by a call that shows what is wrong, and both calls are counted', async () => {
+    await using service = await startModelService();
+    service.respond((call, count) => (count === 1 ? wrong : replies.right(call)));
+    const output = await createModelExtractor(settings(service.url)).extract(input, alive);
+    expect(output.facts).toEqual([ONE_FACT]);
+    expect(output.usage).toEqual({ calls: 2, input_tokens: 220, output_tokens: 50 });
+    expect(output.costUsd).toBeCloseTo((220 * 2 + 50 * 10) / 1e6, 12);
+    const [first, second] = service.calls.map(
+      ({ body }) => body['messages'] as { role: string; content: string }[],
+    );
+    expect(second?.slice(0, first?.length)).toEqual(first);
+    const [said, asked] = second?.slice(first?.length) ?? [];
+    expect(said).toMatchObject({ role: 'assistant', content: 'no idea' });
+    expect(asked).toMatchObject({ role: 'user' });
+    expect(JSON.stringify(asked?.content)).toContain('the answer is no JSON object');
+    expect(service.calls[1]?.body).not.toHaveProperty('tools');
+  });
+
+  test('twice is a failure that bears the cost of both calls, told once', async () => {
+    await using service = await startModelService();
+    service.respond(wrong);
+    const failure: unknown = await createModelExtractor(settings(service.url))
+      .extract(input, alive)
+      .catch((error: unknown) => error);
+    if (!(failure instanceof ProviderError)) throw new Error('no ProviderError');
+    expect(failure.errorClass).toBe('invalid_output');
+    expect(failure.takeUse()).toMatchObject({
+      usage: { calls: 2, input_tokens: 200, output_tokens: 20 },
+      cost_usd: (200 * 2 + 20 * 10) / 1e6,
+    });
+    expect(failure.takeUse()).toBeUndefined();
+    expect(service.calls).toHaveLength(2);
+  });
+
+  test('keeps the class of what ends the second call, and the cost of the first', async () => {
+    await using service = await startModelService();
+    service.respond((_call, count) => (count === 1 ? wrong : replies.status(503)));
+    await expect(
+      createModelExtractor(settings(service.url)).extract(input, alive),
+    ).rejects.toMatchObject({ errorClass: 'transient', use: { usage: { calls: 1 } } });
+  });
 });

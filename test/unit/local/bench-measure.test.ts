@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { latencyOf } from '../../../workers/cli/src/bench/latency.ts';
-import { measureOf } from '../../../workers/cli/src/bench/measure.ts';
+import { measureOf, medianRun } from '../../../workers/cli/src/bench/measure.ts';
 import { sampleEvents } from '../../../workers/cli/src/bench/sample-events.ts';
 
 describe('bench', () => {
@@ -16,6 +16,12 @@ describe('bench', () => {
     const measure = measureOf({ events: 1, seconds: 1 }, { measure: 'm', settings: {} });
     expect(Object.keys(measure)).not.toContain('ratio');
     expect(Object.keys(measure)).not.toContain('p50ms');
+  });
+
+  it('takes the run in the middle, by rate, and of two the slower', () => {
+    const runs = [5, 1, 3].map((seconds) => ({ events: 100, seconds }));
+    expect(medianRun(runs).seconds).toBe(3);
+    expect(medianRun(runs.slice(0, 2)).seconds).toBe(5);
   });
 
   it('takes percentiles by nearest rank, in any order', () => {

@@ -1,8 +1,10 @@
 import { Command, CommanderError } from 'commander';
 import { benchCommand } from './commands/bench.ts';
+import { deadLettersCommand } from './commands/dead-letters.ts';
 import { demoCommand } from './commands/demo.ts';
 import { eventsCommand } from './commands/events.ts';
 import { healthCommand } from './commands/health.ts';
+import { projectionCommand } from './commands/projection.ts';
 import { provisionCommand } from './commands/provision.ts';
 import { publishCommand } from './commands/publish.ts';
 import { recallCommand } from './commands/recall.ts';
@@ -25,6 +27,8 @@ const COMMANDS: readonly (() => Command)[] = [
   publishCommand,
   statusCommand,
   eventsCommand,
+  deadLettersCommand,
+  projectionCommand,
   recallCommand,
   healthCommand,
   benchCommand,

@@ -4,5 +4,5 @@ import { embeddingStage } from './stage.ts';
 
 await runStageWorker('embedding', async ({ config, pool }, gate) => {
   const { provider, ...settings } = config.stages.embedding;
-  return embeddingStage({ embedder: createEmbedder(provider), pool, gate, settings });
+  return embeddingStage({ embedder: createEmbedder(provider, gate.fetch), pool, gate, settings });
 });

@@ -62,7 +62,8 @@ export function embeddingStage(options: EmbeddingOptions): Stage<readonly Addres
     async handle(event, context) {
       const targets = targetsOf(event);
       if (targets.length === 0) return skip(reasonForNothing(event));
-      const found = await Promise.all(targets.map(({ text }) => vectors.of(text, context)));
+      const asker = { ...context, tenant: event.tenantid };
+      const found = await Promise.all(targets.map(({ text }) => vectors.of(text, asker)));
       const cause = { source: event.source, id: event.id, sequence: context.sequence };
       const events = found.map(({ digest, use }, index) => {
         const { target, ordinal } = targets[index] as Target;

@@ -2,6 +2,7 @@ import type { ModelUse } from '@memfleet/events';
 import { contentDigest, type Embedded, type Embedder, findStored } from '@memfleet/recall';
 import {
   Coalescer,
+  type Cost,
   ProviderError,
   type ProviderGate,
   type Queryable,
@@ -36,11 +37,19 @@ interface Asked {
   readonly signal: AbortSignal;
 }
 
+/** The event that a text is of: who pays, what ends the work, which try it is. */
+interface Asker extends Pick<StageContext, 'signal' | 'attempt'> {
+  readonly tenant: string;
+}
+
 /**
  * Tries in company; later ones are made alone. An event that was only unlucky in its neighbours then
  * succeeds before its attempts are used up.
  */
 const TRIES_TOGETHER = 2;
+
+/** Text has about so many characters a token; more in plain English, fewer in code and names. */
+const CHARACTERS_PER_TOKEN = 3.5;
 
 /** Floats kept of vectors that are perhaps not committed yet: 16 MB. */
 const RECENT_FLOATS = 4_000_000;
@@ -94,27 +103,27 @@ export class TextVectors {
   }
 
   /** @throws ProviderError, what the database throws, or the reason of the signal */
-  async of(text: string, event: Pick<StageContext, 'signal' | 'attempt'>): Promise<TextVector> {
+  async of(text: string, event: Asker): Promise<TextVector> {
     const digest = contentDigest(text);
     const recent = this.#recent.get(digest);
     if (recent !== undefined) {
       this.#remember(digest, recent);
       return { digest, vector: recent, use: FREE };
     }
-    const flight = this.#flightOf(digest, text, event.attempt);
+    const flight = this.#flightOf(digest, text, event);
     const { vector, use } = await flight.interest.share(flight.found, event.signal);
     const isFirst = !flight.isAccountedFor;
     flight.isAccountedFor = true;
     return { digest, vector, use: isFirst ? use : FREE };
   }
 
-  #flightOf(digest: string, text: string, attempt: number): Flight {
+  #flightOf(digest: string, text: string, asker: Asker): Flight {
     const running = this.#flights.get(digest);
     // One that everybody has left is ending with nothing.
     if (running !== undefined && !running.interest.signal.aborted) return running;
     const interest = new Interest();
     const asked = { text, signal: interest.signal };
-    const found = this.#find(digest, asked, attempt).finally(() => {
+    const found = this.#find(digest, asked, asker).finally(() => {
       if (this.#flights.get(digest) === flight) this.#flights.delete(digest);
     });
     const flight: Flight = { interest, found, isAccountedFor: false };
@@ -122,19 +131,39 @@ export class TextVectors {
     return flight;
   }
 
-  async #find(digest: string, asked: Asked, attempt: number): Promise<Found> {
+  async #find(digest: string, asked: Asked, { attempt, tenant }: Asker): Promise<Found> {
     if (await this.#lookUps.add(digest)) return { vector: undefined, use: FREE };
     const calls = attempt > TRIES_TOGETHER ? this.#alone : this.#together;
-    const made = await calls.add(asked);
-    if (!made.ok) throw made.error;
-    this.#remember(digest, made.vector);
-    return made;
+    // Each text has its own share of the call, since a call has texts of many tenants.
+    const reservation = await this.#gate.reserve(tenant, this.#costOf(tokensIn(asked.text)));
+    let use: ModelUse | undefined;
+    try {
+      const made = await calls.add(asked);
+      if (!made.ok) {
+        use = made.error instanceof ProviderError ? made.error.use : undefined;
+        throw made.error;
+      }
+      ({ use } = made);
+      this.#remember(digest, made.vector);
+      return made;
+    } finally {
+      reservation.settle(use && { tokens: use.usage.input_tokens, usd: use.cost_usd });
+    }
+  }
+
+  #costOf(tokens: number): Cost {
+    return { tokens, usd: tokens * (this.#embedder.usdPerToken ?? 0) };
   }
 
   async #call(asked: readonly Asked[]): Promise<Attempt[]> {
     const wanted = allAborted(asked.map((item) => item.signal));
     return await embedApart(
-      async (texts) => await this.#gate.call(() => this.#embed(texts, wanted)),
+      async (texts) =>
+        await this.#gate.call(() => this.#embed(texts, wanted), {
+          tokens: this.#embedder.remote ? texts.reduce((sum, text) => sum + tokensIn(text), 0) : 0,
+          tookTokens: ({ usage }) => usage.input_tokens,
+          signal: wanted,
+        }),
       asked.map((item) => item.text),
     );
   }
@@ -163,4 +192,8 @@ export class TextVectors {
       break;
     }
   }
+}
+
+function tokensIn(text: string): number {
+  return Math.ceil(text.length / CHARACTERS_PER_TOKEN);
 }

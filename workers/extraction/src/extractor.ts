@@ -1,4 +1,5 @@
 import type { ExtractedEntity, ExtractedFact } from '@memfleet/events';
+import type { Cost } from '@memfleet/runtime';
 
 /** What a provider gets to see of an event: the text, and what it needs to read it rightly. */
 export interface ExtractionInput {
@@ -33,6 +34,8 @@ export interface Extractor {
   readonly model?: string;
   /** True when calling costs money or minutes. */
   readonly remote: boolean;
+  /** What a call will cost, about; a remote one says so. */
+  estimate?(input: ExtractionInput): Cost;
   extract(input: ExtractionInput, signal: AbortSignal): Promise<ExtractionOutput>;
 }
 

@@ -1,5 +1,11 @@
 import { extractedEntity, extractedFact } from '@memfleet/events';
-import { type PaidResult, type ProviderGate, type ResultCache, resultKey } from '@memfleet/runtime';
+import {
+  type PaidResult,
+  ProviderError,
+  type ProviderGate,
+  type ResultCache,
+  resultKey,
+} from '@memfleet/runtime';
 import { z } from 'zod';
 import {
   cacheKey,
@@ -22,19 +28,25 @@ export interface Obtained {
   readonly paid?: PaidResult;
 }
 
+/** Whose event it is, and what ends the work on it. */
+export interface Asker {
+  readonly tenant: string;
+  readonly signal: AbortSignal;
+}
+
 /** Asks a model, unless the same was asked before or is being asked now: then it costs nothing. */
 export async function obtain(
   extractor: Extractor,
   gate: ProviderGate,
   cache: ResultCache,
   input: ExtractionInput,
-  signal: AbortSignal,
+  { tenant, signal }: Asker,
 ): Promise<Obtained> {
   const { name, version, model = '' } = extractor;
   const key = resultKey('extraction', name, version, model, cacheKey(input));
   let made: ExtractionOutput | undefined;
   const { result } = await cache.resolve(key, signal, async () => {
-    const output = await gate.call(() => extractor.extract(input, signal));
+    const output = await call(extractor, gate, input, { tenant, signal });
     made = output;
     const { facts, entities, emptyReason } = output;
     return JSON.stringify({ facts, entities, emptyReason });
@@ -51,4 +63,32 @@ export async function obtain(
     },
     cached: true,
   };
+}
+
+/** One call, within the budget of the tenant and the rate limit of the service. */
+async function call(
+  extractor: Extractor,
+  gate: ProviderGate,
+  input: ExtractionInput,
+  { tenant, signal }: Asker,
+): Promise<ExtractionOutput> {
+  const expected = extractor.estimate?.(input) ?? { tokens: 0, usd: 0 };
+  const reservation = await gate.reserve(tenant, expected);
+  try {
+    const output = await gate.call(() => extractor.extract(input, signal), {
+      tokens: expected.tokens,
+      tookTokens: tokensOf,
+      signal,
+    });
+    reservation.settle({ tokens: tokensOf(output), usd: output.costUsd });
+    return output;
+  } catch (error) {
+    const use = error instanceof ProviderError ? error.use : undefined;
+    reservation.settle(use && { tokens: tokensOf(use), usd: use.cost_usd });
+    throw error;
+  }
+}
+
+function tokensOf({ usage }: Pick<ExtractionOutput, 'usage'>): number {
+  return usage.input_tokens + usage.output_tokens;
 }

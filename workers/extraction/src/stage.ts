@@ -40,7 +40,7 @@ export function extractionStage(
       const input = inputOf(event);
       // The local extractor is faster than a look-up, and free.
       const obtained: Obtained = extractor.remote
-        ? await obtain(extractor, gate, cache, input, signal)
+        ? await obtain(extractor, gate, cache, input, { tenant: event.tenantid, signal })
         : { output: await extractor.extract(input, signal), cached: false };
       const { facts, entities, emptyReason, usage, costUsd } = obtained.output;
       const use: ModelUse = {

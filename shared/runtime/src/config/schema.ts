@@ -42,6 +42,14 @@ const embeddingProvider = z.discriminatedUnion('kind', [
   }),
 ]);
 
+const amount = z.number().positive().max(1e12);
+const budgetLimits = {
+  hourlyUsd: amount.optional(),
+  dailyUsd: amount.optional(),
+  hourlyTokens: amount.optional(),
+  dailyTokens: amount.optional(),
+};
+
 /** How one stage reads, works and gives up. Every number's reason is in config/fleet.yaml. */
 const stage = {
   inputs: z.record(
@@ -63,6 +71,18 @@ const stage = {
   maxAttempts: count(1, 1_000),
   maxDeliver: z.union([z.literal(-1), count(2, 1_000_000)]),
   maxAckPending: count(1, 1_000_000),
+  /** What the service allows to all processes of the stage together. */
+  limits: z
+    .strictObject({
+      requestsPerMinute: amount.optional(),
+      tokensPerMinute: amount.optional(),
+    })
+    .default({}),
+  /** What may be spent, by the clock's hour and day (UTC): by the stage, and by each tenant. */
+  budget: z
+    .strictObject({ ...budgetLimits, perTenant: z.strictObject(budgetLimits).optional() })
+    .default({}),
+  fairness: z.strictObject({ after: duration, lookahead: count(1, 100_000_000) }),
 };
 
 export const fleetSchema = z.strictObject({
@@ -118,5 +138,7 @@ export const fleetSchema = z.strictObject({
 export type FleetConfig = z.output<typeof fleetSchema>;
 export type StageName = keyof FleetConfig['stages'];
 export type StageConfig = Omit<FleetConfig['stages']['extraction'], 'provider'>;
+export type BudgetConfig = StageConfig['budget'];
+export type BudgetLimits = Omit<BudgetConfig, 'perTenant'>;
 export type ExtractionProviderConfig = FleetConfig['stages']['extraction']['provider'];
 export type EmbeddingProviderConfig = FleetConfig['stages']['embedding']['provider'];

@@ -20,6 +20,8 @@ export interface Work {
   readonly isWithinDeadline?: () => boolean;
   /** Why nothing is taken at the moment, if that is so. */
   readonly pause?: () => string | undefined;
+  /** What should be known although work goes on. */
+  readonly note?: () => string | undefined;
 }
 
 /**
@@ -113,6 +115,6 @@ export class Progress {
     if (trouble !== undefined && performance.now() - trouble.at < TROUBLE_SHOWN_MS) {
       return { state: 'troubled', cause: `${trouble.what}: ${trouble.cause}` };
     }
-    return { state: this.inFlight > 0 ? 'working' : 'idle', cause: undefined };
+    return { state: this.inFlight > 0 ? 'working' : 'idle', cause: this.#work.note?.() };
   }
 }

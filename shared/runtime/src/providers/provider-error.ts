@@ -1,3 +1,5 @@
+import type { ModelUse } from '@memfleet/events';
+
 /**
  * What went wrong with a model service, as the work loop needs to know it:
  * - `transient`      5xx, timeouts, resets: the service is at fault and will recover
@@ -23,15 +25,42 @@ export class ProviderError extends Error {
   readonly status: number | undefined;
   /** How long the service asked to be left alone, in ms. */
   readonly retryAfterMs: number | undefined;
+  /** What the call cost all the same. */
+  readonly use: ModelUse | undefined;
+  #isAccountedFor = false;
 
   constructor(
     errorClass: ProviderErrorClass,
     message: string,
-    options: { status?: number; retryAfterMs?: number; cause?: unknown } = {},
+    options: {
+      status?: number;
+      retryAfterMs?: number;
+      cause?: unknown;
+      use?: ModelUse;
+    } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.errorClass = errorClass;
     this.status = options.status;
     this.retryAfterMs = options.retryAfterMs;
+    this.use = options.use;
+  }
+
+  /** The same failure, which cost this as well. */
+  withUse(use: ModelUse): ProviderError {
+    const { errorClass, message, status, retryAfterMs } = this;
+    return new ProviderError(errorClass, message, {
+      ...(status === undefined ? {} : { status }),
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+      cause: this.cause ?? this,
+      use,
+    });
+  }
+
+  /** The cost, once: several events may wait for one call, and the first accounts for it. */
+  takeUse(): ModelUse | undefined {
+    if (this.#isAccountedFor) return undefined;
+    this.#isAccountedFor = true;
+    return this.use;
   }
 }

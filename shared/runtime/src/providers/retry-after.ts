@@ -75,3 +75,22 @@ function resetOf(headers: Headers, now: number): number | undefined {
   const waits = (usedUp.length > 0 ? usedUp : limits).map(({ waitMs }) => waitMs);
   return waits.length === 0 ? undefined : Math.max(...waits);
 }
+
+/** What a service says is left of a limit, and for how long that holds. */
+export interface SaidLimit {
+  readonly what: 'requests' | 'tokens';
+  readonly remaining: number;
+  readonly resetMs: number;
+}
+
+/** `x-ratelimit-remaining-requests` and `-tokens` with their resets; the bare names count requests. */
+export function rateLimitsOf(headers: Headers, now: number): SaidLimit[] {
+  return ['-requests', '-tokens', ''].flatMap((suffix) => {
+    const remaining = numberOf(headers[`x-ratelimit-remaining${suffix}`]);
+    const resetMs = waitOf(headers[`x-ratelimit-reset${suffix}`], now);
+    if (remaining === undefined || remaining < 0) return [];
+    if (resetMs === undefined || resetMs <= 0) return [];
+    const what = suffix === '-tokens' ? ('tokens' as const) : ('requests' as const);
+    return [{ what, remaining, resetMs: Math.min(LONGEST_MS, resetMs) }];
+  });
+}

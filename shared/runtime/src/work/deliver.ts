@@ -1,6 +1,6 @@
 import { type Envelope, Publisher } from '@memfleet/events';
 import type { NatsConnection } from '@nats-io/transport-node';
-import type { Delivery } from '../broker/delivery.ts';
+import type { Received } from '../broker/delivery.ts';
 import type { FleetConfig } from '../config/schema.ts';
 import type { Pool } from '../database/pool.ts';
 import { parkMessage } from '../dead-letters/dead-letter.ts';
@@ -57,6 +57,11 @@ export class Deliverer {
   /** Why the log would refuse these events, if it would. */
   problemOf(events: readonly Envelope[]): string | undefined {
     return this.#derived.problemOf(events);
+  }
+
+  /** What `problemOf` has found nothing wrong with, as a JSON array. */
+  jsonOf(events: readonly Envelope[]): string {
+    return this.#derived.jsonOf(events);
   }
 
   /** @returns for each item its state, or that the broker did not confirm it and it comes again */
@@ -155,7 +160,7 @@ export class Deliverer {
  * A server takes the acks of one connection to one consumer in order: the last one's confirmation
  * is that of all. (One confirmation each costs a third of a worker's throughput.)
  */
-async function ackAll(messages: readonly Delivery[]): Promise<void> {
+async function ackAll(messages: readonly Received[]): Promise<void> {
   const lasts = new Map(messages.map((message) => [message.info.consumer, message]));
   for (const message of messages) {
     if (lasts.get(message.info.consumer) !== message) message.ack();

@@ -1,8 +1,8 @@
-import type { Delivery } from '../broker/delivery.ts';
+import type { Received } from '../broker/delivery.ts';
 
 /** An event between receipt and settlement. */
 export interface Held {
-  readonly message: Delivery;
+  readonly message: Received;
   readonly receivedAt: number;
   /** Ends the work: deadline, lost lease or shutdown. */
   readonly abort: AbortController;
@@ -22,6 +22,7 @@ export class InFlight {
   readonly #held = new Set<Held>();
   readonly #waiting = new Set<() => void>();
   #reserved = 0;
+  #finished = 0;
 
   constructor(slots: number) {
     this.#slots = slots;
@@ -46,6 +47,11 @@ export class InFlight {
     return oldest === undefined ? 0 : performance.now() - oldest.receivedAt;
   }
 
+  /** Events that were held and no longer are, ever. */
+  get finished(): number {
+    return this.#finished;
+  }
+
   reserve(count: number): void {
     this.#reserved += count;
   }
@@ -56,7 +62,7 @@ export class InFlight {
     this.#wake();
   }
 
-  hold(message: Delivery): Held {
+  hold(message: Received): Held {
     const held: Held = {
       message,
       receivedAt: performance.now(),
@@ -68,7 +74,7 @@ export class InFlight {
   }
 
   letGo(held: Held): void {
-    this.#held.delete(held);
+    if (this.#held.delete(held)) this.#finished += 1;
     this.#wake();
   }
 
@@ -106,4 +112,9 @@ export class InFlight {
   #wake(): void {
     for (const look of this.#waiting) look();
   }
+}
+
+/** <root>.<partition>.<tenant>.…; empty for what is no subject of the log. */
+export function tenantOf(subject: string): string {
+  return subject.split('.', 3)[2] ?? '';
 }

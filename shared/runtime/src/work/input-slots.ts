@@ -1,4 +1,4 @@
-import type { Delivery } from '../broker/delivery.ts';
+import type { Received } from '../broker/delivery.ts';
 import type { Held, InFlight } from './in-flight.ts';
 
 /**
@@ -49,7 +49,7 @@ export class InputSlots {
     return this.#asked;
   }
 
-  hold(message: Delivery): Held {
+  hold(message: Received): Held {
     const held = this.#inFlight.hold(message);
     if (this.#reserved > 0) {
       this.#reserved -= 1;

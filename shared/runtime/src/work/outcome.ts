@@ -16,8 +16,15 @@ export type Outcome<Extra = undefined> =
       readonly cause: string;
       /** False for outages and rate limits: they use up no attempt. */
       readonly countsAsAttempt: boolean;
+      /** What calls cost that came to nothing. */
+      readonly use?: ModelUse;
     }
-  | { readonly kind: 'park'; readonly reason: ParkReason; readonly message: string }
+  | {
+      readonly kind: 'park';
+      readonly reason: ParkReason;
+      readonly message: string;
+      readonly use?: ModelUse;
+    }
   | { readonly kind: 'skip'; readonly reason: string };
 
 /** Why an event was parked: the classes people filter dead letters by. */
@@ -36,10 +43,17 @@ export function skip(reason: string): Outcome<never> {
   return { kind: 'skip', reason };
 }
 
-export function park(reason: ParkReason, message: string): Outcome<never> {
+export function park(
+  reason: ParkReason,
+  message: string,
+): Extract<Outcome<never>, { readonly kind: 'park' }> {
   return { kind: 'park', reason, message };
 }
 
-export function retry(afterMs: number, cause: string, countsAsAttempt = true): Outcome<never> {
+export function retry(
+  afterMs: number,
+  cause: string,
+  countsAsAttempt = true,
+): Extract<Outcome<never>, { readonly kind: 'retry' }> {
   return { kind: 'retry', afterMs, cause, countsAsAttempt };
 }

@@ -1,6 +1,7 @@
 import type { MemoryEvent } from '@memfleet/events';
 import { isTransientDatabaseError } from '../database/transaction.ts';
 import { messageOf } from '../errors.ts';
+import { BudgetSpent } from '../providers/budget.ts';
 import { ProviderError } from '../providers/provider-error.ts';
 import { crashPoint } from './crash-points.ts';
 import { DeadlineExceeded, LeaseLost } from './heartbeat.ts';
@@ -10,6 +11,8 @@ import type { Stage, StageContext } from './stage.ts';
 /** First wait after a failed try; doubles with each, up to a minute. */
 const RETRY_BASE_MS = 1_000;
 const RETRY_CEILING_MS = 60_000;
+/** When it comes again the spent budget is known, and the event waits where it holds up nobody. */
+const BUDGET_RETRY_MS = 1_000;
 
 /**
  * Runs the handler and turns whatever it throws into an outcome: the return value is the whole
@@ -37,7 +40,14 @@ export async function perform<Extra>(
       return exhausted(again, 'deadline exceeded', context, maxAttempts);
     }
     if (reason !== undefined) return retry(0, 'shutting down', false);
-    if (error instanceof ProviderError) return ofProviderError(error, again, context, maxAttempts);
+    if (error instanceof ProviderError) {
+      const outcome = ofProviderError(error, again, context, maxAttempts);
+      const use = error.takeUse();
+      return use === undefined ? outcome : { ...outcome, use };
+    }
+    if (error instanceof BudgetSpent) {
+      return retry(Math.min(BUDGET_RETRY_MS, error.afterMs), error.message, false);
+    }
     if (isTransientDatabaseError(error)) return retry(again, messageOf(error), false);
     return exhausted(again, messageOf(error), context, maxAttempts);
   }
@@ -72,7 +82,7 @@ function ofProviderError(
   again: number,
   context: StageContext,
   maxAttempts: number,
-): Outcome<never> {
+): Exclude<Outcome<never>, { readonly kind: 'done' | 'skip' }> {
   switch (error.errorClass) {
     case 'transient':
     case 'rate_limited':

@@ -45,6 +45,15 @@ export class DerivedPublisher {
       : undefined;
   }
 
+  /** The events as they will be in the log, as a JSON array: written once for both. */
+  jsonOf(events: readonly Envelope[]): string {
+    const written = events.map((event) => {
+      const { buffer, byteOffset, byteLength } = this.#publisher.check(event);
+      return Buffer.from(buffer, byteOffset, byteLength).toString();
+    });
+    return `[${written.join(',')}]`;
+  }
+
   /** @returns those whose events are in the log now; the others are to be tried again. */
   async publish(items: readonly Derived[]): Promise<ReadonlySet<Derived>> {
     const published = new Set<Derived>();

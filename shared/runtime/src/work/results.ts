@@ -18,11 +18,12 @@ const parkedSchema = z.object({
   attempts: z.int(),
 });
 
-/** The row that records an outcome. */
+/** The row that records an outcome; `jsonOf` writes derived events as they will be in the log. */
 export function finishedOf(
   claim: { readonly key: string; readonly token: string },
   outcome: Exclude<Outcome<unknown>, { readonly kind: 'retry' }>,
   attempts: number,
+  jsonOf: (events: readonly Envelope[]) => string,
 ): Finished {
   switch (outcome.kind) {
     case 'skip':
@@ -30,7 +31,8 @@ export function finishedOf(
     case 'park': {
       const { reason, message } = outcome;
       const result = JSON.stringify({ reason, message, attempts } satisfies ParkedResult);
-      return { ...claim, state: 'parked', reason, result };
+      const { use } = outcome;
+      return { ...claim, state: 'parked', reason, result, ...(use === undefined ? {} : { use }) };
     }
     case 'done':
       break;
@@ -39,7 +41,7 @@ export function finishedOf(
   return {
     ...claim,
     state: 'done',
-    ...(events.length === 0 ? {} : { result: JSON.stringify(events) }),
+    ...(events.length === 0 ? {} : { result: jsonOf(events) }),
     ...(use === undefined ? {} : { use }),
   };
 }

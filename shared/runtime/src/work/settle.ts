@@ -1,14 +1,16 @@
+import type { Envelope } from '@memfleet/events';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { FleetConfig, StageConfig } from '../config/schema.ts';
 import type { Pool, Queryable } from '../database/pool.ts';
 import { retryTransient, transaction } from '../database/transaction.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observe/log.ts';
+import { addSpend, type Spent } from '../providers/spend.ts';
 import { Coalescer } from './coalescer.ts';
 import { crashPoint } from './crash-points.ts';
 import { type Finished, record, release } from './dedupe.ts';
 import { Deliverer, type EventIds, type Recorded } from './deliver.ts';
-import type { Held } from './in-flight.ts';
+import { type Held, tenantOf } from './in-flight.ts';
 import { type Outcome, park } from './outcome.ts';
 import { finishedOf, readDerived, readParked } from './results.ts';
 import type { Stage } from './stage.ts';
@@ -128,23 +130,27 @@ export class Settler<Extra> {
   async #record(items: readonly Settlement<Extra>[]): Promise<Set<string>> {
     const { stage, pool, signal, log } = this.#options;
     const finished: Finished[] = [];
+    const jsonOf = (events: readonly Envelope[]): string => this.#deliverer.jsonOf(events);
     const extras: { key: string; extra: Extra }[] = [];
     for (const { held, outcome, attempts } of items) {
       const { claim } = held;
       if (claim === undefined || outcome.kind === 'retry') continue;
-      finished.push(finishedOf(claim, outcome, attempts));
+      finished.push(finishedOf(claim, outcome, attempts, jsonOf));
       if (outcome.kind === 'done' && outcome.extra !== undefined) {
         extras.push({ key: claim.key, extra: outcome.extra });
       }
     }
+    const spent = spentOn(items);
     const write = async (db: Queryable): Promise<Set<string>> => {
       const kept = await record(db, stage, finished);
       const stored = extras.filter(({ key }) => kept.has(key)).map(({ extra }) => extra);
       if (stored.length > 0) await stage.persist?.(db, stored);
+      // Also for what was lost: it was paid for.
+      await addSpend(db, stage.name, spent);
       return kept;
     };
     const once = (): Promise<Set<string>> =>
-      extras.length > 0 ? transaction(pool, write) : write(pool);
+      extras.length + spent.length > 0 ? transaction(pool, write) : write(pool);
     return await retryTransient(once, {
       signal,
       onRetry: (error, attempt) => {
@@ -163,8 +169,16 @@ export class Settler<Extra> {
         : [{ ...held.claim, countsAsAttempt: outcome.countsAsAttempt }],
     );
     let kept = new Set<string>();
+    const spent = spentOn(items);
+    const write = async (db: Queryable): Promise<Set<string>> => {
+      const held = await release(db, stage, releases);
+      await addSpend(db, stage.name, spent);
+      return held;
+    };
     try {
-      if (releases.length > 0) kept = await release(pool, stage, releases);
+      if (releases.length > 0) {
+        kept = spent.length > 0 ? await transaction(pool, write) : await write(pool);
+      }
     } catch (error) {
       // Whose the events are is not known; the claims run out, and the ack wait brings them again.
       log.warn({ reason: messageOf(error) }, 'claims could not be released');
@@ -175,6 +189,17 @@ export class Settler<Extra> {
       return 'retried';
     });
   }
+}
+
+function spentOn(items: readonly Settlement<unknown>[]): Spent[] {
+  return items.flatMap(({ held, outcome }) => {
+    const use = outcome.kind === 'skip' ? undefined : outcome.use;
+    // What was free needs no transaction of its own.
+    if (use === undefined) return [];
+    const { input_tokens: input, output_tokens: output } = use.usage;
+    const isFree = input + output + use.cost_usd === 0;
+    return isFree ? [] : [{ tenant: tenantOf(held.message.subject), use }];
+  });
 }
 
 /** @returns undefined for an event whose claim was lost */

@@ -4,9 +4,15 @@ import type { StageName } from '../config/schema.ts';
 import { RedriveInput } from '../dead-letters/redrive-input.ts';
 import { redriveConsumer } from '../dead-letters/redrive-queue.ts';
 import { runWorker, type WorkerContext } from '../lifecycle/worker.ts';
+import { Budget } from '../providers/budget.ts';
+import { ProviderState } from '../providers/provider-state.ts';
 import { ProviderGate } from './gate.ts';
 import { runStage } from './run-stage.ts';
 import type { Stage } from './stage.ts';
+import { TenantQueue } from './tenant-queue.ts';
+
+/** Of what waits in the queue of a tenant: counting more would cost more than it tells. */
+const MOST_COUNTED = 100_000;
 
 /** The whole process of a stage worker: what is its own is the stage that `build` returns. */
 export async function runStageWorker<Extra>(
@@ -16,30 +22,55 @@ export async function runStageWorker<Extra>(
   return await runWorker(name, async (context) => {
     const { config, jetstream, jsm } = context;
     const settings = config.stages[name];
-    const { stream } = config.log;
     const durables = Object.values(settings.inputs).map(({ durable }) => durable);
     const wanted = topologyOf(config).consumers.filter((consumer) =>
       durables.includes(consumer.name),
     );
     const wantedRedrive = redriveConsumer(config, name);
     const queue = wantedRedrive.stream;
-    await checkConsumers(jsm, stream, wanted);
+    await checkConsumers(jsm, config.log.stream, wanted);
     await checkConsumers(jsm, queue, [wantedRedrive]);
     const consumers = await Promise.all(
-      durables.map((durable) => jetstream.consumers.get(stream, durable)),
+      durables.map((durable) => jetstream.consumers.get(config.log.stream, durable)),
     );
     const consumer = await jetstream.consumers.get(queue, wantedRedrive.name);
     const redrive = new RedriveInput({ ...context, consumer });
+    const { provider, limits, budget: budgetConfig } = settings;
+    const { pool, log, instance } = context;
+    const budget = new Budget({ stage: name, config: budgetConfig, db: pool, log });
+    const gate = new ProviderGate({ limits, budget });
+    const ackWaitMs = settings.ackWait;
+    const { stream } = config.log;
+    // What is local is as fast as the queue would be: the order of the log is fair enough then.
+    const tenantQueue =
+      provider.kind === 'local'
+        ? undefined
+        : new TenantQueue({ db: pool, jsm, stage: name, stream, ackWaitMs });
+    const state = new ProviderState({ db: pool, stage: name, instance, gate, log });
     context.watchBacklog(async () => {
+      const queued = await tenantQueue?.waiting(gate.spentTenants, MOST_COUNTED);
       const infos = await Promise.all([
         ...durables.map((durable) => jsm.consumers.info(stream, durable)),
         jsm.consumers.info(queue, wantedRedrive.name),
       ]);
       // What is delivered is in somebody's hands, or waits out a delay: it cannot be taken now.
-      return infos.reduce((sum, info) => sum + info.num_pending, 0);
+      const waiting = infos.map((info) => info.num_pending);
+      return [...waiting, ...(queued?.values() ?? [])].reduce((sum, events) => sum + events, 0);
     });
-    const gate = new ProviderGate();
     const stage = await build(context, gate);
-    await runStage({ ...context, stage, settings, consumers, redrive, gate });
+    await state.start();
+    try {
+      await runStage({
+        ...context,
+        stage,
+        settings,
+        consumers,
+        redrive,
+        gate,
+        ...(tenantQueue === undefined ? {} : { queue: tenantQueue }),
+      });
+    } finally {
+      state.stop();
+    }
   });
 }

@@ -12,6 +12,7 @@ export interface Measure extends Partial<Latency> {
   /** What the raw client does in the same run, and our share of it. */
   readonly limitPerSecond?: number;
   readonly ratio?: number;
+  /** The worker's most, or this process's own where no worker is measured. */
   readonly rssMB: number;
   readonly modelCalls?: number;
   readonly settings: Readonly<Record<string, string | number>>;
@@ -27,6 +28,14 @@ export async function timed(events: number, work: () => Promise<void>): Promise<
   const started = performance.now();
   await work();
   return { events, seconds: (performance.now() - started) / 1_000 };
+}
+
+/** The run in the middle, by rate; of an even number the slower of the two. */
+export function medianRun(runs: readonly Run[]): Run {
+  const sorted = runs.toSorted((a, b) => a.events / a.seconds - b.events / b.seconds);
+  const median = sorted[Math.ceil(sorted.length / 2) - 1];
+  if (median === undefined) throw new Error('there is no run to take the median of');
+  return median;
 }
 
 /** Rounded for people: nobody measures milliseconds of a rate. */
@@ -48,7 +57,7 @@ export function measureOf(
           limitPerSecond: Math.round(limitPerSecond),
           ratio: rounded(perSecond / limitPerSecond, 2),
         }),
-    rssMB: Math.round(process.memoryUsage.rss() / 1e6),
+    rssMB: rest.rssMB ?? Math.round(process.memoryUsage.rss() / 1e6),
   };
 }
 
@@ -68,7 +77,7 @@ function describe(measure: Measure): string {
     p50ms === undefined
       ? ''
       : `  p50 ${p50ms} ms, p95 ${String(p95ms)} ms, p99 ${String(p99ms)} ms`;
-  return `${measure.measure.padEnd(18)} ${rate.padStart(18)}${limit}${latency}`;
+  return `${measure.measure.padEnd(29)} ${rate.padStart(18)}${limit}${latency}`;
 }
 
 function rounded(value: number, digits: number): number {

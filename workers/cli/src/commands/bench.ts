@@ -7,12 +7,34 @@ interface PublishFlags {
   readonly bytes: number;
 }
 
+interface RoundsFlags extends PublishFlags {
+  readonly rounds: number;
+}
+
+interface StageFlags extends RoundsFlags {
+  readonly latency?: number;
+  readonly concurrency: number;
+}
+
+interface LatencyFlags {
+  readonly seconds: number;
+  readonly rate: number;
+  readonly bytes: number;
+}
+
+const WHERE = `Runs on a throw-away stream and database, on the servers that NATS_URL and DATABASE_URL, --context or
+the fleet in this folder name, else on embedded ones that are started for it.`;
+
 export function benchCommand(): Command {
   return new Command('bench')
     .description(
       'measure throughput and latency beside what the raw client reaches in the same run',
     )
     .addCommand(publishCommand())
+    .addCommand(stageCommand('extraction'))
+    .addCommand(stageCommand('embedding'))
+    .addCommand(projectionCommand())
+    .addCommand(latencyCommand())
     .addHelpText(
       'after',
       `
@@ -40,5 +62,86 @@ Examples:
     .action(async (options: PublishFlags, command: Command) => {
       const { benchPublish } = await import('../bench/publish.ts');
       await benchPublish(globalsOf(command), options);
+    });
+}
+
+function stageCommand(stage: 'extraction' | 'embedding'): Command {
+  return new Command(stage)
+    .description(`one ${stage} worker through a backlog, with an instant or with a slow model`)
+    .option('--events <n>', 'events per round', wholeNumber(1_000, 10_000_000), 40_000)
+    .option('--bytes <n>', 'bytes of content per event', wholeNumber(1, 60_000), 100)
+    .option('--rounds <n>', 'rounds, of which the median counts', wholeNumber(1, 100), 1)
+    .option('--latency <ms>', 'use a model that takes so long instead', wholeNumber(1, 60_000))
+    .option('--concurrency <n>', 'calls in flight, with --latency', wholeNumber(1, 4_096), 256)
+    .addHelpText(
+      'after',
+      `
+${WHERE}
+The limit is the raw client's fetch → publish → ack of events of the same sizes, without any table.
+The first quarter of the events warms the worker up and does not count. With --latency, a model
+service in this process answers late, each slot asks it twelve times, and the limit is what the
+concurrency allows; \`settings\` has the calls in flight.
+
+Examples:
+  $ memfleet bench ${stage}
+  $ memfleet bench ${stage} --rounds 3 --json
+  $ memfleet bench ${stage} --latency 1000 --concurrency 256`,
+    )
+    .action(async ({ latency, concurrency, ...options }: StageFlags, command: Command) => {
+      const globals = globalsOf(command);
+      if (latency === undefined) {
+        const { benchStage } = await import('../bench/stage.ts');
+        await benchStage(globals, stage, options);
+      } else {
+        const { benchSlowModel } = await import('../bench/stage-latency.ts');
+        await benchSlowModel(globals, stage, { bytes: options.bytes, latency, concurrency });
+      }
+    });
+}
+
+function projectionCommand(): Command {
+  return new Command('projection')
+    .description('one projection worker through a backlog: memories alone, then all projections')
+    .option('--events <n>', 'events per round', wholeNumber(1_000, 10_000_000), 100_000)
+    .option('--bytes <n>', 'bytes of content per event', wholeNumber(1, 60_000), 100)
+    .option('--rounds <n>', 'rounds, of which the median counts', wholeNumber(1, 100), 1)
+    .addHelpText(
+      'after',
+      `
+${WHERE}
+The limit is a hand-written loop on the same log: fetch, JSON.parse, one upsert and a checkpoint per
+1,000 events, into a table with the same columns and indexes, or without the one for searching words.
+The first quarter of the events warms the worker up and does not count.
+
+Examples:
+  $ memfleet bench projection
+  $ memfleet bench projection --events 300000 --rounds 3 --json`,
+    )
+    .action(async (options: RoundsFlags, command: Command) => {
+      const { benchProjection } = await import('../bench/projection.ts');
+      await benchProjection(globalsOf(command), options);
+    });
+}
+
+function latencyCommand(): Command {
+  return new Command('latency')
+    .description('from the append of an event to its row in the read model, at a steady rate')
+    .option('--seconds <n>', 'how long to measure', wholeNumber(1, 3_600), 20)
+    .option('--rate <n>', 'events per second', wholeNumber(1, 20_000), 1_000)
+    .option('--bytes <n>', 'bytes of content per event', wholeNumber(1, 60_000), 100)
+    .addHelpText(
+      'after',
+      `
+${WHERE}
+All projections are at work in one process; an event counts as visible when the transaction with its
+row in \`memories\` is seen to be committed.
+
+Examples:
+  $ memfleet bench latency
+  $ memfleet bench latency --rate 2000 --json`,
+    )
+    .action(async (options: LatencyFlags, command: Command) => {
+      const { benchLatency } = await import('../bench/append-latency.ts');
+      await benchLatency(globalsOf(command), options);
     });
 }

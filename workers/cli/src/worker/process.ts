@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { constants } from 'node:os';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { WORKER_FLAGS } from '@memfleet/runtime';
 import type { Globals } from '../globals.ts';
 import type { WorkerName } from './names.ts';
 
@@ -13,7 +14,7 @@ import type { WorkerName } from './names.ts';
  */
 export async function runWorkerProcess(name: WorkerName, globals: Globals): Promise<number> {
   const main = fileURLToPath(new URL(`../../../${name}/src/main.ts`, import.meta.url));
-  const child = spawn(process.execPath, [main], {
+  const child = spawn(process.execPath, [...WORKER_FLAGS, main], {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
     env: workerEnvironment(globals, process.env),
   });

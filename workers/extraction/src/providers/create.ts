@@ -3,6 +3,10 @@ import type { Extractor } from '../extractor.ts';
 import { createLocalExtractor } from './local/local.ts';
 import { createModelExtractor } from './model/model.ts';
 
-export function createExtractor(config: ExtractionProviderConfig): Extractor {
-  return config.kind === 'local' ? createLocalExtractor() : createModelExtractor(config);
+/** `fetcher` makes the calls of a remote provider, and may look at every answer. */
+export function createExtractor(
+  config: ExtractionProviderConfig,
+  fetcher: typeof fetch = fetch,
+): Extractor {
+  return config.kind === 'local' ? createLocalExtractor() : createModelExtractor(config, fetcher);
 }

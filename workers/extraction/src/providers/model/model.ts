@@ -14,13 +14,21 @@ import {
 } from 'ai';
 import { z } from 'zod';
 import type { ExtractionInput, ExtractionOutput, Extractor } from '../../extractor.ts';
-import { answerSchema, readAnswer } from './answer.ts';
-import { PROMPT_VERSION, promptOf } from './prompt.ts';
+import { type Answer, answerSchema, readAnswer } from './answer.ts';
+import { PROMPT_VERSION, promptOf, repairOf } from './prompt.ts';
 
 type ServiceConfig = Extract<ExtractionProviderConfig, { kind: 'openai-compatible' }>;
 
 /** Raised when answers are read in another way. */
 const READING_VERSION = '1';
+/** What is shown to a model of its own answer when it is to mend it, in UTF-16 units. */
+const SHOWN_ANSWER = 8_000;
+/** Text has about so many characters a token; more in plain English, fewer in code and names. */
+const CHARACTERS_PER_TOKEN = 3.5;
+/** Tokens of an answer, until the service has given some; then their mean. */
+const USUAL_OUTPUT = 256;
+/** Weight of the newest answer in that mean. */
+const NEWEST = 0.1;
 
 // The schema is what the service is told. What comes back is checked by `readAnswer`, which drops
 // one wrong item where a strict check would throw away the whole answer.
@@ -31,22 +39,42 @@ const output = Output.object({
   }),
 });
 
-/** Extraction by a chat model behind an OpenAI-compatible service. One call for each text. */
-export function createModelExtractor(config: ServiceConfig): Extractor {
-  const model = languageModelOf(config);
+/**
+ * Extraction by a chat model behind an OpenAI-compatible service. One call for each text, and a
+ * second one when the answer cannot be used: it shows the model what is wrong.
+ */
+export function createModelExtractor(
+  config: ServiceConfig,
+  fetcher: typeof fetch = fetch,
+): Extractor {
+  const model = languageModelOf(config, fetcher);
+  let usualOutput = USUAL_OUTPUT;
   return {
     name: 'openai-compatible',
     version: `${READING_VERSION}.${PROMPT_VERSION}${config.structuredOutputs ? '' : '.text'}`,
     model: config.model,
     remote: true,
-    extract: (input, signal) => extract(model, config, input, signal),
+    estimate(input) {
+      const { instructions, prompt } = promptOf(input, config.structuredOutputs);
+      const inputTokens = Math.ceil((instructions.length + prompt.length) / CHARACTERS_PER_TOKEN);
+      return {
+        tokens: inputTokens + Math.ceil(usualOutput),
+        usd: costOf(config, inputTokens, usualOutput),
+      };
+    },
+    async extract(input, signal) {
+      const extracted = await extract(model, config, input, signal);
+      usualOutput += NEWEST * (extracted.usage.output_tokens - usualOutput);
+      return extracted;
+    },
   };
 }
 
-function languageModelOf(config: ServiceConfig): LanguageModel {
+function languageModelOf(config: ServiceConfig, fetcher: typeof fetch): LanguageModel {
   const isOpenAi = new URL(config.baseUrl).hostname === 'api.openai.com';
   const provider = createOpenAICompatible({
     name: 'service',
+    fetch: fetcher,
     baseURL: config.baseUrl,
     supportsStructuredOutputs: config.structuredOutputs,
     ...(config.apiKey === undefined ? {} : { apiKey: config.apiKey }),
@@ -68,39 +96,90 @@ interface Said {
   readonly usage: LanguageModelUsage | undefined;
 }
 
+type Messages = { readonly role: 'user' | 'assistant'; readonly content: string }[];
+
 async function extract(
   model: LanguageModel,
   config: ServiceConfig,
   input: ExtractionInput,
   signal: AbortSignal,
 ): Promise<ExtractionOutput> {
-  const said = await ask(model, config, input, signal);
-  if (said.finishReason === 'content-filter') {
+  const startedAt = performance.now();
+  const { instructions, prompt } = promptOf(input, config.structuredOutputs);
+  const messages: Messages = [{ role: 'user', content: prompt }];
+  const answers: Said[] = [];
+  const outputOf = async (): Promise<ExtractionOutput> => {
+    const said = await ask(model, config, { instructions, messages }, signal);
+    answers.push(said);
+    return { ...readSaid(said), ...spentOn(answers, config) };
+  };
+  try {
+    try {
+      return await outputOf();
+    } catch (error) {
+      const [first] = answers;
+      const isMendable = first !== undefined && first.finishReason !== 'length';
+      if (!isMendable || !isWrongAnswer(error)) throw error;
+      messages.push(
+        {
+          role: 'assistant',
+          content: first.text.slice(0, SHOWN_ANSWER).toWellFormed() || '(nothing)',
+        },
+        { role: 'user', content: repairOf(error.message) },
+      );
+      return await outputOf();
+    }
+  } catch (error) {
+    if (!(error instanceof ProviderError) || answers.length === 0) throw error;
+    const { usage, costUsd } = spentOn(answers, config);
+    const duration = performance.now() - startedAt;
+    throw error.withUse({ usage, cost_usd: costUsd, duration_ms: duration, cached: false });
+  }
+}
+
+function isWrongAnswer(error: unknown): error is ProviderError {
+  return error instanceof ProviderError && error.errorClass === 'invalid_output';
+}
+
+/** @throws ProviderError */
+function readSaid({ text, finishReason }: Said): Answer {
+  if (finishReason === 'content-filter') {
     throw new ProviderError('invalid_input', 'the service refuses this content');
   }
-  if (said.finishReason === 'length') {
+  if (finishReason === 'length') {
     throw new ProviderError('invalid_output', 'the answer was cut off at maxOutputTokens');
   }
-  const answer = readAnswer(said.text);
-  const inputTokens = tokensOf(said.usage?.inputTokens);
-  const outputTokens = tokensOf(said.usage?.outputTokens);
+  return readAnswer(text);
+}
+
+function spentOn(
+  answers: readonly Said[],
+  config: ServiceConfig,
+): Pick<ExtractionOutput, 'usage' | 'costUsd'> {
+  const sum = (of: (usage: LanguageModelUsage) => number | undefined): number =>
+    answers.reduce((all, { usage }) => all + (usage === undefined ? 0 : tokensOf(of(usage))), 0);
+  const sent = sum(({ inputTokens }) => inputTokens);
+  const said = sum(({ outputTokens }) => outputTokens);
   return {
-    ...answer,
-    usage: { calls: 1, input_tokens: inputTokens, output_tokens: outputTokens },
-    costUsd:
-      (inputTokens * config.inputPerMillionUsd + outputTokens * config.outputPerMillionUsd) / 1e6,
+    usage: { calls: answers.length, input_tokens: sent, output_tokens: said },
+    costUsd: costOf(config, sent, said),
   };
+}
+
+function costOf(config: ServiceConfig, inputTokens: number, outputTokens: number): number {
+  const { inputPerMillionUsd, outputPerMillionUsd } = config;
+  return (inputTokens * inputPerMillionUsd + outputTokens * outputPerMillionUsd) / 1e6;
 }
 
 async function ask(
   model: LanguageModel,
   config: ServiceConfig,
-  input: ExtractionInput,
+  asked: { readonly instructions: string; readonly messages: Messages },
   signal: AbortSignal,
 ): Promise<Said> {
   const settings = {
     model,
-    ...promptOf(input, config.structuredOutputs),
+    ...asked,
     maxOutputTokens: config.maxOutputTokens,
     // Repeating is the work loop's business: it knows attempts, leases and pauses.
     maxRetries: 0,

@@ -46,3 +46,8 @@ export function promptOf(input: ExtractionInput, hasSchema: boolean): Prompt {
     prompt: `About the memory: ${JSON.stringify(known)}\n${marker}\n${input.content}\n${marker}`,
   };
 }
+
+/** Asks a model to mend its answer. `problem` is our own sentence, never the content's. */
+export function repairOf(problem: string): string {
+  return `That cannot be used: ${problem}. Answer once more about the same memory: one JSON object in the required shape, and nothing else.`;
+}

@@ -1,0 +1,178 @@
+import type { Decoded } from '@memfleet/events';
+import type { FleetConfig, StageConfig } from '../config/schema.ts';
+import type { Pool } from '../database/pool.ts';
+import { messageOf } from '../errors.ts';
+import type { Progress } from '../lifecycle/progress.ts';
+import type { Logger } from '../observe/log.ts';
+import { claimBatch } from './claim-batch.ts';
+import type { Claim } from './dedupe.ts';
+import type { Held, InFlight } from './in-flight.ts';
+import { type Outcome, park, retry } from './outcome.ts';
+import { perform } from './perform.ts';
+import { type Readable, readBatch } from './read-batch.ts';
+import type { Settler } from './settle.ts';
+import type { Stage } from './stage.ts';
+
+export interface BatchWorkOptions<Extra> {
+  readonly stage: Stage<Extra>;
+  readonly config: FleetConfig;
+  readonly settings: StageConfig;
+  readonly pool: Pool;
+  readonly progress: Progress;
+  readonly log: Logger;
+  readonly inFlight: InFlight;
+  readonly settler: Settler<Extra>;
+  /** Nothing new is begun after it. */
+  readonly stop: AbortSignal;
+}
+
+/** How long to leave an event alone that a live worker has. */
+const LEASED_ELSEWHERE_MS = 5_000;
+/**
+ * Claims that may run out without a word before the event is taken for the cause. Far above the
+ * tries, since every event that was in flight when a worker died has lost a claim with it.
+ */
+const MAX_ABANDONED = 10;
+
+/** What is done with events that are in hand: read → claim → handle → settle. */
+export class BatchWork<Extra> {
+  readonly #options: BatchWorkOptions<Extra>;
+  readonly #inFlight: InFlight;
+  readonly #settler: Settler<Extra>;
+  readonly #stop: AbortSignal;
+
+  constructor(options: BatchWorkOptions<Extra>) {
+    this.#options = options;
+    this.#inFlight = options.inFlight;
+    this.#settler = options.settler;
+    this.#stop = options.stop;
+  }
+
+  /** Works on one pulled batch; every event in it is settled, naked or left to its redelivery. */
+  async take(batch: readonly Held[]): Promise<void> {
+    const { config, log } = this.#options;
+    const { readable, twins, unreadable } = readBatch(batch, config.log.root);
+    for (const { held, outcome, decoded } of unreadable) {
+      void this.#settle(held, outcome, 0, decoded);
+    }
+    this.giveBack(twins, LEASED_ELSEWHERE_MS);
+    if (readable.length === 0) return;
+    try {
+      const claims = await this.#claim(readable);
+      for (const [index, item] of readable.entries()) {
+        void this.#process(item, claims[index] ?? { kind: 'leased' });
+      }
+    } catch (error) {
+      const reason = messageOf(error);
+      log.error(
+        { events: readable.length, reason },
+        'a batch could not be claimed, it will be redelivered',
+      );
+      const held = readable.map((item) => item.held);
+      this.giveBack(held, 1_000);
+    }
+  }
+
+  /** To be delivered again after so many ms. */
+  giveBack(batch: readonly Held[], afterMs: number): void {
+    for (const held of batch) {
+      held.message.nak(afterMs);
+      this.#inFlight.letGo(held);
+    }
+  }
+
+  async #claim(items: readonly Readable[]): Promise<Claim[]> {
+    const { stage, pool, settings, log, progress } = this.#options;
+    return await claimBatch(pool, stage, items, {
+      leaseMs: settings.lease,
+      signal: this.#stop,
+      onRetry: (error, attempt) => {
+        const reason = messageOf(error);
+        progress.troubled('database', reason);
+        log.warn({ attempt, reason }, 'events could not be claimed, trying again');
+      },
+    });
+  }
+
+  async #process({ held, decoded, request }: Readable, found: Claim): Promise<void> {
+    switch (found.kind) {
+      case 'claimed': {
+        held.claim = { key: request.key, token: found.token };
+        const outcome = await this.#outcome(held, decoded, request, found);
+        if (outcome === undefined) this.#inFlight.letGo(held);
+        else await this.#settle(held, outcome, found.attempt, decoded);
+        return;
+      }
+      case 'conflict': {
+        const reason = `event ${request.eventId} came before with another payload`;
+        await this.#settle(held, park('conflicting_payload', reason), 0, decoded);
+        return;
+      }
+      case 'leased':
+        this.giveBack([held], LEASED_ELSEWHERE_MS);
+        return;
+      case 'finished':
+        await this.#settleAgain({ held, decoded, request }, found);
+    }
+  }
+
+  /** @returns undefined when the claim was lost */
+  async #outcome(
+    held: Held,
+    { event }: Readable['decoded'],
+    { key, sequence }: Readable['request'],
+    { attempt, abandoned }: Extract<Claim, { kind: 'claimed' }>,
+  ): Promise<Outcome<Extra> | undefined> {
+    const { stage, settings } = this.#options;
+    if (this.#stop.aborted) return retry(0, 'shutting down', false);
+    if (abandoned >= MAX_ABANDONED) {
+      return park('attempts_exhausted', `${abandoned} workers died or hung while they held it`);
+    }
+    const context = { eventKey: key, sequence, attempt, signal: held.abort.signal };
+    return await perform(stage, event, context, settings.maxAttempts);
+  }
+
+  /** A redelivery of what is finished: publish what may be missing, and ack. */
+  async #settleAgain(
+    { held, decoded, request }: Readable,
+    { state, unpublished }: Extract<Claim, { kind: 'finished' }>,
+  ): Promise<void> {
+    const { progress, log } = this.#options;
+    const { key, eventId } = request;
+    const event = decoded.envelope;
+    held.settling = true;
+    try {
+      const settled = await this.#settler.settleAgain({ held, key, state, unpublished, event });
+      progress.advanced(settled === 'failed' ? settled : 'repeated');
+    } catch (error) {
+      progress.advanced('failed');
+      log.error({ eventId, error }, 'a recorded result could not be read');
+    } finally {
+      this.#inFlight.letGo(held);
+    }
+  }
+
+  async #settle(
+    held: Held,
+    outcome: Outcome<Extra>,
+    attempts: number,
+    decoded: Decoded,
+  ): Promise<void> {
+    const { log, progress } = this.#options;
+    const event = decoded.kind === 'invalid' ? undefined : decoded.envelope;
+    held.settling = true;
+    try {
+      if (outcome.kind === 'retry') {
+        const { cause: reason, afterMs } = outcome;
+        log.warn({ eventId: event?.id, attempts, reason, afterMs }, 'event will be tried again');
+      }
+      progress.advanced(await this.#settler.settle({ held, outcome, attempts, event }));
+    } catch (error) {
+      progress.advanced('failed');
+      const eventId = event?.id;
+      log.error({ eventId, error }, 'event could not be settled, it will be redelivered');
+    } finally {
+      this.#inFlight.letGo(held);
+    }
+  }
+}

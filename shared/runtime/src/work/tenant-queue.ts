@@ -1,0 +1,181 @@
+import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
+import type { Received } from '../broker/delivery.ts';
+import type { Queryable } from '../database/pool.ts';
+import { Coalescer } from './coalescer.ts';
+import { tenantOf } from './in-flight.ts';
+import { QueuedDelivery, type Taken } from './queued-delivery.ts';
+
+export interface TenantQueueOptions {
+  readonly db: Queryable;
+  readonly jsm: JetStreamManager;
+  readonly stage: string;
+  /** The log. */
+  readonly stream: string;
+  /** How long an event stays with the process that took it, unless it says that it goes on. */
+  readonly ackWaitMs: number;
+}
+
+/** The answer of a process to an event it took: finished, or to be had again after so many ms. */
+interface Answer extends Taken {
+  /** Undefined when it is finished. */
+  readonly againMs: number | undefined;
+}
+
+/**
+ * Events of a stage that wait by tenant, in a table beside their durable. The durable is a line in
+ * the order of the log, and what is given back to it with a delay still counts among the events it
+ * may have out; here a tenant that waits holds up nobody. The log keeps what the events say.
+ *
+ * Nothing depends on this table for correctness: a row that is there twice, or again after its event
+ * is finished, meets the dedupe table as a redelivery does.
+ */
+export class TenantQueue {
+  readonly #options: TenantQueueOptions;
+  readonly #answers: Coalescer<Answer, undefined>;
+
+  constructor(options: TenantQueueOptions) {
+    this.#options = options;
+    this.#answers = new Coalescer({
+      flush: async (answers) => {
+        await this.#answer(answers);
+        return answers.map(() => undefined);
+      },
+      size: 256,
+      lingerMs: 2,
+      parallel: 2,
+    });
+  }
+
+  /** Puts events of the log down, and acks them once that is committed. */
+  async put(messages: readonly Received[]): Promise<void> {
+    await this.#options.db.query({
+      name: 'tenant-queue-put',
+      text: `insert into memfleet.tenant_queue (stage, tenant, sequence)
+        select $1, tenant, sequence from unnest($2::text[], $3::bigint[]) as put (tenant, sequence)
+        order by tenant, sequence
+        on conflict (stage, tenant, sequence) do nothing`,
+      values: [
+        this.#options.stage,
+        messages.map(({ subject }) => tenantOf(subject)),
+        messages.map(({ info }) => info.streamSequence),
+      ],
+    });
+    // Acks of one connection are taken in order; one that is lost costs a redelivery, and no more.
+    for (const message of messages) message.ack();
+  }
+
+  /**
+   * Which tenants have events that could be taken now, and how many, counted up to `most`; not those
+   * of `without`. The tenants are found by a skip scan, so that a long queue is not read through.
+   */
+  async waiting(without: readonly string[], most: number): Promise<Map<string, number>> {
+    const { rows } = await this.#options.db.query<{ tenant: string; events: number }>({
+      name: 'tenant-queue-waiting',
+      text: `with recursive tenants as (
+          (select tenant from memfleet.tenant_queue where stage = $1 order by tenant limit 1)
+          union all
+          select (select next.tenant from memfleet.tenant_queue as next
+            where next.stage = $1 and next.tenant > tenants.tenant order by next.tenant limit 1)
+          from tenants where tenants.tenant is not null
+        )
+        select tenant, counted.events::float8 as events from tenants, lateral (
+          select count(*) as events from (
+            select from memfleet.tenant_queue as row
+            where row.stage = $1 and row.tenant = tenants.tenant and row.taken_until <= now()
+            limit $3
+          ) as rows
+        ) as counted
+        where tenant is not null and tenant <> all ($2::text[]) and counted.events > 0`,
+      values: [this.#options.stage, without, most],
+    });
+    return new Map(rows.map(({ tenant, events }) => [tenant, events]));
+  }
+
+  /** Takes up to so many of each tenant, the oldest first. What the log has no more is dropped. */
+  async take(quotas: ReadonlyMap<string, number>): Promise<Received[]> {
+    const { db, stage, ackWaitMs } = this.#options;
+    const { rows } = await db.query<{ tenant: string; sequence: string; deliveries: number }>({
+      name: 'tenant-queue-take',
+      text: `with picked as materialized (
+          select picked.tenant, picked.sequence
+          from unnest($2::text[], $3::int[]) as quota (tenant, most) cross join lateral (
+            select row.tenant, row.sequence from memfleet.tenant_queue as row
+            where row.stage = $1 and row.tenant = quota.tenant and row.taken_until <= now()
+            order by row.sequence limit quota.most for update skip locked
+          ) as picked
+        )
+        update memfleet.tenant_queue as row
+        set taken_until = now() + $4 * interval '1 millisecond', deliveries = row.deliveries + 1
+        from picked
+        where row.stage = $1 and row.tenant = picked.tenant and row.sequence = picked.sequence
+        returning row.tenant, row.sequence, row.deliveries`,
+      values: [stage, [...quotas.keys()], [...quotas.values()], ackWaitMs],
+    });
+    const taken = rows.map(({ tenant, sequence, deliveries }) => ({
+      tenant,
+      sequence: Number(sequence),
+      deliveries,
+    }));
+    const found = await Promise.allSettled(taken.map((one) => this.#delivery(one)));
+    const failed = found.find(({ status }) => status === 'rejected');
+    const had = found.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    if (failed?.status === 'rejected' && had.length === 0) throw failed.reason;
+    return had.filter((one) => one !== undefined);
+  }
+
+  async #delivery(taken: Taken): Promise<QueuedDelivery | undefined> {
+    const { jsm, stream, stage, ackWaitMs } = this.#options;
+    let message: StoredMsg | null;
+    try {
+      message = await jsm.direct.getMessage(stream, { seq: taken.sequence });
+    } catch (error) {
+      // Given back, for whoever can reach the log.
+      await this.#answers.add({ ...taken, againMs: 1_000 });
+      throw error;
+    }
+    if (message === null) {
+      await this.#answers.add({ ...taken, againMs: undefined });
+      return undefined;
+    }
+    return new QueuedDelivery(message, taken, {
+      consumer: `tenant queue of ${stage}`,
+      ackWaitMs,
+      answer: async (againMs) => {
+        await this.#answers.add({ ...taken, againMs });
+      },
+    });
+  }
+
+  /** An answer that comes after the event was taken again by another changes nothing, but to end it. */
+  async #answer(answers: readonly Answer[]): Promise<void> {
+    const { db, stage } = this.#options;
+    const over = answers.filter(({ againMs }) => againMs === undefined);
+    const again = answers.filter(({ againMs }) => againMs !== undefined);
+    if (over.length > 0) {
+      await db.query({
+        name: 'tenant-queue-end',
+        text: `delete from memfleet.tenant_queue as row
+          using unnest($2::text[], $3::bigint[]) as over (tenant, sequence)
+          where row.stage = $1 and row.tenant = over.tenant and row.sequence = over.sequence`,
+        values: [stage, over.map(({ tenant }) => tenant), over.map(({ sequence }) => sequence)],
+      });
+    }
+    if (again.length === 0) return;
+    await db.query({
+      name: 'tenant-queue-again',
+      text: `update memfleet.tenant_queue as row
+        set taken_until = now() + again.after_ms * interval '1 millisecond'
+        from unnest($2::text[], $3::bigint[], $4::int[], $5::float8[])
+          as again (tenant, sequence, deliveries, after_ms)
+        where row.stage = $1 and row.tenant = again.tenant and row.sequence = again.sequence
+          and row.deliveries = again.deliveries`,
+      values: [
+        stage,
+        again.map(({ tenant }) => tenant),
+        again.map(({ sequence }) => sequence),
+        again.map(({ deliveries }) => deliveries),
+        again.map(({ againMs }) => againMs),
+      ],
+    });
+  }
+}

@@ -1,0 +1,109 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Stage } from '@memfleet/runtime';
+import { expect, test } from 'vitest';
+import { memoryCreated, nothingExtracted } from '../../support/events.ts';
+import { createStageBench, type StageBench } from '../../support/stage.ts';
+import { until } from '../../support/until.ts';
+
+const IDENTITY = { name: 'test', version: 1 };
+const CALL_MS = 50;
+
+/** A stage whose model takes its time. */
+function slow(): Stage {
+  return {
+    ...IDENTITY,
+    async handle(event, { sequence }) {
+      await delay(CALL_MS);
+      return { kind: 'done', events: [nothingExtracted(event, sequence, IDENTITY)] };
+    },
+  };
+}
+
+async function publish(bench: StageBench, tenant: string, events: number): Promise<void> {
+  const batch = Array.from({ length: events }, (_, index) =>
+    memoryCreated(`note ${index} of ${tenant}`, { tenant, memory: `m${index}` }),
+  );
+  for (let from = 0; from < events; from += 500) {
+    await bench.publisher.appendBatch(batch.slice(from, from + 500));
+  }
+}
+
+async function done({ database }: StageBench, tenant: string): Promise<number> {
+  const { rows } = await database.pool.query<{ events: number }>(
+    `select count(*)::int as events from memfleet.stage_work where tenant = $1 and state = 'done'`,
+    [tenant],
+  );
+  return rows[0]?.events ?? 0;
+}
+
+async function queued({ database }: StageBench): Promise<number> {
+  const { rows } = await database.pool.query<{ events: number }>(
+    'select count(*)::int as events from memfleet.tenant_queue',
+  );
+  return rows[0]?.events ?? 0;
+}
+
+test('behind a flood of one tenant, another is served within the stated bound', async () => {
+  await using bench = await createStageBench({
+    'stages.extraction.concurrency': '8',
+    'stages.extraction.batch': '256',
+  });
+  const flood = 5_000;
+  await publish(bench, 'flood', flood);
+  const stage = bench.start(slow(), { turns: true });
+  await until('it works on the flood', async () => (await done(bench, 'flood')) > 0);
+  const floodBefore = await done(bench, 'flood');
+  await publish(bench, 'small', 20);
+  const publishedAt = performance.now();
+  await until('the small tenant is served', async () => (await done(bench, 'small')) === 20);
+  const tookMs = performance.now() - publishedAt;
+  // In the order of the log it would be 5,000 × 50 ms / 8 = 31 s. The bound of work/turns.ts: noticing,
+  // reading on, a free slot, and twenty turns of two tenants.
+  const bound = 1_000 + 1_000 + (flood / 2_000) * 1_000 + CALL_MS + (20 * CALL_MS * 2) / 8;
+  expect(tookMs).toBeLessThan(bound);
+  // Nor does the flood stand still: it has its share of the slots.
+  expect(await done(bench, 'flood')).toBeGreaterThan(floodBefore + 20);
+  await stage.stop();
+});
+
+test('what waits by tenant is worked on to the last event, whoever put it there', async () => {
+  await using bench = await createStageBench({
+    'stages.extraction.concurrency': '8',
+    'stages.extraction.batch': '32',
+    'stages.extraction.fairness.after': '100ms',
+  });
+  await publish(bench, 'flood', 300);
+  await publish(bench, 'small', 20);
+  {
+    await using first = bench.start(slow(), { turns: true });
+    await until('events wait by tenant', async () => (await queued(bench)) > 50);
+    await first.stop();
+  }
+  const left = 320 - (await done(bench, 'flood')) - (await done(bench, 'small'));
+  expect(left).toBeGreaterThan(0);
+  bench.start(slow(), { turns: true });
+  await until('all is done', async () => (await bench.derived()) === 320);
+  await until('the queue is empty', async () => (await queued(bench)) === 0);
+  await bench.settled();
+  expect(await bench.deadLetters()).toBe(0);
+  const rows = await bench.work();
+  expect(rows).toHaveLength(320);
+  expect(rows.every(({ state, published }) => state === 'done' && published)).toBe(true);
+});
+
+test('a stage that keeps up reads the log and nothing else', async () => {
+  await using bench = await createStageBench({ 'stages.extraction.fairness.after': '100ms' });
+  // Whatever is put into the queue leaves a trace.
+  await bench.database.pool.query(
+    `create table put (sequence bigint);
+     create function trace() returns trigger language plpgsql
+       as 'begin insert into put values (new.sequence); return new; end';
+     create trigger trace after insert on memfleet.tenant_queue for each row execute function trace()`,
+  );
+  await publish(bench, 'one', 40);
+  bench.start(slow(), { turns: true });
+  await bench.settled();
+  expect(await bench.derived()).toBe(40);
+  const { rows } = await bench.database.pool.query('select from put');
+  expect(rows).toHaveLength(0);
+});

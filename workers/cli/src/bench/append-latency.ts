@@ -1,0 +1,121 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Envelope } from '@memfleet/events';
+import type { Globals } from '../globals.ts';
+import { note } from '../output.ts';
+import { sampleMemories } from './backlog.ts';
+import { startBenchWorker } from './bench-worker.ts';
+import { latencyOf } from './latency.ts';
+import { measureOf, printMeasure } from './measure.ts';
+import { openBenchServers } from './servers.ts';
+import { createThrowAwayFleet, type ThrowAwayFleet } from './throw-away-fleet.ts';
+
+export interface LatencyBench {
+  readonly seconds: number;
+  readonly rate: number;
+  readonly bytes: number;
+}
+
+const WARM_UP_SECONDS = 3;
+/** Between two looks at the checkpoint: what a latency can be too long by. */
+const LOOK_MS = 1;
+
+/**
+ * Append → visible in the read model `memories`, at a steady rate, with all projections at work. The
+ * clock of an event starts before it is sent; the position is committed with the rows.
+ */
+export async function benchLatency(
+  globals: Globals,
+  { seconds, rate, bytes }: LatencyBench,
+): Promise<void> {
+  await using servers = await openBenchServers(globals);
+  await using fleet = await createThrowAwayFleet(globals, servers);
+  await using worker = await startBenchWorker('projection', fleet);
+  note(`memfleet: ${rate} events/s for ${WARM_UP_SECONDS} + ${seconds} s`);
+  const events = sampleMemories((WARM_UP_SECONDS + seconds) * rate, bytes);
+  const stop = new AbortController();
+  const visible = watchVisible(fleet, events.length, () => worker.checkAlive(), stop.signal);
+  const started = performance.now();
+  let appended: Map<number, number>;
+  try {
+    appended = await appendAtRate(fleet, events, rate);
+  } catch (error) {
+    stop.abort();
+    await visible.catch(() => undefined);
+    throw error;
+  }
+  const sent = (performance.now() - started) / 1_000;
+  const seen = await visible;
+  const latencies = [...appended]
+    .filter(([sequence]) => sequence > WARM_UP_SECONDS * rate)
+    .map(([sequence, at]) => seenAt(seen, sequence) - at);
+  const peakMB = await worker.peakMB();
+  const measure = {
+    measure: 'append-to-visible',
+    bytesPerEvent: Buffer.byteLength(JSON.stringify(events[0])),
+    ...latencyOf(latencies),
+    ...(peakMB === undefined ? {} : { rssMB: peakMB }),
+    settings: { rate, warmUpSeconds: WARM_UP_SECONDS, lookMs: LOOK_MS },
+  };
+  await printMeasure(globals, measureOf({ events: events.length, seconds: sent }, measure));
+}
+
+/** Sends each event when it is due, whether or not those before are confirmed. @returns sequence → when */
+async function appendAtRate(
+  { publisher }: ThrowAwayFleet,
+  events: readonly Envelope[],
+  rate: number,
+): Promise<Map<number, number>> {
+  const appended = new Map<number, number>();
+  const sending: Promise<void>[] = [];
+  const started = performance.now();
+  const send = async (event: Envelope): Promise<void> => {
+    const at = performance.now();
+    const { sequence } = await publisher.append(event);
+    appended.set(sequence, at);
+  };
+  while (sending.length < events.length) {
+    const due = Math.floor(((performance.now() - started) / 1_000) * rate) + 1;
+    for (const event of events.slice(sending.length, due)) sending.push(send(event));
+    await delay(1);
+  }
+  await Promise.all(sending);
+  return appended;
+}
+
+interface Sight {
+  readonly position: number;
+  readonly at: number;
+}
+
+/** Looks at the checkpoint until it has reached the last event. @returns every step it has made */
+async function watchVisible(
+  { pool }: ThrowAwayFleet,
+  last: number,
+  check: () => void,
+  signal: AbortSignal,
+): Promise<Sight[]> {
+  const seen: Sight[] = [];
+  while (!signal.aborted && (seen.at(-1)?.position ?? 0) < last) {
+    check();
+    const { rows } = await pool.query<{ position: string }>({
+      name: 'bench-visible',
+      text: `select position from memfleet.checkpoints where projection = 'memories'`,
+    });
+    const position = Number(rows[0]?.position ?? 0);
+    if (position > (seen.at(-1)?.position ?? 0)) seen.push({ position, at: performance.now() });
+    await delay(LOOK_MS);
+  }
+  return seen;
+}
+
+/** When a position was first seen to be reached. */
+function seenAt(seen: readonly Sight[], sequence: number): number {
+  let low = 0;
+  let high = seen.length - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((seen[middle]?.position ?? 0) >= sequence) high = middle;
+    else low = middle + 1;
+  }
+  return seen[low]?.at ?? Number.NaN;
+}

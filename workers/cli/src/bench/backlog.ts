@@ -1,0 +1,59 @@
+import { createEvent, type Envelope } from '@memfleet/events';
+import type { ThrowAwayFleet } from './throw-away-fleet.ts';
+
+const BATCH = 500;
+const TENANTS = 10;
+
+const PEOPLE = ['Ana', 'Bela', 'Chidi', 'Dora', 'Emre', 'Farah', 'Goran', 'Hana'];
+const VERBS = ['lives in', 'moved to', 'works in', 'was born in', 'studied in', 'likes'];
+const PLACES = ['Porto', 'Lagos', 'Tallinn', 'Kyoto', 'Quito', 'Bergen', 'Izmir', 'Turin', 'Graz'];
+const THINGS = 'tea chess sailing opera running bread maps clocks roses trains birds salt'.split(
+  ' ',
+);
+
+/** Events of `memory.created`, each of a memory of its own, with content of about the size. */
+export function sampleMemories(count: number, contentBytes: number): Envelope[] {
+  return Array.from({ length: count }, (_, index) =>
+    createEvent({
+      tenant: `bench-${index % TENANTS}`,
+      memory: `m-${index}`,
+      type: 'memory.created',
+      data: { content: contentOf(index, contentBytes) },
+      source: '/memfleet/bench',
+    }),
+  );
+}
+
+/** Plain statements in other words each time, for what is read out of them and searched by words. */
+function contentOf(index: number, bytes: number): string {
+  const sentences = [`Note ${index}.`];
+  let length = 0;
+  for (let step = index; length < bytes; step = step * 31 + 7) {
+    const [person, verb, place, thing] = [PEOPLE, VERBS, PLACES, THINGS].map(
+      (words, digit) => words[Math.floor(step / 3 ** digit) % words.length],
+    );
+    const sentence = `${person} ${verb} ${place} and enjoys ${thing} number ${step % 1_000}.`;
+    sentences.push(sentence);
+    length += sentence.length + 1;
+    step %= 1_000_003;
+  }
+  return sentences.join(' ').slice(0, Math.max(bytes, 12));
+}
+
+/** Fills the log before any worker runs. @returns the average size of an event in bytes */
+export async function fillLog(
+  { publisher }: ThrowAwayFleet,
+  count: number,
+  contentBytes: number,
+): Promise<number> {
+  const events = sampleMemories(count, contentBytes);
+  const batches = Array.from({ length: Math.ceil(count / BATCH) }, (_, index) =>
+    events.slice(index * BATCH, (index + 1) * BATCH),
+  );
+  // A few at a time: a server takes no more than 50 atomic batches of a stream.
+  for (let at = 0; at < batches.length; at += 4) {
+    await Promise.all(batches.slice(at, at + 4).map((batch) => publisher.appendBatch(batch)));
+  }
+  const total = events.reduce((sum, event) => sum + Buffer.byteLength(JSON.stringify(event)), 0);
+  return Math.round(total / count);
+}

@@ -1,0 +1,55 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { leash } from '@memfleet/local';
+import { WORKER_FLAGS } from '@memfleet/runtime';
+import type { WorkerName } from '../worker/names.ts';
+import type { ThrowAwayFleet } from './throw-away-fleet.ts';
+
+/** A worker as it runs in production: a process of its own. Stopped when it is disposed of. */
+export interface BenchWorker extends AsyncDisposable {
+  /** @throws Error with its last words, when it has ended */
+  checkAlive(): void;
+  /** The most memory it has held so far, in MB; undefined where the system does not tell. */
+  peakMB(): Promise<number | undefined>;
+}
+
+const GRACE_SECONDS = 30;
+
+export async function startBenchWorker(
+  name: WorkerName,
+  { env }: ThrowAwayFleet,
+): Promise<BenchWorker> {
+  const child = await leash({
+    command: process.execPath,
+    args: [
+      ...WORKER_FLAGS,
+      fileURLToPath(new URL(`../../../${name}/src/main.ts`, import.meta.url)),
+    ],
+    stopSignal: 'SIGTERM',
+    graceSeconds: GRACE_SECONDS,
+    env,
+    cwd: process.cwd(),
+  });
+  let end: string | undefined;
+  void child.exited.then(({ reason }) => {
+    end = `${reason}: ${child.lastLines()}`;
+  });
+  return {
+    checkAlive() {
+      if (end !== undefined) throw new Error(`the ${name} worker ended by itself, ${end}`);
+    },
+    peakMB: () => peakOf(child.pid),
+    [Symbol.asyncDispose]: () => child.stop(),
+  };
+}
+
+async function peakOf(pid: number): Promise<number | undefined> {
+  try {
+    const status = await readFile(`/proc/${pid}/status`, 'utf8');
+    const kilobytes = /^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1];
+    return kilobytes === undefined ? undefined : Math.round((Number(kilobytes) * 1_024) / 1e6);
+  } catch {
+    // No Linux: nobody keeps the peak.
+    return undefined;
+  }
+}

@@ -1,0 +1,108 @@
+import { consumerInfo } from '@memfleet/runtime';
+import type { Globals } from '../globals.ts';
+import { note } from '../output.ts';
+import { fillLog } from './backlog.ts';
+import { startBenchWorker } from './bench-worker.ts';
+import { measureOf, medianRun, printMeasure, type Run } from './measure.ts';
+import { rawStage } from './raw-stage.ts';
+import { type BenchServers, openBenchServers } from './servers.ts';
+import { createThrowAwayFleet, type ThrowAwayFleet } from './throw-away-fleet.ts';
+import { watchRun } from './watch-run.ts';
+
+export type StageName = 'extraction' | 'embedding';
+
+export interface StageBench {
+  readonly events: number;
+  readonly bytes: number;
+  readonly rounds: number;
+}
+
+/** Of the events, so many for the worker to come up to speed: one in so many. */
+const WARM_UP_SHARE = 4;
+
+interface Round {
+  readonly ours: Run;
+  readonly raw: Run;
+  readonly bytesPerEvent: number;
+  readonly peakMB: number | undefined;
+  readonly settings: Readonly<Record<string, string | number>>;
+}
+
+/** One process of a stage with an instant model, beside the raw client's fetch → publish → ack. */
+export async function benchStage(
+  globals: Globals,
+  stage: StageName,
+  options: StageBench,
+): Promise<void> {
+  await using servers = await openBenchServers(globals);
+  const rounds: Round[] = [];
+  for (let round = 1; round <= options.rounds; round += 1) {
+    note(`memfleet: round ${round} of ${options.rounds}, ${options.events} events`);
+    rounds.push(await oneRound(globals, servers, stage, options));
+  }
+  const [first] = rounds;
+  if (first === undefined) return;
+  const peaks = rounds.flatMap(({ peakMB }) => peakMB ?? []);
+  const measure = measureOf(
+    medianRun(rounds.map(({ ours }) => ours)),
+    {
+      measure: `${stage}-instant`,
+      bytesPerEvent: first.bytesPerEvent,
+      modelCalls: 0,
+      ...(peaks.length === 0 ? {} : { rssMB: Math.max(...peaks) }),
+      settings: first.settings,
+    },
+    medianRun(rounds.map(({ raw }) => raw)),
+  );
+  await printMeasure(globals, measure);
+}
+
+/** A fleet each: nothing of the round before is in the tables or in the log. */
+async function oneRound(
+  globals: Globals,
+  servers: BenchServers,
+  stage: StageName,
+  { events, bytes, rounds }: StageBench,
+): Promise<Round> {
+  await using fleet = await createThrowAwayFleet(globals, servers);
+  const { config } = fleet;
+  const bytesPerEvent = await fillLog(fleet, events, bytes);
+  const warmUp = Math.floor(events / WARM_UP_SHARE);
+  const { ours, peakMB } = await oursOf(fleet, stage, events, warmUp);
+  const raw = await rawStage(fleet, stage, events, await derivedBytes(fleet));
+  const { concurrency, batch } = config.stages[stage];
+  const settings = { concurrency, batch, warmUp, rounds, replicas: config.log.replicas };
+  return { ours, raw, bytesPerEvent, peakMB, settings };
+}
+
+async function oursOf(
+  fleet: ThrowAwayFleet,
+  stage: StageName,
+  events: number,
+  warmUp: number,
+): Promise<{ ours: Run; peakMB: number | undefined }> {
+  await using worker = await startBenchWorker(stage, fleet);
+  const ours = await watchRun(worker, events, warmUp, () => settledBy(fleet, stage, events));
+  return { ours, peakMB: await worker.peakMB() };
+}
+
+/** Events whose acks the server has. */
+export async function settledBy(
+  { jsm, config }: ThrowAwayFleet,
+  stage: StageName,
+  events: number,
+): Promise<number> {
+  const durable = config.stages[stage].inputs['content']?.durable ?? stage;
+  const info = await consumerInfo(jsm, config.log.stream, durable);
+  return events - info.num_pending - info.num_ack_pending;
+}
+
+/** A derived event as it is in the log: what the raw client publishes weighs the same. */
+async function derivedBytes({ jsm, config }: ThrowAwayFleet): Promise<Uint8Array> {
+  const { stream, root } = config.log;
+  const found = await jsm.direct.getMessage(stream, {
+    last_by_subj: `${root}.*.*.*.derived.*`,
+  });
+  if (found === null) throw new Error('the stage has derived nothing');
+  return found.data;
+}
