@@ -202,7 +202,8 @@ class Engine {
   async #look(): Promise<void> {
     if (this.#isLooking || this.#signal.aborted) return;
     this.#isLooking = true;
-    const { pool, instance, progress, log } = this.#context;
+    const { config, pool, instance, progress, log } = this.#context;
+    const goneAfterMs = Math.max(config.projections.lease, 3 * config.workers.report);
     const held = this.#held();
     const lanes = held.map(({ id, monitor }) => ({ id, current: monitor.current }));
     // Those that are not held as well: without the database none can be.
@@ -219,7 +220,7 @@ class Engine {
       const runnables = await findGenerations(pool, this.#projections);
       if (this.#signal.aborted) return;
       this.#seat(runnables);
-      this.#share = fairShare(this.#seats.size, await countWorkers(pool, instance));
+      this.#share = fairShare(this.#seats.size, await countWorkers(pool, instance, goneAfterMs));
       this.#giveUpExcess(held, log);
     } catch (error) {
       log.debug({ reason: messageOf(error) }, 'the lanes could not be reported');
