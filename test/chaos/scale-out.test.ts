@@ -4,10 +4,11 @@ import { replies } from '../support/model-service.ts';
 import { until } from '../support/until.ts';
 import { answer, called, createStageFleet, type StageFleet } from './stage-fleet.ts';
 
-const CALL_MS = 200;
+// Long beside what a busy machine takes for everything else.
+const CALL_MS = 500;
 const SLOTS = 4;
-/** Long enough for a rate: some ten calls a slot. */
-const WINDOW_MS = 2_000;
+/** Six calls a slot. */
+const WINDOW_MS = 3_000;
 
 /** Calls a second over a window that begins now. */
 async function rateOf({ model }: StageFleet): Promise<number> {
@@ -27,7 +28,7 @@ test('a second process raises the throughput, and the death of one loses and dou
     { 'stages.extraction.concurrency': String(SLOTS) },
   );
   fleet.model.respond((call) => replies.slow(CALL_MS, answer(call)));
-  const events = 240;
+  const events = 120;
   await fleet.publish(events);
   await using one = fleet.start();
   await one.ready();
@@ -37,15 +38,13 @@ test('a second process raises the throughput, and the death of one loses and dou
   await using other = fleet.start();
   await other.ready();
   // Both have all their slots at work.
-  await until('two processes call', async () => (await fleet.claimed()) > SLOTS);
+  await until('two processes call', async () => (await fleet.claimed()) >= 2 * SLOTS - 1);
   const together = await rateOf(fleet);
   expect(alone).toBeLessThanOrEqual((SLOTS * 1_000) / CALL_MS + 1);
   expect(together / alone).toBeGreaterThan(1.5);
 
   other.kill('SIGKILL');
   await other.endsWith('SIGKILL');
-  await fleet.settled();
-  await until('all is done', async () => (await fleet.effects()).done === events);
   await fleet.settled();
   expect(await fleet.effects()).toEqual({
     done: events,

@@ -44,7 +44,7 @@ export interface StageFleet extends AsyncDisposable {
   /** Publishes so many events, one in `poisonEvery` of them poisoned. */
   publish(events: number, poisonEvery?: number): Promise<void>;
   start(env?: Readonly<Record<string, string>>): WorkerProcess;
-  /** Waits until nothing is pending and nothing unanswered. */
+  /** Waits until nothing is pending, nothing unanswered, and nothing waits by tenant. */
   settled(): Promise<void>;
   effects(): Promise<Effects>;
   /** Events that somebody holds a claim on. */
@@ -111,7 +111,13 @@ export async function createStageFleet(
         ...env,
       });
     },
-    settled: () => settled(broker.jsm, config.log.stream, durable),
+    async settled() {
+      await settled(broker.jsm, config.log.stream, durable);
+      await until('no event waits by tenant', async () => {
+        const { rows } = await database.pool.query('select from memfleet.tenant_queue limit 1');
+        return rows.length === 0;
+      });
+    },
     effects: () => effectsOf(broker, database, config, stage),
     async claimed() {
       const { rows } = await database.pool.query(

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { WORKER_FLAGS } from '@memfleet/runtime';
 import { leash, type Leashed } from '../leash.ts';
 import { LogFile } from './log-file.ts';
 import type { FleetWorker, RunningWorker } from './options.ts';
@@ -80,7 +81,7 @@ export class SupervisedWorker implements RunningWorker {
     const { worker, env, cwd, graceSeconds, onLine } = this.#options;
     return leash({
       command: process.execPath,
-      args: [join(workersFolder, worker, 'src', 'main.ts')],
+      args: [...WORKER_FLAGS, join(workersFolder, worker, 'src', 'main.ts')],
       stopSignal: 'SIGTERM',
       graceSeconds,
       env,

@@ -34,8 +34,9 @@ const REDRIVEN_AGAIN_MS = 30_000;
  *
  * The bound: with F events ahead of it in the log, up to `lookahead`, a tenant's first event is begun
  * after `afterMs` (noticing) + LOOK_EVERY_MS (other processes) + F / 2,000 s (reading on; measured:
- * 5,000/s on 2 cores with a load of 8) + one call (until a slot gets free); its n-th when the tenant has had n turns:
- * n × call × waiting tenants / slots later. Only beyond `lookahead` does the order of the log count.
+ * 5,000/s on 2 cores that were busy otherwise) + one call (until a slot gets free). Its n-th follows
+ * when the tenant has had n turns: n × call × waiting tenants / slots later. Only what lies beyond
+ * `lookahead` is bound by the order of the log.
  *
  * A tenant that has spent its budget waits in the same place, however long that is.
  */

@@ -6,7 +6,7 @@ import { startBenchWorker } from './bench-worker.ts';
 import { measureOf, printMeasure, type Run } from './measure.ts';
 import { DIMENSIONS, type ModelService, startModelService } from './model-service.ts';
 import { openBenchServers } from './servers.ts';
-import { settledBy, type StageName } from './stage.ts';
+import { REPORTING, settledBy, type StageName } from './stage.ts';
 import { createThrowAwayFleet } from './throw-away-fleet.ts';
 import { watchRun } from './watch-run.ts';
 
@@ -31,6 +31,7 @@ export async function benchSlowModel(
   const events = concurrency * TURNS;
   const name = `MEMFLEET_STAGES_${stage.toUpperCase()}`;
   await using fleet = await createThrowAwayFleet(globals, servers, {
+    ...REPORTING,
     [`${name}_CONCURRENCY`]: String(concurrency),
     [`${name}_PROVIDER_KIND`]: 'openai-compatible',
     [`${name}_PROVIDER_BASE_URL`]: service.url,
@@ -44,9 +45,7 @@ export async function benchSlowModel(
   const bytesPerEvent = await fillLog(fleet, events, bytes);
   await using worker = await startBenchWorker(stage, fleet);
   const watched = watchCalls(service, concurrency * 2, events - concurrency);
-  const run: Run = await watchRun(worker, events, concurrency, () =>
-    settledBy(fleet, stage, events),
-  );
+  const run: Run = await watchRun(worker, events, concurrency, () => settledBy(fleet, stage));
   const { mean, least, most } = await watched;
   const peakMB = await worker.peakMB();
   const limit = { events: concurrency, seconds: latency / 1_000 };

@@ -1,4 +1,3 @@
-import { consumerInfo } from '@memfleet/runtime';
 import type { Globals } from '../globals.ts';
 import { note } from '../output.ts';
 import { fillLog } from './backlog.ts';
@@ -64,7 +63,7 @@ async function oneRound(
   stage: StageName,
   { events, bytes, rounds }: StageBench,
 ): Promise<Round> {
-  await using fleet = await createThrowAwayFleet(globals, servers);
+  await using fleet = await createThrowAwayFleet(globals, servers, REPORTING);
   const { config } = fleet;
   const bytesPerEvent = await fillLog(fleet, events, bytes);
   const warmUp = Math.floor(events / WARM_UP_SHARE);
@@ -82,19 +81,24 @@ async function oursOf(
   warmUp: number,
 ): Promise<{ ours: Run; peakMB: number | undefined }> {
   await using worker = await startBenchWorker(stage, fleet);
-  const ours = await watchRun(worker, events, warmUp, () => settledBy(fleet, stage, events));
+  const ours = await watchRun(worker, events, warmUp, () => settledBy(fleet, stage));
   return { ours, peakMB: await worker.peakMB() };
 }
 
-/** Events whose acks the server has. */
-export async function settledBy(
-  { jsm, config }: ThrowAwayFleet,
-  stage: StageName,
-  events: number,
-): Promise<number> {
-  const durable = config.stages[stage].inputs['content']?.durable ?? stage;
-  const info = await consumerInfo(jsm, config.log.stream, durable);
-  return events - info.num_pending - info.num_ack_pending;
+/** How often a worker says how far it is. */
+export const REPORTING = { MEMFLEET_WORKERS_REPORT: '100ms' } as const;
+
+/**
+ * How many events the worker has finished, by its own account: acked, or handed on within the stage
+ * and then finished, is all the same to it, but not to the broker.
+ */
+export async function settledBy({ pool }: ThrowAwayFleet, stage: StageName): Promise<number> {
+  const { rows } = await pool.query<{ processed: string }>({
+    name: 'bench-processed',
+    text: 'select processed from memfleet.worker_reports where worker = $1',
+    values: [stage],
+  });
+  return Number(rows[0]?.processed ?? 0);
 }
 
 /** A derived event as it is in the log: what the raw client publishes weighs the same. */
