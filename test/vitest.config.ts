@@ -3,7 +3,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   root: `${import.meta.dirname}/..`,
   test: {
-    include: ['test/{unit,integration,chaos,e2e}/**/*.test.ts'],
+    // Long ones have a command of their own: npm run test:long.
+    include: ['test/{unit,integration,e2e}/**/*.test.ts'],
     globalSetup: ['test/support/servers.ts'],
     // Real servers on two cores: a time limit here is for hangs, never for speed.
     testTimeout: 60_000,

@@ -19,13 +19,15 @@ const modes = {
     const cli = join(root, 'workers', 'cli', 'src', 'main.ts');
     return start(node, [cli, ...args], whereTheUserStands(), env);
   },
-  test: (node, env, args) => {
-    const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
-    const config = join(root, 'test', 'vitest.config.ts');
-    return start(node, [vitest, 'run', '--config', config, ...args], root, env);
-  },
+  test: (node, env, args) => runTests('vitest.config.ts', node, env, args),
+  'test:long': (node, env, args) => runTests('vitest.long.config.ts', node, env, args),
   ci: (_node, env) => ci(root, env),
 };
+
+function runTests(config, node, env, args) {
+  const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
+  return start(node, [vitest, 'run', '--config', join(root, 'test', config), ...args], root, env);
+}
 
 // npm moves into the repository before it runs a script; paths and state belong to where the user typed the command.
 function whereTheUserStands() {

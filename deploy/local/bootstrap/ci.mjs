@@ -5,7 +5,16 @@ import { Problem } from './problem.mjs';
 import { run } from './run.mjs';
 
 // Names of scripts in package.json, so that each step can be repeated alone with npm run. Quick ones first.
-const steps = ['typecheck', 'lint', 'format:check', 'boundaries', 'unused', 'build', 'test'];
+const steps = [
+  'typecheck',
+  'lint',
+  'format:check',
+  'boundaries',
+  'unused',
+  'build',
+  'test',
+  'test:long',
+];
 
 /** Runs all steps, stops at the first that fails, resolves to the exit code. */
 export async function ci(root, env) {

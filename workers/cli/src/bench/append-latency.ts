@@ -31,9 +31,13 @@ export async function benchLatency(
   await using fleet = await createThrowAwayFleet(globals, servers);
   await using worker = await startBenchWorker('projection', fleet);
   note(`memfleet: ${rate} events/s for ${WARM_UP_SECONDS} + ${seconds} s`);
-  const events = sampleMemories((WARM_UP_SECONDS + seconds) * rate, bytes);
+  const [first, ...events] = sampleMemories(1 + (WARM_UP_SECONDS + seconds) * rate, bytes);
   const stop = new AbortController();
-  const visible = watchVisible(fleet, events.length, () => worker.checkAlive(), stop.signal);
+  const check = (): void => worker.checkAlive();
+  // The clock starts when the lanes run, not with their process.
+  const { sequence: before } = await fleet.publisher.append(first);
+  await watchVisible(fleet, before, check, stop.signal);
+  const visible = watchVisible(fleet, before + events.length, check, stop.signal);
   const started = performance.now();
   let appended: Map<number, number>;
   try {
@@ -46,7 +50,7 @@ export async function benchLatency(
   const sent = (performance.now() - started) / 1_000;
   const seen = await visible;
   const latencies = [...appended]
-    .filter(([sequence]) => sequence > WARM_UP_SECONDS * rate)
+    .filter(([sequence]) => sequence > before + WARM_UP_SECONDS * rate)
     .map(([sequence, at]) => seenAt(seen, sequence) - at);
   const peakMB = await worker.peakMB();
   const measure = {

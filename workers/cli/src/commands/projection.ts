@@ -19,7 +19,7 @@ export function projectionCommand(): Command {
     .addHelpText(
       'after',
       `
-A rebuild from beginning to end, at any time of day:
+Examples:
   $ memfleet projection rebuild memories
   $ memfleet projection verify memories
   $ memfleet projection promote memories

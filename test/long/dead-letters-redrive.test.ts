@@ -1,11 +1,17 @@
 import { eventKey, payloadDigest, publishSubject } from '@memfleet/events';
 import { DEAD_LETTER_HEADERS, findLetter, park, pull, requeueLetter } from '@memfleet/runtime';
 import { expect, test } from 'vitest';
-import { parkMessage } from '../../../shared/runtime/src/dead-letters/dead-letter.ts';
-import { memoryCreated } from '../../support/events.ts';
-import { readLog } from '../../support/log-stream.ts';
-import { until } from '../../support/until.ts';
-import { createDeadLetterBench, type Handler, NAME, parkAll, works } from './bench.ts';
+import { parkMessage } from '../../shared/runtime/src/dead-letters/dead-letter.ts';
+import {
+  createDeadLetterBench,
+  type Handler,
+  NAME,
+  parkAll,
+  works,
+} from '../integration/dead-letters/bench.ts';
+import { memoryCreated } from '../support/events.ts';
+import { readLog } from '../support/log-stream.ts';
+import { until } from '../support/until.ts';
 
 const poisoned: Handler = async () => park('invalid_output', 'the answer is no JSON');
 

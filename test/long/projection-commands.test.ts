@@ -1,11 +1,11 @@
 import { createEvent, Publisher } from '@memfleet/events';
 import { laneStatus } from '@memfleet/projections';
 import { expect, test } from 'vitest';
-import { until } from '../../support/until.ts';
-import { WorkerProcess } from '../../support/worker-process.ts';
-import { type CliFleet, createCliFleet, startCli } from './run-cli.ts';
+import { type CliFleet, createCliFleet, startCli } from '../integration/cli/run-cli.ts';
+import { until } from '../support/until.ts';
+import { WorkerProcess } from '../support/worker-process.ts';
 
-const MAIN = new URL('../../../workers/projection/src/main.ts', import.meta.url).pathname;
+const MAIN = new URL('../../workers/projection/src/main.ts', import.meta.url).pathname;
 
 function startWorker(fleet: CliFleet): WorkerProcess {
   return new WorkerProcess(MAIN, { ...fleet.env, MEMFLEET_PROJECTIONS_BATCH: '50' });

@@ -6,15 +6,13 @@ import { publishSubject } from '@memfleet/events';
 import { DEAD_LETTER_HEADERS, park, redriveStreamName } from '@memfleet/runtime';
 import { headers } from '@nats-io/transport-node';
 import { expect, test } from 'vitest';
-import { memoryCreated } from '../../support/events.ts';
-import { until } from '../../support/until.ts';
-import { WorkerProcess } from '../../support/worker-process.ts';
-import { type CliFleet, startCli } from '../cli/run-cli.ts';
-import { createDeadLetterBench, NAME, parkAll } from './bench.ts';
+import { type CliFleet, startCli } from '../integration/cli/run-cli.ts';
+import { createDeadLetterBench, NAME, parkAll } from '../integration/dead-letters/bench.ts';
+import { memoryCreated } from '../support/events.ts';
+import { until } from '../support/until.ts';
+import { WorkerProcess } from '../support/worker-process.ts';
 
-const EXTRACTION = fileURLToPath(
-  new URL('../../../workers/extraction/src/main.ts', import.meta.url),
-);
+const EXTRACTION = fileURLToPath(new URL('../../workers/extraction/src/main.ts', import.meta.url));
 
 const LETTERS = 20_000;
 const BYTES = 8 * 1_024;

@@ -1,12 +1,12 @@
 import { findLetter, type LetterFilter, park } from '@memfleet/runtime';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { memoryCreated } from '../../support/events.ts';
 import {
   createDeadLetterBench,
   type DeadLetterBench,
   type ListedLetter,
   parkAll,
-} from './bench.ts';
+} from '../integration/dead-letters/bench.ts';
+import { memoryCreated } from '../support/events.ts';
 
 let bench: DeadLetterBench;
 

@@ -2,14 +2,12 @@ import { fileURLToPath } from 'node:url';
 import { publishSubject } from '@memfleet/events';
 import { type CRASH_POINTS, park } from '@memfleet/runtime';
 import { expect, test } from 'vitest';
-import { memoryCreated } from '../../support/events.ts';
-import { until } from '../../support/until.ts';
-import { WorkerProcess } from '../../support/worker-process.ts';
-import { createDeadLetterBench, parkAll } from './bench.ts';
+import { createDeadLetterBench, parkAll } from '../integration/dead-letters/bench.ts';
+import { memoryCreated } from '../support/events.ts';
+import { until } from '../support/until.ts';
+import { WorkerProcess } from '../support/worker-process.ts';
 
-const EXTRACTION = fileURLToPath(
-  new URL('../../../workers/extraction/src/main.ts', import.meta.url),
-);
+const EXTRACTION = fileURLToPath(new URL('../../workers/extraction/src/main.ts', import.meta.url));
 
 /** Short, so that a dead worker's events come again soon. */
 const SETTINGS = {

@@ -1,8 +1,8 @@
 import { describe, expect, inject, it } from 'vitest';
 import { z } from 'zod';
-import { connectTestBroker } from '../../support/broker.ts';
-import { runCommand } from '../../support/cli.ts';
-import { createTestDatabase } from '../../support/database.ts';
+import { connectTestBroker } from '../support/broker.ts';
+import { runCommand } from '../support/cli.ts';
+import { createTestDatabase } from '../support/database.ts';
 
 const measure = z.strictObject({
   measure: z.string(),
