@@ -13,7 +13,7 @@ const steps = [
   'unused',
   'build',
   'test',
-  'test:long',
+  'test:chaos',
 ];
 
 /** Runs all steps, stops at the first that fails, resolves to the exit code. */

@@ -8,11 +8,11 @@ import {
   requestRedrives,
 } from '@memfleet/projections';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { connectTestBroker, type TestBroker } from '../../support/broker.ts';
-import { testSettings } from '../../support/settings.ts';
-import { until } from '../../support/until.ts';
-import { notes } from './notes/projection.ts';
-import { appendAll, createTestFleet, type TestFleet } from './support.ts';
+import { notes } from '../integration/projections/notes/projection.ts';
+import { appendAll, createTestFleet, type TestFleet } from '../integration/projections/support.ts';
+import { connectTestBroker, type TestBroker } from '../support/broker.ts';
+import { testSettings } from '../support/settings.ts';
+import { until } from '../support/until.ts';
 
 let broker: TestBroker;
 beforeAll(async () => {

@@ -12,10 +12,10 @@ import {
   type Stage,
 } from '@memfleet/runtime';
 import { expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
-import { memoryCreated, nothingExtracted } from '../../support/events.ts';
-import { createStageBench, silent, type StageBench } from '../../support/stage.ts';
-import { until } from '../../support/until.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { memoryCreated, nothingExtracted } from '../support/events.ts';
+import { createStageBench, silent, type StageBench } from '../support/stage.ts';
+import { until } from '../support/until.ts';
 
 const IDENTITY = { name: 'extraction', version: 1 };
 const TOKENS = 100;
