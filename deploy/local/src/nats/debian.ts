@@ -21,7 +21,6 @@ const run = promisify(execFile);
 // Newest first that does not change by the day; unstable only if that one has it not (it comes and goes in testing).
 const suites = ['forky', 'sid'];
 const keyrings = ['gpg', 'pgp'].map((end) => `/usr/share/keyrings/debian-archive-keyring.${end}`);
-const archive = 'http://deb.debian.org/debian';
 
 /**
  * Fetches Debian's nats-server package with apt, signatures checked, and without root: apt gets package lists, sources
@@ -37,6 +36,7 @@ export async function fetchNatsServerFromDebian(
     throw new Error('this is no Debian system with the keyring of its archive');
   }
   const mirror = await debianMirror('/etc/apt');
+  if (mirror === undefined) throw new Error("apt's sources name no mirror of Debian's archive");
   const work = await mkdtemp(join(cache, 'nats-server.fetch-'));
   try {
     const failures: string[] = [];
@@ -110,8 +110,8 @@ async function moveIntoCache(binary: string, cache: string): Promise<string> {
   return path;
 }
 
-/** The Debian mirror that this machine uses, so that one behind a firewall works too; else the official one. */
-export async function debianMirror(etcApt: string): Promise<string> {
+/** The mirror of Debian's archive that this machine's apt uses, which also serves one behind a firewall. */
+export async function debianMirror(etcApt: string): Promise<string | undefined> {
   for (const file of await sourceFiles(etcApt)) {
     for (const line of (await readFile(file, 'utf8')).split('\n')) {
       // One-line style: deb [options] URI suite ...; deb822 style: URIs: URI ...
@@ -120,7 +120,7 @@ export async function debianMirror(etcApt: string): Promise<string> {
       if (mirror !== undefined) return mirror;
     }
   }
-  return archive;
+  return undefined;
 }
 
 // A mirror of the whole archive ends so; debian-security and other vendors' archives do not have the suites we want.
