@@ -4,17 +4,17 @@ import { fileURLToPath } from 'node:url';
 import { publishSubject } from '@memfleet/events';
 import { findLetter, park, requeueLetter } from '@memfleet/runtime';
 import { expect, test } from 'vitest';
-import { memoryCreated } from '../../support/events.ts';
-import { until } from '../../support/until.ts';
 import {
   createDeadLetterBench,
   type DeadLetterBench,
   type Handler,
   NAME,
   parkAll,
-} from './bench.ts';
+} from '../integration/dead-letters/bench.ts';
+import { memoryCreated } from '../support/events.ts';
+import { until } from '../support/until.ts';
 
-const MAIN = fileURLToPath(new URL('../../../workers/cli/src/main.ts', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../workers/cli/src/main.ts', import.meta.url));
 
 const poisoned: Handler = async () => park('invalid_input', 'cannot be read');
 
