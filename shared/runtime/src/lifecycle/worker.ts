@@ -91,6 +91,7 @@ async function live(
   const { env } = process;
   const { broker, databaseUrl } = findConnections({
     env,
+    context: env['MEMFLEET_CONTEXT'],
     stateDir: env['MEMFLEET_STATE'] ?? '.memfleet',
   });
   const pool = createPool(databaseUrl, config.database, {
