@@ -23,6 +23,5 @@ export { Fold } from './kit/fold.ts';
 export { earliest, latest, SEALED } from './kit/guards.ts';
 export { keyedTable, logTable, type Operation, setTable } from './kit/tables.ts';
 export { appliedId, type AppliedKey } from './sql/applied.ts';
-export { UnwritableRow } from './sql/binary-array.ts';
 export { ProjectionWriter } from './sql/writer.ts';
 export { PROJECTIONS } from './projections/index.ts';

@@ -39,6 +39,13 @@ export type {
   StageName,
 } from './config/schema.ts';
 export { didYouMean } from './config/suggest.ts';
+export {
+  bigintArray,
+  type Cell,
+  doubleArray,
+  textArray,
+  UnwritableValue,
+} from './database/binary-array.ts';
 export { checkMigrated, migrate, pendingMigrations } from './database/migrate.ts';
 export {
   checkDatabase,

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { binaryArray, UnwritableRow } from '../../../shared/projections/src/sql/binary-array.ts';
+import { UnwritableValue } from '@memfleet/runtime';
+import { binaryArray } from '../../../shared/projections/src/sql/binary-array.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 
 let database: TestDatabase;
@@ -62,5 +63,5 @@ test.each([
   ['double precision', Number.NaN],
   ['double precision', '1'],
 ] as const)('a value that is none of %s is the fault of its row: %s', (type, value) => {
-  expect(() => binaryArray(type, [null, value])).toThrow(UnwritableRow);
+  expect(() => binaryArray(type, [null, value])).toThrow(UnwritableValue);
 });

@@ -1,5 +1,6 @@
+import type { Cell } from '@memfleet/runtime';
 import type { ColumnType, Columns, Row } from '../kit/columns.ts';
-import { binaryArray, type Cell, wireType } from './binary-array.ts';
+import { binaryArray, wireType } from './binary-array.ts';
 
 /** A statement over many rows: made once from a table's declaration, never from what events say. */
 export interface Statement {
@@ -15,7 +16,7 @@ export interface BoundStatement {
   readonly values: readonly Buffer[];
 }
 
-/** The rows as one parameter a column. @throws UnwritableRow */
+/** The rows as one parameter a column. @throws UnwritableValue */
 export function bindRows<Item>(
   { name, text, columns }: Statement,
   items: readonly Item[],

@@ -27,7 +27,7 @@ export class ProjectionWriter {
   /**
    * Makes the parameters now, so that this work overlaps the transaction before; what it returns
    * runs the statements, in the order of the tables.
-   * @throws UnwritableRow
+   * @throws UnwritableValue
    */
   prepare(fold: Fold): (db: Queryable) => Promise<void> {
     const steps = this.#steps.flatMap((step) => step(fold));

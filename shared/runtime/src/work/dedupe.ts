@@ -1,4 +1,5 @@
 import type { ModelUse } from '@memfleet/events';
+import { bigintArray, byteaArray, doubleArray, textArray } from '../database/binary-array.ts';
 import type { Queryable } from '../database/pool.ts';
 
 /**
@@ -70,11 +71,11 @@ export async function claim(
     values: [
       stage.name,
       stage.version,
-      requests.map((request) => request.key),
-      requests.map((request) => request.tenant),
-      requests.map((request) => request.eventId),
-      requests.map((request) => request.sequence),
-      requests.map((request) => request.digest),
+      textArray(requests.map((request) => request.key)),
+      textArray(requests.map((request) => request.tenant)),
+      textArray(requests.map((request) => request.eventId)),
+      bigintArray(requests.map((request) => request.sequence)),
+      byteaArray(requests.map((request) => request.digest)),
       token,
       leaseMs,
     ],
@@ -90,7 +91,7 @@ export async function claim(
  */
 const CLAIM_SQL = `
 with asked as materialized (
-  select $1::text as stage, $2::int as stage_version, * from unnest($3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::bytea[])
+  select $1::text as stage, $2::int as stage_version, * from unnest($3::text[]::uuid[], $4::text[], $5::text[], $6::bigint[], $7::bytea[])
     as asked (event_key, tenant, event_id, sequence, payload_digest)
 ), claimed as (
   insert into memfleet.stage_work as work
@@ -151,8 +152,8 @@ export async function record(
     name: 'stage-record',
     text: `with ended as materialized (
         select $1::text as stage, $2::int as stage_version, *
-        from unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::int[],
-            $9::bigint[], $10::bigint[], $11::float8[], $12::float8[])
+        from unnest($3::text[]::uuid[], $4::text[]::uuid[], $5::text[], $6::text[], $7::text[],
+            $8::bigint[], $9::bigint[], $10::bigint[], $11::float8[], $12::float8[])
           as ended (event_key, lease_token, state, result, reason, calls, input_tokens,
             output_tokens, cost_usd, duration_ms)
       )
@@ -169,16 +170,16 @@ export async function record(
     values: [
       stage.name,
       stage.version,
-      finished.map((item) => item.key),
-      finished.map((item) => item.token),
-      finished.map((item) => item.state),
-      finished.map((item) => item.result ?? null),
-      finished.map((item) => item.reason ?? null),
-      finished.map((item) => item.use?.usage.calls ?? 0),
-      finished.map((item) => item.use?.usage.input_tokens ?? 0),
-      finished.map((item) => item.use?.usage.output_tokens ?? 0),
-      finished.map((item) => item.use?.cost_usd ?? 0),
-      finished.map((item) => item.use?.duration_ms ?? 0),
+      textArray(finished.map((item) => item.key)),
+      textArray(finished.map((item) => item.token)),
+      textArray(finished.map((item) => item.state)),
+      textArray(finished.map((item) => item.result)),
+      textArray(finished.map((item) => item.reason)),
+      bigintArray(finished.map((item) => item.use?.usage.calls ?? 0)),
+      bigintArray(finished.map((item) => item.use?.usage.input_tokens ?? 0)),
+      bigintArray(finished.map((item) => item.use?.usage.output_tokens ?? 0)),
+      doubleArray(finished.map((item) => item.use?.cost_usd ?? 0)),
+      doubleArray(finished.map((item) => item.use?.duration_ms ?? 0)),
     ],
   });
   return new Set(rows.map((row) => row.event_key));
@@ -196,14 +197,14 @@ export async function markPublished(
   await db.query({
     name: 'stage-published',
     text: `with out as materialized (
-        select $1::text as stage, $2::int as stage_version, unnest($3::uuid[]) as event_key
+        select $1::text as stage, $2::int as stage_version, unnest($3::text[]::uuid[]) as event_key
       )
       update memfleet.stage_work as work set published_at = now(), result = null
       from out
       where work.event_key = out.event_key and work.stage = out.stage
         and work.stage_version = out.stage_version
         and work.state <> 'claimed' and work.published_at is null`,
-    values: [stage.name, stage.version, keys],
+    values: [stage.name, stage.version, textArray(keys)],
   });
 }
 
@@ -227,7 +228,7 @@ export async function release(
     name: 'stage-release',
     text: `with given as materialized (
         select $1::text as stage, $2::int as stage_version, *
-        from unnest($3::uuid[], $4::uuid[], $5::int[]) as given (event_key, lease_token, attempts)
+        from unnest($3::text[]::uuid[], $4::text[]::uuid[], $5::bigint[]) as given (event_key, lease_token, attempts)
       )
       update memfleet.stage_work as work
       set attempts = work.attempts
@@ -241,9 +242,9 @@ export async function release(
     values: [
       stage.name,
       stage.version,
-      releases.map((item) => item.key),
-      releases.map((item) => item.token),
-      releases.map((item) => (item.countsAsAttempt ? 1 : 0)),
+      textArray(releases.map((item) => item.key)),
+      textArray(releases.map((item) => item.token)),
+      bigintArray(releases.map((item) => (item.countsAsAttempt ? 1 : 0))),
     ],
   });
   return new Set(rows.map((row) => row.event_key));
@@ -260,7 +261,7 @@ export async function renewClaims(
     name: 'stage-renew',
     text: `with held as materialized (
         select $1::text as stage, $2::int as stage_version, *
-        from unnest($3::uuid[], $4::uuid[]) as held (event_key, lease_token)
+        from unnest($3::text[]::uuid[], $4::text[]::uuid[]) as held (event_key, lease_token)
       )
       update memfleet.stage_work as work
       set lease_until = now() + $5 * interval '1 millisecond'
@@ -272,8 +273,8 @@ export async function renewClaims(
     values: [
       stage.name,
       stage.version,
-      held.map((item) => item.key),
-      held.map((item) => item.token),
+      textArray(held.map((item) => item.key)),
+      textArray(held.map((item) => item.token)),
       leaseMs,
     ],
   });

@@ -3,9 +3,8 @@ import {
   type AppliedKey,
   Fold,
   type ProjectionWriter,
-  UnwritableRow,
 } from '@memfleet/projections';
-import type { Queryable } from '@memfleet/runtime';
+import { type Queryable, UnwritableValue } from '@memfleet/runtime';
 import type { ParkedEvent, ParkedKeys } from './parked-keys.ts';
 import type { ReadEvent } from './read-event.ts';
 
@@ -25,7 +24,7 @@ interface Once {
 
 /**
  * Folds events into rows and rows into parameters, before the transaction begins.
- * @throws UnwritableRow
+ * @throws UnwritableValue
  */
 export function makeBatch(
   events: readonly ReadEvent[],
@@ -105,7 +104,7 @@ function foldOf(applying: readonly ReadEvent[], without: ReadonlySet<ReadEvent>)
  * constraints (23) and limits (54). Anything else, such as a missing table, is nobody's event's fault.
  */
 export function isFaultOfEvents(error: unknown): boolean {
-  if (error instanceof UnwritableRow) return true;
+  if (error instanceof UnwritableValue) return true;
   if (!(error instanceof Error)) return false;
   const { code } = error as { code?: unknown };
   return typeof code === 'string' && /^(?:22|23|54)/.test(code) && code.length === 5;

@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type LaneId, type ProjectionWriter, UnwritableRow } from '@memfleet/projections';
-import { crashPoint, messageOf, type Pool, retryTransient, transaction } from '@memfleet/runtime';
+import type { LaneId, ProjectionWriter } from '@memfleet/projections';
+import {
+  crashPoint,
+  messageOf,
+  type Pool,
+  retryTransient,
+  transaction,
+  UnwritableValue,
+} from '@memfleet/runtime';
 import { type Batch, isFaultOfEvents, makeBatch } from './batch.ts';
 import { advanceCheckpoint, LaneHeld, mayAdvance } from './checkpoint.ts';
 import { BrokenDelivery } from './feed.ts';
@@ -64,7 +71,7 @@ export class Committer {
     try {
       return { events, batch: makeBatch(events, writer, parked) };
     } catch (error) {
-      if (!(error instanceof UnwritableRow)) throw error;
+      if (!(error instanceof UnwritableValue)) throw error;
       return { events, refusal: error };
     }
   }
@@ -182,7 +189,7 @@ export interface Prepared {
   readonly events: readonly LaneEvent[];
   readonly batch?: Batch;
   /** Why there is no batch: a row of it cannot be written. */
-  readonly refusal?: UnwritableRow;
+  readonly refusal?: UnwritableValue;
 }
 
 export function digestOf(bytes: Uint8Array): Buffer {
