@@ -6,6 +6,7 @@ import { eventKey } from './ids.ts';
 import { validated } from './new-event.ts';
 import { registry } from './registry.ts';
 import { memoryFilter, publishSubject } from './subjects.ts';
+import { isPlain } from './text.ts';
 
 /** Names of the log; the defaults are those of a fleet with one log. */
 export interface LogNames {
@@ -25,40 +26,49 @@ export interface Limits {
 
 export const DEFAULT_LIMITS: Limits = { maxDataBytes: 64 * 1024, maxAheadMs: 24 * 3_600_000 };
 
-/** An event ready to be sent: nothing about it depends on the connection. */
-export interface Prepared {
+/** An event that the log would take, ready to be sent: nothing about it depends on the connection. */
+export class PreparedEvent {
   readonly event: Envelope;
   readonly subject: string;
-  readonly payload: Uint8Array;
+  /** As it will be in the log. */
+  readonly json: string;
+  /** Of `json` as UTF-8. */
+  readonly bytes: number;
   /** Msg-Id, and the event's key in every dedupe table. */
   readonly key: string;
+
+  constructor(event: Envelope, subject: string, json: string, bytes: number, key: string) {
+    this.event = event;
+    this.subject = subject;
+    this.json = json;
+    this.bytes = bytes;
+    this.key = key;
+  }
 }
 
 /**
  * @throws EventError EVENT_INVALID, EVENT_TOO_LARGE
  */
-export function prepare(value: unknown, log: LogNames, limits: Limits): Prepared {
-  const event = validated(value);
+export function prepare(value: unknown, log: LogNames, limits: Limits): PreparedEvent {
+  const json = stringify(value);
+  // Text that is plain as JSON need not be looked at again, string by string.
+  const event = validated(value, isPlain(json));
   if (Date.parse(event.time) > Date.now() + limits.maxAheadMs) {
     throw new EventError('EVENT_INVALID', `time: ${event.time} is too far in the future`);
   }
   const definition = registry.definition(event.type);
   if (definition === undefined) throw new EventError('EVENT_INVALID', `unknown type ${event.type}`);
-  const payload = Buffer.from(stringify(event));
+  const bytes = Buffer.byteLength(json);
   // The data are a part of the event: only one that is larger has to be looked at twice.
-  if (payload.byteLength > limits.maxDataBytes) checkDataSize(event, limits);
-  return {
-    event,
-    subject: publishSubject(
-      log.root,
-      event.tenantid,
-      event.subject,
-      definition.eventClass,
-      verbOf(event.type),
-    ),
-    payload,
-    key: eventKey(event),
-  };
+  if (bytes > limits.maxDataBytes) checkDataSize(event, limits);
+  const subject = publishSubject(
+    log.root,
+    event.tenantid,
+    event.subject,
+    definition.eventClass,
+    verbOf(event.type),
+  );
+  return new PreparedEvent(event, subject, json, bytes, eventKey(event));
 }
 
 /** @throws EventError EVENT_TOO_LARGE */
@@ -74,15 +84,18 @@ function checkDataSize({ data }: Envelope, { maxDataBytes }: Limits): void {
 /** JSON.parse takes deeper nesting than JSON.stringify can write: that is bad input, not a crash. */
 function stringify(value: unknown): string {
   try {
-    return JSON.stringify(value);
+    // What is no object is no event; the check that follows says so.
+    return typeof value === 'object' && value !== null ? JSON.stringify(value) : '';
   } catch (cause) {
+    // What a check finds wrong is better told than that it cannot be written.
+    validated(value);
     throw new EventError('EVENT_INVALID', 'data is nested too deeply to be written', cause);
   }
 }
 
 /** Headers of one append. The expectation names the *stored* subjects, as the server demands. */
 export function appendHeaders(
-  prepared: Prepared,
+  prepared: PreparedEvent,
   log: LogNames,
   expectedVersion?: number,
 ): MsgHdrs {
@@ -102,7 +115,8 @@ export function appendHeaders(
 
 /** Names a memory among all. Whatever the input is, it must not throw: it is not checked yet. */
 export function memoryOf(event: unknown): string {
-  const { tenantid, subject } = (event ?? {}) as Partial<Record<string, unknown>>;
+  const envelope = event instanceof PreparedEvent ? event.event : (event ?? {});
+  const { tenantid, subject } = envelope as Partial<Record<string, unknown>>;
   return typeof tenantid === 'string' && typeof subject === 'string'
     ? `${tenantid}.${subject}`
     : '';

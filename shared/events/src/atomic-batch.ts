@@ -1,5 +1,5 @@
 import { type Msg, type NatsConnection, nuid } from '@nats-io/transport-node';
-import { appendHeaders, type LogNames, type Prepared } from './append.ts';
+import { appendHeaders, type LogNames, type PreparedEvent } from './append.ts';
 import { EventError } from './errors.ts';
 import { parseReply, type PublishReply } from './refusal.ts';
 
@@ -11,7 +11,7 @@ import { parseReply, type PublishReply } from './refusal.ts';
  */
 export async function sendBatch(
   connection: NatsConnection,
-  batch: readonly Prepared[],
+  batch: readonly PreparedEvent[],
   how: { readonly log: LogNames; readonly expectedVersion?: number; readonly timeout: number },
 ): Promise<PublishReply> {
   const batchId = nuid.next();
@@ -23,13 +23,13 @@ export async function sendBatch(
     header.set('Nats-Batch-Sequence', String(index + 1));
     const isLast = index === batch.length - 1;
     if (isLast) header.set('Nats-Batch-Commit', '1');
-    const { subject, payload } = prepared;
+    const { subject, json } = prepared;
     if (index > 0 && !isLast) {
-      connection.publish(subject, payload, { headers: header });
+      connection.publish(subject, json, { headers: header });
       continue;
     }
     // The first is confirmed (with an empty reply), so that a missing stream shows at once.
-    reply = await connection.request(subject, payload, { headers: header, timeout: how.timeout });
+    reply = await connection.request(subject, json, { headers: header, timeout: how.timeout });
     if (!isLast && reply.data.length > 0) failUnbatched(reply);
   }
   return parseReply(reply?.string() ?? '{}');

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { v5, v7 } from 'uuid';
+import { v7 } from 'uuid';
 import { z } from 'zod';
 
 /**
@@ -13,7 +13,7 @@ export const token = z
   .regex(TOKEN_PATTERN, { error: 'must be 1 to 64 letters, digits, "_" or "-"' });
 
 /** Namespace of every name-based id made here; any fixed UUID serves, this one must never change. */
-const NAMESPACE = 'b0d2c1f4-6f3b-5c59-9d53-2f1b7e3a8c60';
+const NAMESPACE = Buffer.from('b0d2c1f46f3b5c599d532f1b7e3a8c60', 'hex');
 
 /** What makes an event one event: CloudEvents says source + id; a tenant never shares either. */
 export interface EventIdentity {
@@ -27,9 +27,10 @@ export function newEventId(): string {
   return v7();
 }
 
-/** The same name always gives the same id: for events made from lines that carry none. */
+/** UUIDv5: the same name always gives the same id, as for events made from lines that carry none. */
 export function nameBasedId(...name: readonly string[]): string {
-  return v5(JSON.stringify(name), NAMESPACE);
+  const bytes = Buffer.concat([NAMESPACE, Buffer.from(JSON.stringify(name))]);
+  return uuidOf(5, hash('sha1', bytes, 'hex'));
 }
 
 /**
@@ -38,20 +39,26 @@ export function nameBasedId(...name: readonly string[]): string {
  * with the bare id one tenant could suppress another tenant's event by using its id first.
  */
 export function eventKey({ tenantid, source, id }: EventIdentity): string {
-  const hex = hash('sha256', `${tenantid}\u0000${source}\u0000${id}`, 'hex');
-  const variant = ((Number.parseInt(hex.slice(16, 17), 16) & 0x3) | 0x8).toString(16);
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+  return uuidOf(8, hash('sha256', `${tenantid}\u0000${source}\u0000${id}`, 'hex'));
 }
 
 /**
  * The id of the n-th event that a stage derives from a cause. Whoever computes it, however often,
- * gets the same id, so a repeated publish is recognised as the same event.
+ * gets the same id, so a repeated publish is recognised as the same event. Whoever has the cause's
+ * key at hand gives it, and spares a hash.
  */
 export function derivedEventId(
   cause: EventIdentity,
   stage: string,
   stageVersion: number,
   ordinal: number,
+  causeKey = eventKey(cause),
 ): string {
-  return nameBasedId('derived', eventKey(cause), stage, String(stageVersion), String(ordinal));
+  return nameBasedId('derived', causeKey, stage, String(stageVersion), String(ordinal));
+}
+
+/** The first 128 bits of a hash as a UUID (RFC 9562) of the given version. */
+function uuidOf(version: 5 | 8, hex: string): string {
+  const variant = ((Number.parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16);
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${version}${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }

@@ -1,11 +1,12 @@
+export type { AppendOptions, Appended, AppendResult, PublisherOptions } from './append-options.ts';
+export { Publisher } from './publisher.ts';
 export {
-  type AppendOptions,
-  type Appended,
-  type AppendResult,
-  Publisher,
-  type PublisherOptions,
-} from './publisher.ts';
-export { DEFAULT_LIMITS, DEFAULT_LOG, type Limits, type LogNames } from './append.ts';
+  DEFAULT_LIMITS,
+  DEFAULT_LOG,
+  type Limits,
+  type LogNames,
+  PreparedEvent,
+} from './append.ts';
 export {
   CATALOGUE,
   type DataOf,

@@ -42,9 +42,13 @@ export function createEvent<
   Type extends MemoryEventType,
   Version extends number | undefined = undefined,
 >(input: NewEvent<Type, Version>): Envelope {
+  return validated(envelopeOf(input));
+}
+
+function envelopeOf(input: NewEvent): unknown {
   const id = input.id ?? newEventId();
   const definition = registry.definition(input.type);
-  return validated({
+  return {
     specversion: '1.0',
     id,
     source: input.source,
@@ -59,33 +63,37 @@ export function createEvent<
     correlationid: input.correlationId ?? id,
     causationid: input.causationId ?? id,
     ...(input.traceparent === undefined ? {} : { traceparent: input.traceparent }),
-  });
+  };
 }
 
-/** An event caused by another: same tenant, memory, correlation and trace; the cause is its parent. */
+/**
+ * An event caused by another: same tenant, memory, correlation and trace; the cause is its parent.
+ * It is not checked here but when it is prepared to be appended, which every event is.
+ */
 export function createDerivedEvent<Type extends MemoryEventType>(
   cause: Pick<Envelope, 'tenantid' | 'subject' | 'correlationid' | 'traceparent'> & EventIdentity,
   derived: Pick<NewEvent<Type, undefined>, 'type' | 'data' | 'source' | 'time'> & {
     readonly id: string;
   },
 ): Envelope {
-  return createEvent<Type>({
+  return envelopeOf({
     ...derived,
     tenant: cause.tenantid,
     memory: cause.subject,
     correlationId: cause.correlationid,
     causationId: cause.id,
     ...(cause.traceparent === undefined ? {} : { traceparent: cause.traceparent }),
-  });
+  }) as Envelope;
 }
 
 /**
  * The envelope as it was given, once it is known to fit. It is not replaced by the parsed form:
- * what goes to the log is what the author wrote, defaults are filled in by readers.
+ * what goes to the log is what the author wrote, defaults are filled in by readers. `isPlainText` as
+ * of `isPlain`.
  * @throws EventError EVENT_INVALID
  */
-export function validated(value: unknown): Envelope {
-  const decoded = registry.upcast(value);
+export function validated(value: unknown, isPlainText = false): Envelope {
+  const decoded = registry.upcast(value, isPlainText);
   if (decoded.kind !== 'known') throw new EventError('EVENT_INVALID', decoded.reason);
   return value as Envelope;
 }

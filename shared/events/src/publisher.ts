@@ -1,4 +1,5 @@
 import type { NatsConnection, RequestOptions } from '@nats-io/transport-node';
+import type { Appended, AppendOptions, AppendResult, PublisherOptions } from './append-options.ts';
 import {
   appendHeaders,
   DEFAULT_LIMITS,
@@ -6,13 +7,14 @@ import {
   type Limits,
   type LogNames,
   memoryOf,
-  type Prepared,
+  prepare,
+  PreparedEvent,
+  stamped,
 } from './append.ts';
 import { sendBatch } from './atomic-batch.ts';
 import { ConflictingPayloadError, EventError, VersionConflictError } from './errors.ts';
 import { LogReader } from './log-reader.ts';
 import { saysTheSame } from './payload.ts';
-import { Preparation } from './preparation.ts';
 import {
   codeOf,
   confirmed,
@@ -29,38 +31,6 @@ const MAX_BATCH_EVENTS = 1_000;
 /** Bytes of a message that the headers of an append may take; the server counts them as payload. */
 const HEADER_ROOM = 1_024;
 
-export interface PublisherOptions {
-  readonly log?: LogNames;
-  readonly limits?: Partial<Limits>;
-  /** How long the server may take to confirm one attempt, in ms. */
-  readonly ackTimeoutMs?: number;
-  /** Attempts while the outcome is unknown; each bears the same Msg-Id. */
-  readonly attempts?: number;
-}
-
-export interface AppendOptions {
-  /**
-   * The memory's version this append was decided on: the stream sequence of its last event, 0 when
-   * it has none. When the memory has moved on, nothing is stored.
-   */
-  readonly expectedVersion?: number;
-  /** Set when the time was filled in by the sender: a retry may then bear another. */
-  readonly timeIsAssigned?: boolean;
-}
-
-export interface Appended {
-  readonly id: string;
-  /** Position in the log; also the memory's new version, unless `duplicate`. */
-  readonly sequence: number;
-  /** True when the same event was in the log already; `sequence` is where. */
-  readonly duplicate: boolean;
-}
-
-/** One result per event of `appendAll`, in the order given: appended, or why not. */
-export type AppendResult<Item = unknown> =
-  | { readonly item: Item; readonly ok: true; readonly appended: Appended }
-  | { readonly item: Item; readonly ok: false; readonly error: unknown };
-
 /**
  * Appends events to the log. Every append bears a Msg-Id made of tenant, source and id, so the same
  * event appended again within the stream's duplicate window is stored once; beyond the window the
@@ -69,7 +39,7 @@ export type AppendResult<Item = unknown> =
 export class Publisher {
   readonly #connection: NatsConnection;
   readonly #log: LogNames;
-  readonly #preparation: Preparation;
+  readonly #limits: Limits;
   readonly #ackTimeoutMs: number;
   readonly #attempts: number;
   readonly #reader: LogReader;
@@ -77,7 +47,7 @@ export class Publisher {
   constructor(connection: NatsConnection, options: PublisherOptions = {}) {
     this.#connection = connection;
     this.#log = options.log ?? DEFAULT_LOG;
-    this.#preparation = new Preparation(this.#log, { ...DEFAULT_LIMITS, ...options.limits });
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#ackTimeoutMs = options.ackTimeoutMs ?? 5_000;
     this.#attempts = options.attempts ?? 5;
     this.#reader = new LogReader(connection, this.#log, this.#attempts);
@@ -159,7 +129,7 @@ export class Publisher {
         duplicate: false,
       }));
     } catch (error) {
-      const [head] = batch as [Prepared];
+      const [head] = batch as [PreparedEvent];
       const isDuplicate = error instanceof ServerRefusal && error.isBatchDuplicate;
       if (isDuplicate || (await this.#storedBefore(error, head, expectedVersion)) !== undefined) {
         return await this.#appendMissing(batch, options);
@@ -169,13 +139,12 @@ export class Publisher {
   }
 
   /**
-   * Makes sure that the log would take this event, without sending it. Its append uses what was made
-   * of it here, so it must not be changed in between.
-   * @returns the bytes that would be stored
+   * Makes sure that the log would take this event, without sending it. What it returns can be
+   * appended in the event's place, and is not checked again.
    * @throws EventError EVENT_INVALID | EVENT_TOO_LARGE
    */
-  check(event: unknown): Uint8Array {
-    return this.#preparation.check(event).payload;
+  prepare(event: unknown): PreparedEvent {
+    return prepare(event, this.#log, this.#limits);
   }
 
   /**
@@ -186,7 +155,7 @@ export class Publisher {
     return await this.#reader.versionOf(tenant, memory);
   }
 
-  async #append(prepared: Prepared, options: AppendOptions): Promise<Appended> {
+  async #append(prepared: PreparedEvent, options: AppendOptions): Promise<Appended> {
     const { expectedVersion } = options;
     const requestOptions = {
       headers: appendHeaders(prepared, this.#log, expectedVersion),
@@ -212,7 +181,7 @@ export class Publisher {
    * have come in between.
    */
   async #appendMissing(
-    batch: readonly Prepared[],
+    batch: readonly PreparedEvent[],
     { expectedVersion, ...how }: AppendOptions,
   ): Promise<Appended[]> {
     const appended: Appended[] = [];
@@ -230,10 +199,10 @@ export class Publisher {
   }
 
   /** @throws EventError EVENT_INVALID | EVENT_TOO_LARGE, before anything is sent */
-  #prepare(event: unknown, expectedVersion: number | undefined): Prepared {
-    const prepared = this.#preparation.of(event, expectedVersion);
+  #prepare(event: unknown, expectedVersion: number | undefined): PreparedEvent {
+    const prepared = this.#preparedOf(event, expectedVersion);
     const room = (this.#connection.info?.max_payload ?? Infinity) - HEADER_ROOM;
-    const size = prepared.payload.byteLength;
+    const size = prepared.bytes;
     if (size > room) {
       throw new EventError(
         'EVENT_TOO_LARGE',
@@ -243,8 +212,16 @@ export class Publisher {
     return prepared;
   }
 
-  async #send(prepared: Prepared, options: RequestOptions): Promise<PublishReply> {
-    const reply = await this.#connection.request(prepared.subject, prepared.payload, options);
+  /** An append that is decided on a version is made anew: its bytes say the version. */
+  #preparedOf(event: unknown, expectedVersion: number | undefined): PreparedEvent {
+    if (!(event instanceof PreparedEvent)) return this.prepare(stamped(event, expectedVersion));
+    return expectedVersion === undefined
+      ? event
+      : this.prepare(stamped(event.event, expectedVersion));
+  }
+
+  async #send(prepared: PreparedEvent, options: RequestOptions): Promise<PublishReply> {
+    const reply = await this.#connection.request(prepared.subject, prepared.json, options);
     return parseReply(reply.string());
   }
 
@@ -255,7 +232,7 @@ export class Publisher {
    */
   async #storedBefore(
     error: unknown,
-    prepared: Prepared,
+    prepared: PreparedEvent,
     expectedVersion: number | undefined,
   ): Promise<number | undefined> {
     const isConflict = error instanceof ServerRefusal && error.isConflict;
@@ -267,7 +244,7 @@ export class Publisher {
 
   async #explained(
     error: unknown,
-    prepared: Prepared,
+    prepared: PreparedEvent,
     expectedVersion: number | undefined,
   ): Promise<unknown> {
     const { stream } = this.#log;
@@ -285,13 +262,13 @@ export class Publisher {
 
   /** Msg-Id dedupe ignores the payload, so the publisher looks at what is stored under it. */
   async #checkDuplicate(
-    prepared: Prepared,
+    prepared: PreparedEvent,
     sequence: number,
     options: AppendOptions,
   ): Promise<void> {
     const stored = await this.#reader.at(sequence);
     if (stored === null) return;
-    if (!saysTheSame(stored.data, prepared.payload, options.timeIsAssigned !== true)) {
+    if (!saysTheSame(stored.data, Buffer.from(prepared.json), options.timeIsAssigned !== true)) {
       throw new ConflictingPayloadError(prepared.event.id, sequence);
     }
   }

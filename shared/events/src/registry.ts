@@ -64,7 +64,7 @@ export class EventRegistry {
       // The parser's own message quotes the input, which may hold contents; the place is enough.
       return invalid('the bytes are not JSON');
     }
-    const decoded = this.#upcast(value, isPlain(text));
+    const decoded = this.upcast(value, isPlain(text));
     if (stored === undefined || decoded.kind === 'invalid') return decoded;
     const mismatch = subjectMismatch(
       decoded.envelope,
@@ -74,12 +74,8 @@ export class EventRegistry {
     return mismatch === undefined ? decoded : invalid(mismatch);
   }
 
-  /** A parsed envelope → the event as of today's schema. */
-  upcast(value: unknown): Decoded {
-    return this.#upcast(value, false);
-  }
-
-  #upcast(value: unknown, isPlainText: boolean): Decoded {
+  /** A parsed envelope → the event as of today's schema. `isPlainText` as of `isPlain`. */
+  upcast(value: unknown, isPlainText = false): Decoded {
     const decoded = this.#read(value);
     if (decoded.kind === 'invalid') return decoded;
     // Last, so that a field which a schema names is reported by its name.

@@ -29,11 +29,11 @@ function modelFlags(url: string, rest: Record<string, string> = {}): Record<stri
   };
 }
 
-function startExtraction(bench: StageBench): RunningStage {
+async function startExtraction(bench: StageBench): Promise<RunningStage> {
   const { provider, batch, linger } = bench.config.stages.extraction;
   const gate = new ProviderGate();
   const cache = new ResultCache(bench.database.pool, { batch, lingerMs: linger });
-  return bench.start(extractionStage(createExtractor(provider), gate, cache), { gate });
+  return bench.start(extractionStage(await createExtractor(provider), gate, cache), { gate });
 }
 
 /** What the stage wrote to the log. */
@@ -67,7 +67,7 @@ describe('with the local provider', () => {
       data: { content: 'Ada lives in Porto.' },
     });
     await bench.publish(created, revised);
-    startExtraction(bench);
+    await startExtraction(bench);
     await bench.settled();
     const [first, second, ...rest] = await extracted(bench);
     expect(rest).toEqual([]);
@@ -99,7 +99,7 @@ describe('with the local provider', () => {
   test('nothing found is an event with a reason', async () => {
     await using bench = await createStageBench();
     await bench.publish(memoryCreated('How are you?'));
-    startExtraction(bench);
+    await startExtraction(bench);
     await bench.settled();
     const [event] = await extracted(bench);
     expect(event?.data).toMatchObject({ facts: [], entities: [] });
@@ -112,7 +112,7 @@ describe('with a model service', () => {
     await using service = await startModelService();
     await using bench = await createStageBench(modelFlags(service.url));
     await bench.publish(memoryCreated('Ada prefers tea.'));
-    startExtraction(bench);
+    await startExtraction(bench);
     await bench.settled();
     const [event] = await extracted(bench);
     expect(event?.data).toMatchObject({
@@ -135,11 +135,11 @@ describe('with a model service', () => {
     service.respond((call) => replies.slow(200, replies.right(call)));
     const same = (n: number) => memoryCreated('Ada prefers tea.', { memory: `m-${n}` });
     await bench.publish(...Array.from({ length: 50 }, (_none, n) => same(n)));
-    const first = startExtraction(bench);
+    const first = await startExtraction(bench);
     await bench.settled();
     await first.stop();
     expect(service.calls).toHaveLength(1);
-    startExtraction(bench);
+    await startExtraction(bench);
     await bench.publish(same(50));
     await bench.settled();
     expect(service.calls).toHaveLength(1);
@@ -158,7 +158,7 @@ describe('with a model service', () => {
       data: { content: 'I prefer tea.', attribution: { role: 'user', name } } as const,
     });
     await bench.publish(memoryCreated('', by('Ada')), memoryCreated('', by('Ben')));
-    startExtraction(bench);
+    await startExtraction(bench);
     await bench.settled();
     expect(service.calls).toHaveLength(2);
   });
@@ -169,7 +169,7 @@ describe('with a model service', () => {
     service.respond(replies.status(503));
     const contents = Array.from({ length: 40 }, (_none, n) => memoryCreated(`Ada has ${n} cats.`));
     await bench.publish(...contents);
-    const { progress } = startExtraction(bench);
+    const { progress } = await startExtraction(bench);
     await until('it pauses', () => progress.state.state === 'paused');
     expect(progress.state.cause).toContain('HTTP 503');
     service.respond();
@@ -186,7 +186,7 @@ describe('with a model service', () => {
       count === 1 ? replies.rateLimited({ 'retry-after-ms': '900' }) : replies.right(call),
     );
     await bench.publish(memoryCreated('Ada prefers tea.'));
-    startExtraction(bench);
+    await startExtraction(bench);
     await bench.settled();
     const [limited, next] = service.calls;
     expect((next?.at ?? 0) - (limited?.at ?? 0)).toBeGreaterThanOrEqual(890);
@@ -200,7 +200,7 @@ describe('with a model service', () => {
       replies.error(401, 'invalid_api_key', 'no such key', { 'retry-after-ms': '400' }),
     );
     await bench.publish(memoryCreated('Ada prefers tea.'), memoryCreated('Ben prefers coffee.'));
-    const { progress } = startExtraction(bench);
+    const { progress } = await startExtraction(bench);
     await until('it pauses', () => progress.state.state === 'paused');
     expect(progress.state.cause).toContain('invalid_api_key');
     service.respond();
@@ -218,7 +218,7 @@ describe('with a model service', () => {
       JSON.stringify(call.body).includes('poison') ? replies.chat('no idea') : replies.right(call),
     );
     await bench.publish(memoryCreated('poison'), memoryCreated('Ada prefers tea.'));
-    startExtraction(bench);
+    await startExtraction(bench);
     await bench.settled();
     const poisoned = service.calls.filter(({ body }) => JSON.stringify(body).includes('poison'));
     // Each try is a call and one that asks to mend its answer; all of them are paid for.
@@ -242,7 +242,7 @@ describe('with a model service', () => {
     await using bench = await createStageBench(modelFlags(service.url));
     service.respond(replies.contextTooLong());
     await bench.publish(memoryCreated('Ada prefers tea.'));
-    startExtraction(bench);
+    await startExtraction(bench);
     await bench.settled();
     expect(service.calls).toHaveLength(1);
     expect(await bench.deadLetters()).toBe(1);
@@ -264,7 +264,7 @@ describe('with a model service', () => {
       }),
     );
     await bench.publish(memoryCreated('Ada prefers tea.'));
-    startExtraction(bench);
+    await startExtraction(bench);
     await bench.settled();
     const [event] = await extracted(bench);
     expect(memoryExtracted.latest.safeParse(event?.data).success).toBe(true);

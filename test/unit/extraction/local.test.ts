@@ -2,11 +2,10 @@ import { describe, expect, test } from 'vitest';
 import { createLocalExtractor } from '../../../workers/extraction/src/providers/local/local.ts';
 
 const extractor = createLocalExtractor();
-const alive = new AbortController().signal;
 
-async function read(content: string, speaker = 'Kim') {
+function read(content: string, speaker = 'Kim') {
   const input = { content, speaker, time: '2025-03-05T10:00:00Z' };
-  const { facts, entities } = await extractor.extract(input, alive);
+  const { facts, entities } = extractor.extract(input);
   return {
     facts: facts.map(({ text }) => text),
     entities: entities.map(({ name, type, mentions }) =>
@@ -200,7 +199,7 @@ describe('messages and what is read from them', () => {
     ['It was nice meeting you.', [], []],
     ["I'm allergic to your cat.", [], []],
   ])('%s', async (content, facts, entities) => {
-    const found = await read(content);
+    const found = read(content);
     expect(found.facts).toEqual(facts);
     expect(found.entities).toEqual(entities);
   });
@@ -218,14 +217,14 @@ describe('the parts of a fact', () => {
     ['My grandmother passed away in 2020.', "Kim's grandmother", 'passed away', 'in 2020'],
     ["My brother's wife is a lawyer.", "Kim's brother's wife", 'is', 'a lawyer'],
   ])('%s', async (content, subject, predicate, object) => {
-    expect((await read(content)).parts).toEqual([[subject, predicate, object]]);
+    expect(read(content).parts).toEqual([[subject, predicate, object]]);
   });
 });
 
 test('what is believed or may be is less sure than what is said', async () => {
-  const [sure] = (await read('Tom works at Nokia.')).confidence;
-  const [believed] = (await read('I think Tom works at Nokia.')).confidence;
-  const [possible] = (await read('Tom might move to Spain.')).confidence;
+  const [sure] = read('Tom works at Nokia.').confidence;
+  const [believed] = read('I think Tom works at Nokia.').confidence;
+  const [possible] = read('Tom might move to Spain.').confidence;
   expect(sure).toBeGreaterThan(0.8);
   expect(believed).toBe(0.5);
   expect(possible).toBe(0.4);
@@ -238,15 +237,12 @@ test.each([
   ['Ada Byron', 'Ada Byron is a nurse.'],
 ])('said by %s', async (speaker, text) => {
   const input = { content: 'I am a nurse.', time: '2025-03-05T10:00:00Z' };
-  const output = await extractor.extract(
-    speaker === undefined ? input : { ...input, speaker },
-    alive,
-  );
+  const output = extractor.extract(speaker === undefined ? input : { ...input, speaker });
   expect(output.facts.map((fact) => fact.text)).toEqual([text]);
 });
 
 test('a fact that is told twice is one fact, and names are counted', async () => {
-  const { facts, entities } = await read('Ana lives in Rome. Ana lives in Rome. Rome is old.');
+  const { facts, entities } = read('Ana lives in Rome. Ana lives in Rome. Rome is old.');
   expect(facts).toEqual(['Ana lives in Rome.', 'Rome is old.']);
   expect(entities).toEqual(['Ana: person x2', 'Rome: place x3']);
 });

@@ -7,6 +7,7 @@ import {
   type Stage,
 } from '@memfleet/runtime';
 import { expect, test } from 'vitest';
+import { AbortSource } from '../../../shared/runtime/src/work/abort-source.ts';
 import { DeadlineExceeded, LeaseLost } from '../../../shared/runtime/src/work/heartbeat.ts';
 import { perform } from '../../../shared/runtime/src/work/perform.ts';
 import { memoryCreated } from '../../support/events.ts';
@@ -19,11 +20,12 @@ function known(): MemoryEvent {
 
 async function outcomeOf(
   handle: Stage['handle'],
-  options: { attempt?: number; signal?: AbortSignal } = {},
+  options: { attempt?: number; abort?: AbortSource } = {},
 ): Promise<Outcome | undefined> {
-  const { attempt = 1, signal = new AbortController().signal } = options;
-  const context = { eventKey: 'k', sequence: 1, attempt, signal };
-  return await perform({ name: 'test', version: 1, handle }, known(), context, 3);
+  const { attempt = 1, abort = new AbortSource() } = options;
+  const context = { eventKey: 'k', sequence: 1, attempt, signal: abort.signal };
+  const stage = { name: 'test', version: 1, handle };
+  return await perform(stage, known(), context, { abort, maxAttempts: 3 });
 }
 
 function throwing(error: Error): Stage['handle'] {
@@ -84,8 +86,8 @@ test('tries beyond the limit are not made', async () => {
 test('a handler that ignores its signal is left behind', async () => {
   const hanging = (): Promise<never> => new Promise(() => {});
   const afterAbort = async (reason: Error): Promise<Outcome | undefined> => {
-    const abort = new AbortController();
-    const outcome = outcomeOf(hanging, { signal: abort.signal });
+    const abort = new AbortSource();
+    const outcome = outcomeOf(hanging, { abort });
     abort.abort(reason);
     return await outcome;
   };

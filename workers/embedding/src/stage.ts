@@ -68,7 +68,7 @@ export function embeddingStage(options: EmbeddingOptions): Stage<readonly Addres
       const events = found.map(({ digest, use }, index) => {
         const { target, ordinal } = targets[index] as Target;
         return createDerivedEvent(event, {
-          id: derivedEventId(event, NAME, VERSION, ordinal),
+          id: derivedEventId(event, NAME, VERSION, ordinal, context.eventKey),
           type: 'memory.embedded',
           source: `/memfleet/${NAME}`,
           data: {

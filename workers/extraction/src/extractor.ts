@@ -27,14 +27,25 @@ export interface ExtractionOutput {
  * Reads facts and entities out of a text. Whatever the text says, the output satisfies the schema
  * of `memory.extracted`; a failure is thrown as a `ProviderError`, never returned as "nothing found".
  */
-export interface Extractor {
+export type Extractor = LocalExtractor | RemoteExtractor;
+
+interface NamedExtractor {
   readonly name: string;
   /** Changes whenever the same input may be read differently: part of dedupe and cache keys. */
   readonly version: string;
   readonly model?: string;
-  /** True when calling costs money or minutes. */
-  readonly remote: boolean;
-  /** What a call will cost, about; a remote one says so. */
+}
+
+/** Free, and at once. */
+export interface LocalExtractor extends NamedExtractor {
+  readonly remote: false;
+  extract(input: ExtractionInput): ExtractionOutput;
+}
+
+/** Calling it costs money or minutes. */
+export interface RemoteExtractor extends NamedExtractor {
+  readonly remote: true;
+  /** What a call will cost, about. */
   estimate?(input: ExtractionInput): Cost;
   extract(input: ExtractionInput, signal: AbortSignal): Promise<ExtractionOutput>;
 }

@@ -11,7 +11,7 @@ import {
   cacheKey,
   type ExtractionInput,
   type ExtractionOutput,
-  type Extractor,
+  type RemoteExtractor,
 } from './extractor.ts';
 
 /** What is kept of a paid call: what was found, not what it cost. */
@@ -36,7 +36,7 @@ export interface Asker {
 
 /** Asks a model, unless the same was asked before or is being asked now: then it costs nothing. */
 export async function obtain(
-  extractor: Extractor,
+  extractor: RemoteExtractor,
   gate: ProviderGate,
   cache: ResultCache,
   input: ExtractionInput,
@@ -67,7 +67,7 @@ export async function obtain(
 
 /** One call, within the budget of the tenant and the rate limit of the service. */
 async function call(
-  extractor: Extractor,
+  extractor: RemoteExtractor,
   gate: ProviderGate,
   input: ExtractionInput,
   { tenant, signal }: Asker,

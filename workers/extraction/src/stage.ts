@@ -32,7 +32,7 @@ export function extractionStage(
   return {
     name: NAME,
     version: VERSION,
-    async handle(event, { sequence, signal }) {
+    async handle(event, context) {
       if (event.type !== 'memory.created' && event.type !== 'memory.revised') {
         return skip(`${event.type} has no content to extract from`);
       }
@@ -40,8 +40,11 @@ export function extractionStage(
       const input = inputOf(event);
       // The local extractor is faster than a look-up, and free.
       const obtained: Obtained = extractor.remote
-        ? await obtain(extractor, gate, cache, input, { tenant: event.tenantid, signal })
-        : { output: await extractor.extract(input, signal), cached: false };
+        ? await obtain(extractor, gate, cache, input, {
+            tenant: event.tenantid,
+            signal: context.signal,
+          })
+        : { output: extractor.extract(input), cached: false };
       const { facts, entities, emptyReason, usage, costUsd } = obtained.output;
       const use: ModelUse = {
         usage,
@@ -50,11 +53,11 @@ export function extractionStage(
         cached: obtained.cached,
       };
       const derived = createDerivedEvent(event, {
-        id: derivedEventId(event, NAME, VERSION, 0),
+        id: derivedEventId(event, NAME, VERSION, 0, context.eventKey),
         type: 'memory.extracted',
         source: `/memfleet/${NAME}`,
         data: {
-          cause: { source: event.source, id: event.id, sequence },
+          cause: { source: event.source, id: event.id, sequence: context.sequence },
           extractor: {
             name: extractor.name,
             version: extractor.version,

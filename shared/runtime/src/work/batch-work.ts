@@ -128,8 +128,16 @@ export class BatchWork<Extra> {
     if (abandoned >= MAX_ABANDONED) {
       return park('attempts_exhausted', `${abandoned} workers died or hung while they held it`);
     }
-    const context = { eventKey: key, sequence, attempt, signal: held.abort.signal };
-    return await perform(stage, event, context, settings.maxAttempts);
+    const { abort } = held;
+    const context = {
+      eventKey: key,
+      sequence,
+      attempt,
+      get signal() {
+        return abort.signal;
+      },
+    };
+    return await perform(stage, event, context, { abort, maxAttempts: settings.maxAttempts });
   }
 
   /** A redelivery of what is finished: publish what may be missing, and ack. */

@@ -1,4 +1,4 @@
-import { type Envelope, Publisher } from '@memfleet/events';
+import { type Envelope, type PreparedEvent, Publisher } from '@memfleet/events';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Received } from '../broker/delivery.ts';
 import type { FleetConfig } from '../config/schema.ts';
@@ -9,7 +9,7 @@ import type { Logger } from '../observe/log.ts';
 import { crashPoint } from './crash-points.ts';
 import { type Finished, markPublished, type StageIdentity } from './dedupe.ts';
 import type { Held } from './in-flight.ts';
-import { DerivedPublisher } from './publish-derived.ts';
+import { type Derivable, DerivedPublisher } from './publish-derived.ts';
 import type { ParkedResult } from './results.ts';
 
 export type EventIds = Pick<Envelope, 'id' | 'correlationid' | 'traceparent'>;
@@ -20,7 +20,7 @@ export interface Recorded {
   /** None for what could not be read or must not be claimed: its dead letter is all there is. */
   readonly key: string | undefined;
   readonly state: Finished['state'];
-  readonly events: readonly Envelope[];
+  readonly events: readonly Derivable[];
   readonly parked: ParkedResult | undefined;
   readonly event: EventIds | undefined;
 }
@@ -54,14 +54,9 @@ export class Deliverer {
     this.#derived = new DerivedPublisher(publisher, log);
   }
 
-  /** Why the log would refuse these events, if it would. */
-  problemOf(events: readonly Envelope[]): string | undefined {
-    return this.#derived.problemOf(events);
-  }
-
-  /** What `problemOf` has found nothing wrong with, as a JSON array. */
-  jsonOf(events: readonly Envelope[]): string {
-    return this.#derived.jsonOf(events);
+  /** The events ready to be published, or why the log would refuse them. */
+  prepare(events: readonly Envelope[]): readonly PreparedEvent[] | string {
+    return this.#derived.prepare(events);
   }
 
   /** @returns for each item its state, or that the broker did not confirm it and it comes again */

@@ -56,7 +56,7 @@ export class Heartbeat {
     const now = performance.now();
     this.#lastBeat = now;
     for (const held of inFlight) {
-      if (held.abort.signal.aborted && !held.settling) continue;
+      if (held.abort.aborted && !held.settling) continue;
       if (!held.settling && now - held.receivedAt >= deadlineMs) {
         held.abort.abort(new DeadlineExceeded('past its deadline'));
       } else {

@@ -1,11 +1,12 @@
 import type { Received } from '../broker/delivery.ts';
+import { AbortSource } from './abort-source.ts';
 
 /** An event between receipt and settlement. */
 export interface Held {
   readonly message: Received;
   readonly receivedAt: number;
   /** Ends the work: deadline, lost lease or shutdown. */
-  readonly abort: AbortController;
+  readonly abort: AbortSource;
   /** Set once the event is claimed in the dedupe table. */
   claim?: { readonly key: string; readonly token: string };
   /** True once the handler has spoken: what follows has limits of its own, not the deadline. */
@@ -66,7 +67,7 @@ export class InFlight {
     const held: Held = {
       message,
       receivedAt: performance.now(),
-      abort: new AbortController(),
+      abort: new AbortSource(),
       settling: false,
     };
     this.#held.add(held);

@@ -3,6 +3,7 @@ import { isTransientDatabaseError } from '../database/transaction.ts';
 import { messageOf } from '../errors.ts';
 import { BudgetSpent } from '../providers/budget.ts';
 import { ProviderError } from '../providers/provider-error.ts';
+import type { AbortSource } from './abort-source.ts';
 import { crashPoint } from './crash-points.ts';
 import { DeadlineExceeded, LeaseLost } from './heartbeat.ts';
 import { type Outcome, park, retry } from './outcome.ts';
@@ -17,23 +18,23 @@ const BUDGET_RETRY_MS = 1_000;
 /**
  * Runs the handler and turns whatever it throws into an outcome: the return value is the whole
  * truth. (Processing one message as a pipeline that can be read aloud is Oban's executor.) A handler
- * that ignores its signal is left behind: what it still says is not heard.
+ * that ignores its signal, which is that of `abort`, is left behind: what it still says is not heard.
  * @returns undefined when the claim was lost: nothing may be said about the event then.
  */
 export async function perform<Extra>(
   stage: Stage<Extra>,
   event: MemoryEvent,
   context: StageContext,
-  maxAttempts: number,
+  { abort, maxAttempts }: { readonly abort: AbortSource; readonly maxAttempts: number },
 ): Promise<Outcome<Extra> | undefined> {
-  const { attempt, signal } = context;
+  const { attempt } = context;
   if (attempt > maxAttempts) {
     return park('attempts_exhausted', `${maxAttempts} tries did not succeed`);
   }
   try {
-    return await untilAborted(started(stage, event, context), signal);
+    return await abort.race(started(stage, event, context));
   } catch (error) {
-    const reason: unknown = signal.aborted ? signal.reason : undefined;
+    const { reason } = abort;
     if (reason instanceof LeaseLost) return undefined;
     const again = Math.min(RETRY_CEILING_MS, RETRY_BASE_MS * 2 ** (attempt - 1));
     if (reason instanceof DeadlineExceeded) {
@@ -61,20 +62,6 @@ async function started<Extra>(
   const work = stage.handle(event, context);
   crashPoint('in-call');
   return await work;
-}
-
-/** What the work gives, or a rejection as soon as the signal ends it. */
-async function untilAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => reject(new Error('aborted', { cause: signal.reason }));
-  signal.addEventListener('abort', onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  try {
-    // The loser of the race is still watched by it: its rejection is not unhandled.
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }
 
 function ofProviderError(

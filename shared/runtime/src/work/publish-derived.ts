@@ -2,6 +2,7 @@ import {
   ConflictingPayloadError,
   type Envelope,
   EventError,
+  type PreparedEvent,
   type Publisher,
 } from '@memfleet/events';
 import pLimit from 'p-limit';
@@ -15,8 +16,11 @@ const MAX_BATCH_EVENTS = 1_000;
 /** What a cause has to publish. */
 export interface Derived {
   readonly eventKey: string;
-  readonly events: readonly Envelope[];
+  readonly events: readonly Derivable[];
 }
+
+/** What was prepared before, or an envelope that is prepared when it is appended. */
+export type Derivable = Envelope | PreparedEvent;
 
 /**
  * Publishes what stages derived. The events of one cause are never torn apart: they are in one
@@ -32,26 +36,17 @@ export class DerivedPublisher {
     this.#log = log;
   }
 
-  /** Why the log would refuse these events, if it would. */
-  problemOf(events: readonly Envelope[]): string | undefined {
+  /** The events ready to be published, or why the log would refuse them. */
+  prepare(events: readonly Envelope[]): readonly PreparedEvent[] | string {
+    if (events.length > MAX_BATCH_EVENTS) {
+      return `the result has ${events.length} events, more than the ${MAX_BATCH_EVENTS} of one batch`;
+    }
     try {
-      for (const event of events) this.#publisher.check(event);
+      return events.map((event) => this.#publisher.prepare(event));
     } catch (error) {
       if (error instanceof EventError) return `the result is no valid event: ${error.message}`;
       throw error;
     }
-    return events.length > MAX_BATCH_EVENTS
-      ? `the result has ${events.length} events, more than the ${MAX_BATCH_EVENTS} of one batch`
-      : undefined;
-  }
-
-  /** The events as they will be in the log, as a JSON array: written once for both. */
-  jsonOf(events: readonly Envelope[]): string {
-    const written = events.map((event) => {
-      const { buffer, byteOffset, byteLength } = this.#publisher.check(event);
-      return Buffer.from(buffer, byteOffset, byteLength).toString();
-    });
-    return `[${written.join(',')}]`;
   }
 
   /** @returns those whose events are in the log now; the others are to be tried again. */

@@ -1,4 +1,4 @@
-import type { Envelope } from '@memfleet/events';
+import type { Envelope, PreparedEvent } from '@memfleet/events';
 import { z } from 'zod';
 import type { DeadLetter } from '../dead-letters/dead-letter.ts';
 import type { Finished } from './dedupe.ts';
@@ -18,12 +18,12 @@ const parkedSchema = z.object({
   attempts: z.int(),
 });
 
-/** The row that records an outcome; `jsonOf` writes derived events as they will be in the log. */
+/** The row that records an outcome; derived events are kept as they will be in the log. */
 export function finishedOf(
   claim: { readonly key: string; readonly token: string },
   outcome: Exclude<Outcome<unknown>, { readonly kind: 'retry' }>,
   attempts: number,
-  jsonOf: (events: readonly Envelope[]) => string,
+  derived: readonly PreparedEvent[],
 ): Finished {
   switch (outcome.kind) {
     case 'skip':
@@ -37,11 +37,11 @@ export function finishedOf(
     case 'done':
       break;
   }
-  const { events, use } = outcome;
+  const { use } = outcome;
   return {
     ...claim,
     state: 'done',
-    ...(events.length === 0 ? {} : { result: jsonOf(events) }),
+    ...(derived.length === 0 ? {} : { result: `[${derived.map(({ json }) => json).join(',')}]` }),
     ...(use === undefined ? {} : { use }),
   };
 }

@@ -1,4 +1,4 @@
-import type { Envelope } from '@memfleet/events';
+import type { PreparedEvent } from '@memfleet/events';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { FleetConfig, StageConfig } from '../config/schema.ts';
 import type { Pool, Queryable } from '../database/pool.ts';
@@ -21,6 +21,11 @@ export interface Settlement<Extra> {
   readonly outcome: Outcome<Extra>;
   readonly attempts: number;
   readonly event: EventIds | undefined;
+}
+
+/** A settlement whose derived events are known to be such as the log takes. */
+interface Checked<Extra> extends Settlement<Extra> {
+  readonly derived: readonly PreparedEvent[];
 }
 
 /** A redelivery of an event that is finished. */
@@ -57,7 +62,7 @@ export interface SettlerOptions<Extra> {
 export class Settler<Extra> {
   readonly #options: SettlerOptions<Extra>;
   readonly #deliverer: Deliverer;
-  readonly #finishing: Coalescer<Settlement<Extra>, Settled>;
+  readonly #finishing: Coalescer<Checked<Extra>, Settled>;
   readonly #releasing: Coalescer<Settlement<Extra>, Settled>;
   readonly #delivering: Coalescer<Recorded, Finished['state'] | 'failed'>;
 
@@ -86,9 +91,12 @@ export class Settler<Extra> {
       return await this.#delivering.add({ ...letter, state: 'parked' });
     }
     // An event the log would refuse must be known before it is recorded, or it could never leave.
-    const problem = outcome.kind === 'done' ? this.#deliverer.problemOf(outcome.events) : undefined;
-    if (problem === undefined) return await this.#finishing.add(settlement);
-    return await this.#finishing.add({ ...settlement, outcome: park('invalid_output', problem) });
+    const derived = outcome.kind === 'done' ? this.#deliverer.prepare(outcome.events) : [];
+    return await this.#finishing.add(
+      typeof derived === 'string'
+        ? { ...settlement, outcome: park('invalid_output', derived), derived: [] }
+        : { held, outcome, attempts, event, derived },
+    );
   }
 
   /** Publishes what an earlier delivery recorded, with the ids it was recorded with; then acks. */
@@ -105,7 +113,7 @@ export class Settler<Extra> {
   }
 
   /** Records, then delivers. What was lost to another worker is not spoken of. */
-  async #finish(items: readonly Settlement<Extra>[]): Promise<Settled[]> {
+  async #finish(items: readonly Checked<Extra>[]): Promise<Settled[]> {
     let kept: Set<string>;
     try {
       kept = await this.#record(items);
@@ -127,15 +135,14 @@ export class Settler<Extra> {
   }
 
   /** @returns the keys of those that were still ours */
-  async #record(items: readonly Settlement<Extra>[]): Promise<Set<string>> {
+  async #record(items: readonly Checked<Extra>[]): Promise<Set<string>> {
     const { stage, pool, signal, log } = this.#options;
     const finished: Finished[] = [];
-    const jsonOf = (events: readonly Envelope[]): string => this.#deliverer.jsonOf(events);
     const extras: { key: string; extra: Extra }[] = [];
-    for (const { held, outcome, attempts } of items) {
+    for (const { held, outcome, attempts, derived } of items) {
       const { claim } = held;
       if (claim === undefined || outcome.kind === 'retry') continue;
-      finished.push(finishedOf(claim, outcome, attempts, jsonOf));
+      finished.push(finishedOf(claim, outcome, attempts, derived));
       if (outcome.kind === 'done' && outcome.extra !== undefined) {
         extras.push({ key: claim.key, extra: outcome.extra });
       }
@@ -204,14 +211,14 @@ function spentOn(items: readonly Settlement<unknown>[]): Spent[] {
 
 /** @returns undefined for an event whose claim was lost */
 function recordedOf<Extra>(
-  { held, outcome, attempts, event }: Settlement<Extra>,
+  { held, outcome, attempts, event, derived }: Checked<Extra>,
   kept: ReadonlySet<string>,
 ): Recorded | undefined {
   const key = held.claim?.key;
   if (key === undefined || !kept.has(key)) return undefined;
   switch (outcome.kind) {
     case 'done':
-      return { held, key, state: 'done', events: outcome.events, parked: undefined, event };
+      return { held, key, state: 'done', events: derived, parked: undefined, event };
     case 'skip':
       return { held, key, state: 'skipped', events: [], parked: undefined, event };
     case 'park': {

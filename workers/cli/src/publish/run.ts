@@ -75,7 +75,7 @@ export class PublishRun {
       for (const { line, event } of batch) {
         if (this.#isOver) return;
         try {
-          publisher.check(event);
+          publisher.prepare(event);
         } catch (error) {
           this.#settleError(line, error);
         }

@@ -84,7 +84,7 @@ export class StoredEvents {
     // Another message stands there when the stream was restored or made anew.
     if (found?.header.get('Nats-Msg-Id') !== key) return undefined;
     try {
-      publisher.check(event);
+      publisher.prepare(event);
     } catch (error) {
       return { kind: 'refused', error: error as Error };
     }

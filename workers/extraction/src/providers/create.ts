@@ -1,12 +1,18 @@
 import type { ExtractionProviderConfig } from '@memfleet/runtime';
 import type { Extractor } from '../extractor.ts';
-import { createLocalExtractor } from './local/local.ts';
-import { createModelExtractor } from './model/model.ts';
 
-/** `fetcher` makes the calls of a remote provider, and may look at every answer. */
-export function createExtractor(
+/**
+ * `fetcher` makes the calls of a remote provider, and may look at every answer. Only the provider
+ * that is wanted is loaded: the lexicon of the local one takes 45 MB, the client of a model 18.
+ */
+export async function createExtractor(
   config: ExtractionProviderConfig,
   fetcher: typeof fetch = fetch,
-): Extractor {
-  return config.kind === 'local' ? createLocalExtractor() : createModelExtractor(config, fetcher);
+): Promise<Extractor> {
+  if (config.kind === 'local') {
+    const { createLocalExtractor } = await import('./local/local.ts');
+    return createLocalExtractor();
+  }
+  const { createModelExtractor } = await import('./model/model.ts');
+  return createModelExtractor(config, fetcher);
 }

@@ -1,5 +1,5 @@
 import { type ExtractedFact, MAX_FACTS } from '@memfleet/events';
-import type { ExtractionInput, ExtractionOutput, Extractor } from '../../extractor.ts';
+import type { ExtractionInput, ExtractionOutput, LocalExtractor } from '../../extractor.ts';
 import { cleanText } from '../../text.ts';
 import { readSentence } from './clauses.ts';
 import { EntityCount } from './entities.ts';
@@ -18,12 +18,12 @@ const FREE = { calls: 0, input_tokens: 0, output_tokens: 0 } as const;
  * Extraction by rules for English prose: no network, no cost, the same result every time. It reads
  * plain statements and leaves out what it does not understand; other languages give entities at most.
  */
-export function createLocalExtractor(): Extractor {
+export function createLocalExtractor(): LocalExtractor {
   return {
     name: 'local',
     version: VERSION,
     remote: false,
-    extract: (input) => Promise.resolve(extractLocally(input)),
+    extract: extractLocally,
   };
 }
 

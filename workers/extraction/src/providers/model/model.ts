@@ -13,7 +13,7 @@ import {
   Output,
 } from 'ai';
 import { z } from 'zod';
-import type { ExtractionInput, ExtractionOutput, Extractor } from '../../extractor.ts';
+import type { ExtractionInput, ExtractionOutput, RemoteExtractor } from '../../extractor.ts';
 import { type Answer, answerSchema, readAnswer } from './answer.ts';
 import { PROMPT_VERSION, promptOf, repairOf } from './prompt.ts';
 
@@ -46,7 +46,7 @@ const output = Output.object({
 export function createModelExtractor(
   config: ServiceConfig,
   fetcher: typeof fetch = fetch,
-): Extractor {
+): RemoteExtractor {
   const model = languageModelOf(config, fetcher);
   let usualOutput = USUAL_OUTPUT;
   return {
