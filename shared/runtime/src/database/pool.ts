@@ -38,6 +38,9 @@ export function createPool(
   });
   // Without a listener, a connection that dies while idle ends the process.
   pool.on('error', (error) => options.onError?.(error));
+  // Nor may one that dies in the instant between the pool's listener and that of its user: a server
+  // that is killed says so in the same packet as the answer that made the connection ready.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }
 
