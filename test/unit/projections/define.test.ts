@@ -32,6 +32,12 @@ test('what an owner seals is written after it', () => {
   expect(defineProjection({ ...about, tables: [owner, owned] }).tables).toHaveLength(2);
 });
 
-test('the projections have names and schemas of their own', () => {
-  expect(PROJECTIONS.map(({ name }) => name)).toEqual(['memories', 'knowledge', 'lineage']);
+test('no two projections share a name or a view', () => {
+  const names = PROJECTIONS.map(({ name }) => name);
+  expect(names).toEqual(expect.arrayContaining(['memories', 'knowledge', 'lineage']));
+  const views = PROJECTIONS.flatMap(
+    ({ viewsSql }) => viewsSql.match(/memory\.\w+(?= as\b)/g) ?? [],
+  );
+  expect(views.length).toBeGreaterThanOrEqual(7);
+  for (const list of [names, views]) expect(new Set(list).size).toBe(list.length);
 });

@@ -1,0 +1,166 @@
+import crypto from 'node:crypto';
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+
+/** A handler asked for something that is other on another machine or at another time. */
+export class GlobalTouched extends Error {
+  override readonly name = 'GlobalTouched';
+  readonly touched: string;
+
+  constructor(touched: string) {
+    super(`${touched} was used`);
+    this.touched = touched;
+  }
+}
+
+/** What is being asked for right now; set while a handler runs, and only then. */
+let watching: { touched: string | undefined } | undefined;
+
+function touch(name: string): void {
+  if (watching === undefined) return;
+  watching.touched ??= name;
+  throw new GlobalTouched(name);
+}
+
+/**
+ * Runs a handler while clock, randomness, environment and I/O are frozen. A touch that the handler
+ * catches counts all the same.
+ * @throws GlobalTouched, and whatever the handler throws
+ */
+export function withFrozenGlobals<Result>(run: () => Result): Result {
+  const watch = { touched: undefined };
+  watching = watch;
+  try {
+    const result = run();
+    const { touched }: { touched: string | undefined } = watch;
+    if (touched !== undefined) throw new GlobalTouched(touched);
+    return result;
+  } finally {
+    watching = undefined;
+  }
+}
+
+type Callable = (...args: unknown[]) => unknown;
+
+/** Puts the traps in place until it is disposed of; outside of handlers they let everything pass. */
+export function freezeGlobals(): Disposable {
+  const undo: (() => void)[] = [];
+  const replace = (owner: object, key: string, make: (original: Callable) => Callable): void => {
+    const described = Object.getOwnPropertyDescriptor(owner, key);
+    if (described === undefined) return;
+    const original: unknown = Reflect.get(owner, key);
+    if (typeof original !== 'function') return;
+    Object.defineProperty(owner, key, {
+      configurable: true,
+      writable: true,
+      enumerable: described.enumerable === true,
+      value: make(original as Callable),
+    });
+    undo.push(() => Object.defineProperty(owner, key, described));
+  };
+  for (const [name, owner, keys] of TRAPPED) {
+    for (const key of keys) {
+      replace(owner, key, (original) => trapped(name === '' ? key : `${name}.${key}`, original));
+    }
+  }
+  replace(globalThis, 'Date', frozenDate);
+  undo.push(freezeEnvironment());
+  // What handlers import by name from node:crypto and node:fs follows.
+  syncBuiltinESMExports();
+  return {
+    [Symbol.dispose]() {
+      for (const step of undo.toReversed()) step();
+      syncBuiltinESMExports();
+    },
+  };
+}
+
+const LOCAL_DATE = [
+  'getDate',
+  'getDay',
+  'getFullYear',
+  'getHours',
+  'getMinutes',
+  'getMonth',
+  'getTimezoneOffset',
+  'toDateString',
+  'toLocaleDateString',
+  'toLocaleString',
+  'toLocaleTimeString',
+  'toString',
+  'toTimeString',
+];
+
+/** Everything whose answer is another one later, elsewhere, or by chance. */
+const TRAPPED: readonly (readonly [name: string, owner: object, keys: readonly string[]])[] = [
+  ['Date', Date, ['now']],
+  // By the machine's time zone and language.
+  ['Date.prototype', Date.prototype, LOCAL_DATE],
+  ['Number.prototype', Number.prototype, ['toLocaleString']],
+  [
+    'String.prototype',
+    String.prototype,
+    ['localeCompare', 'toLocaleLowerCase', 'toLocaleUpperCase'],
+  ],
+  ['Math', Math, ['random']],
+  ['performance', Object.getPrototypeOf(performance) as object, ['now']],
+  ['process', process, ['hrtime', 'uptime', 'cwd', 'memoryUsage', 'cpuUsage', 'nextTick']],
+  ['crypto', crypto, ['randomUUID', 'randomBytes', 'randomInt', 'randomFill', 'randomFillSync']],
+  ['crypto', Object.getPrototypeOf(globalThis.crypto) as object, ['randomUUID', 'getRandomValues']],
+  ['process.hrtime', process.hrtime, ['bigint']],
+  ['fs', fs, ['appendFileSync', 'existsSync', 'readFileSync', 'readdirSync', 'writeFileSync']],
+  ['', globalThis, ['fetch', 'setTimeout', 'setInterval', 'setImmediate', 'queueMicrotask']],
+];
+
+function trapped(name: string, original: Callable): Callable {
+  return new Proxy(original, {
+    apply(target, self, args) {
+      touch(name);
+      const result: unknown = Reflect.apply(target, self, args);
+      return result;
+    },
+  });
+}
+
+/** `new Date(text)` is a calculation; `new Date()` and `Date()` ask for the time. */
+function frozenDate(original: Callable): Callable {
+  return new Proxy(original, {
+    apply(target, self, args) {
+      touch('Date()');
+      const result: unknown = Reflect.apply(target, self, args);
+      return result;
+    },
+    construct(target, args, newTarget) {
+      if (args.length === 0) touch('new Date()');
+      return Reflect.construct(target, args, newTarget) as object;
+    },
+  });
+}
+
+function freezeEnvironment(): () => void {
+  const described = Object.getOwnPropertyDescriptor(process, 'env');
+  if (described === undefined) return () => undefined;
+  const { env } = process;
+  Object.defineProperty(process, 'env', {
+    configurable: true,
+    enumerable: true,
+    get() {
+      touch('process.env');
+      return env;
+    },
+    set(value: NodeJS.ProcessEnv) {
+      Object.defineProperty(process, 'env', described);
+      process.env = value;
+    },
+  });
+  return () => Object.defineProperty(process, 'env', described);
+}
+
+/** Freezes a value with everything in it, so that a handler which changes it fails where it does. */
+export function deepFrozen<Value>(value: Value): Value {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const part of Object.values(value)) deepFrozen<unknown>(part);
+  }
+  return value;
+}
