@@ -217,7 +217,7 @@ test.each([
     const { count } = writing;
     await until('some more is written and read', () => writing.count > count + 50);
     const last = await writing.stop();
-    await waitFor(pool, 'memories', last, AbortSignal.timeout(30_000));
+    await waitFor(pool, 'memories', last);
     expect(reading.reads).toBeGreaterThan(50);
     expect(await reading.stop()).toEqual([]);
     const { rows } = await pool.query('select max(content::int) as newest from memory.memories');

@@ -1,7 +1,7 @@
 export { type FleetTarget, compareFleet, provisionFleet } from './provision.ts';
 export { findRunnable, type Runnable, runnableOf } from './runnable.ts';
 export { type LaneStatus, laneStatus } from './lane-status.ts';
-export { waitFor } from './wait-for.ts';
+export { waitFor, type WaitOptions } from './wait-for.ts';
 export { hashTables, type TableHash } from './hash.ts';
 export { type Generation, readGenerations } from './generations.ts';
 export { durableOf, type LaneId, lanesOf, leaseOf, schemaOf } from './lanes.ts';
@@ -18,10 +18,27 @@ export { retireGeneration } from './rebuild/retire.ts';
 export { startRebuild } from './rebuild/start.ts';
 export { promoteNext, rollBack, type Swap } from './rebuild/swap.ts';
 export { type Verification, verifyNext } from './rebuild/verify.ts';
-export { defineProjection, type Handler, type Position, type Projection } from './kit/define.ts';
-export { Fold } from './kit/fold.ts';
+export type { Columns, Row } from './kit/columns.ts';
+export {
+  defineProjection,
+  type Handler,
+  type Position,
+  type Projection,
+  tableNames,
+} from './kit/define.ts';
+export type { FixtureCopy, FixtureEvent, ProjectionFixture } from './kit/fixture.ts';
+export { Fold, type KeyedRow, type SetRow } from './kit/fold.ts';
 export { earliest, latest, SEALED } from './kit/guards.ts';
-export { keyedTable, logTable, type Operation, setTable } from './kit/tables.ts';
+export {
+  type KeyedTable,
+  keyedTable,
+  logTable,
+  type LogTable,
+  type Operation,
+  type SetTable,
+  setTable,
+  type Table,
+} from './kit/tables.ts';
 export { appliedId, type AppliedKey } from './sql/applied.ts';
 export { ProjectionWriter } from './sql/writer.ts';
 export { PROJECTIONS } from './projections/index.ts';

@@ -15,6 +15,8 @@ export interface LaneStatus {
   readonly partition: number | undefined;
   /** Instance of the worker that holds the lease; undefined when nobody does. */
   readonly owner: string | undefined;
+  /** For how long that worker has said nothing of the lane, or of itself, in seconds. */
+  readonly silentSeconds: number;
   readonly epoch: number;
   readonly position: number;
   /** Time of the last event that was applied. */
@@ -37,6 +39,10 @@ interface StatusRow {
   lanes: number;
   lane: number;
   owner: string | null;
+  last_owner: string | null;
+  /** Since the lease ran out; null when it was given back, or nobody ever had it. */
+  expired_seconds: number | null;
+  silent_seconds: number | null;
   epoch: string;
   position: string;
   event_time: Date | null;
@@ -55,7 +61,13 @@ export async function laneStatus(db: Queryable): Promise<LaneStatus[]> {
     name: 'lane-status',
     text: `select generations.projection, generations.version, generations.generation,
         generations.state as generation_state, generations.lanes, checkpoints.lane,
-        leases.owner, checkpoints.epoch, checkpoints.position, checkpoints.event_time,
+        case when lease_until > now() then leases.owner end as owner,
+        leases.owner as last_owner,
+        case when lease_until between '-infinity'::timestamptz + '1 second' and now()
+          then extract(epoch from now() - lease_until)::float8 end as expired_seconds,
+        extract(epoch from now() - coalesce(reports.reported_at, workers.reported_at))::float8
+          as silent_seconds,
+        checkpoints.epoch, checkpoints.position, checkpoints.event_time,
         reports.state, reports.cause, deferred_indexes is not null as filling,
         case when hold_until > now() then hold_at end as held_at,
         extract(epoch from now() - reports.since)::float8 as state_seconds,
@@ -64,11 +76,13 @@ export async function laneStatus(db: Queryable): Promise<LaneStatus[]> {
       join memfleet.checkpoints using (projection, generation)
       left join memfleet.leases
         on leases.name = concat_ws('/', 'projection', projection, generation::text, lane::text)
-        and leases.lease_until > now()
       left join memfleet.lane_reports as reports
         on reports.projection = generations.projection
         and reports.generation = generations.generation
         and reports.lane = checkpoints.lane and reports.instance = leases.owner
+        and leases.lease_until > now()
+      left join memfleet.worker_reports as workers
+        on workers.instance = leases.owner and leases.lease_until > now()
       left join lateral (
         select count(distinct (tenant, memory)) as keys, count(*) as events
         from memfleet.parked_events as waiting
@@ -92,12 +106,13 @@ function statusOf(row: StatusRow): LaneStatus {
     durable: durableOf({ projection, generation, lane }),
     partition: lanes === 1 ? undefined : lane,
     owner: owner ?? undefined,
+    silentSeconds: row.silent_seconds ?? 0,
     epoch: Number(row.epoch),
     position: Number(row.position),
     eventTime: row.event_time ?? undefined,
     ...stateOf(row),
     isFilling: row.filling,
-    stateSeconds: row.state_seconds ?? 0,
+    stateSeconds: row.state_seconds ?? row.expired_seconds ?? 0,
     parkedKeys: row.parked_keys,
     parkedEvents: row.parked_events,
   };
@@ -111,10 +126,17 @@ function stateOf(row: StatusRow): Pick<LaneStatus, 'state' | 'cause'> {
   return { state: state ?? 'running', cause: cause ?? undefined };
 }
 
-/** After a deploy there may be no worker left that can go on with tables of the version before. */
-function whyUnowned({ projection, version }: StatusRow): string {
+/**
+ * After a deploy there may be no worker left that can go on with tables of the version before. A
+ * lease that ran out tells of a worker that died, hangs, or does not reach the database.
+ */
+function whyUnowned(row: StatusRow): string {
+  const { projection, version, last_owner: lastOwner, expired_seconds: expired } = row;
   const ours = PROJECTIONS.find(({ name }) => name === projection);
-  return ours === undefined || ours.version === version
+  if (ours !== undefined && ours.version !== version) {
+    return `no worker holds this lane: it is of version ${version}, the code has version ${ours.version}, and a rebuild makes new tables`;
+  }
+  return lastOwner === null || expired === null
     ? 'no worker holds this lane'
-    : `no worker holds this lane: it is of version ${version}, the code has version ${ours.version}, and a rebuild makes new tables`;
+    : `no worker holds this lane: the lease of ${lastOwner} ran out ${Math.round(expired)} s ago`;
 }

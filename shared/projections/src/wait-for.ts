@@ -1,40 +1,44 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { isTransientDatabaseError, type Queryable } from '@memfleet/runtime';
+import type { Queryable } from '@memfleet/runtime';
+import { ProjectionWatch } from './projection-watch.ts';
 
-const POLL_MS = 10;
+export interface WaitOptions {
+  /** Default: 30,000. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+const TIMEOUT_MS = 30_000;
+
+/** One watch a projection serves everybody in the process who asks through the same pool. */
+const watches = new WeakMap<Queryable, Map<string, ProjectionWatch>>();
 
 /**
- * Read your writes: waits until the live tables of a projection hold everything up to a log
- * position, such as the one an append returned.
- * @throws the signal's reason, when it ends the wait
+ * Read your writes: waits until the live tables of a projection hold what the log says at a position,
+ * such as the one an append returned, and everything before it. What is read through the same
+ * database afterwards shows it; a replica of it may lag.
+ *
+ * Of several lanes all must have passed the position, since nothing but the log knows which of them
+ * the event belongs to: a lane without events of its own follows the log within half a second, and a
+ * wait may be longer by that. A promotion meanwhile is waited through: what counts is what the views
+ * show.
+ * @throws RuntimeError PROJECTION_BEHIND in time; LANE_HALTED and LANE_UNOWNED, when waiting is in
+ * vain; EVENT_PARKED, when the event waits for its memory to be redriven; DRIFT for a projection that is
+ * not provisioned; the signal's reason, when it ends the wait
  */
 export async function waitFor(
   db: Queryable,
   projection: string,
   sequence: number,
-  signal: AbortSignal,
+  { timeoutMs = TIMEOUT_MS, signal }: WaitOptions = {},
 ): Promise<void> {
-  for (;;) {
-    signal.throwIfAborted();
-    if (await isReached(db, projection, sequence)) return;
-    await delay(POLL_MS, undefined, { signal });
-  }
+  if (!Number.isSafeInteger(sequence)) throw new RangeError(`${sequence} is no position of a log`);
+  await watchOf(db, projection).wait(sequence, timeoutMs, signal);
 }
 
-async function isReached(db: Queryable, projection: string, sequence: number): Promise<boolean> {
-  try {
-    const { rows } = await db.query<{ reached: boolean }>({
-      name: 'wait-for',
-      text: `select coalesce(bool_and(position >= $2), false) as reached
-        from memfleet.checkpoints
-        join memfleet.projection_generations using (projection, generation)
-        where projection = $1 and state = 'live'`,
-      values: [projection, sequence],
-    });
-    return rows[0]?.reached === true;
-  } catch (error) {
-    // A database that restarts is a reason to wait longer, within the caller's limit.
-    if (isTransientDatabaseError(error)) return false;
-    throw error;
-  }
+function watchOf(db: Queryable, projection: string): ProjectionWatch {
+  const ofDatabase = watches.get(db) ?? new Map<string, ProjectionWatch>();
+  watches.set(db, ofDatabase);
+  const watch = ofDatabase.get(projection) ?? new ProjectionWatch(db, projection);
+  ofDatabase.set(projection, watch);
+  return watch;
 }

@@ -17,6 +17,11 @@ export const RUNTIME_ERRORS = {
   CONSUMER_MISSING: 'Run `memfleet provision` first.',
   DRIFT: 'Run `memfleet provision` to bring the deployment in line with the configuration.',
   LANE_HALTED: 'Nothing was overwritten. Restore the right stream, or rebuild the projection.',
+  LANE_UNOWNED:
+    'Start a projection worker of that version; `memfleet projection status` shows every lane.',
+  PROJECTION_BEHIND: 'Wait longer, or see by `memfleet projection status` what holds the lanes up.',
+  EVENT_PARKED:
+    '`memfleet projection status` names the memory; mend the cause, then `memfleet projection redrive`.',
   NOT_FOUND: 'Check the id.',
   SERVER_NOT_FOUND: 'Install it, or point to one that runs.',
   SERVER_FAILED: 'Its last lines say why; mend that and start again.',

@@ -2,6 +2,8 @@ import { createEvent, type Envelope } from '@memfleet/events';
 import type { ThrowAwayFleet } from './throw-away-fleet.ts';
 
 const BATCH = 500;
+/** Under way at once. */
+const BATCHES = 4;
 const TENANTS = 10;
 
 const PEOPLE = ['Ana', 'Bela', 'Chidi', 'Dora', 'Emre', 'Farah', 'Goran', 'Hana'];
@@ -13,15 +15,17 @@ const THINGS = 'tea chess sailing opera running bread maps clocks roses trains b
 
 /** Events of `memory.created`, each of a memory of its own, with content of about the size. */
 export function sampleMemories(count: number, contentBytes: number): Envelope[] {
-  return Array.from({ length: count }, (_, index) =>
-    createEvent({
-      tenant: `bench-${index % TENANTS}`,
-      memory: `m-${index}`,
-      type: 'memory.created',
-      data: { content: contentOf(index, contentBytes) },
-      source: '/memfleet/bench',
-    }),
-  );
+  return Array.from({ length: count }, (_, index) => sampleMemory(index, contentBytes));
+}
+
+function sampleMemory(index: number, contentBytes: number): Envelope {
+  return createEvent({
+    tenant: `bench-${index % TENANTS}`,
+    memory: `m-${index}`,
+    type: 'memory.created',
+    data: { content: contentOf(index, contentBytes) },
+    source: '/memfleet/bench',
+  });
 }
 
 /** Plain statements in other words each time, for what is read out of them and searched by words. */
@@ -46,14 +50,17 @@ export async function fillLog(
   count: number,
   contentBytes: number,
 ): Promise<number> {
-  const events = sampleMemories(count, contentBytes);
-  const batches = Array.from({ length: Math.ceil(count / BATCH) }, (_, index) =>
-    events.slice(index * BATCH, (index + 1) * BATCH),
-  );
-  // A few at a time: a server takes no more than 50 atomic batches of a stream.
-  for (let at = 0; at < batches.length; at += 4) {
-    await Promise.all(batches.slice(at, at + 4).map((batch) => publisher.appendBatch(batch)));
+  let total = 0;
+  // Made as they are sent: millions at once would not fit. A few batches at a time: a server takes no
+  // more than 50 atomic ones of a stream.
+  for (let from = 0; from < count; from += BATCHES * BATCH) {
+    const length = Math.min(BATCHES * BATCH, count - from);
+    const events = Array.from({ length }, (_, index) => sampleMemory(from + index, contentBytes));
+    const batches = Array.from({ length: Math.ceil(length / BATCH) }, (_, index) =>
+      events.slice(index * BATCH, (index + 1) * BATCH),
+    );
+    await Promise.all(batches.map((batch) => publisher.appendBatch(batch)));
+    for (const event of events) total += Buffer.byteLength(JSON.stringify(event));
   }
-  const total = events.reduce((sum, event) => sum + Buffer.byteLength(JSON.stringify(event)), 0);
   return Math.round(total / count);
 }

@@ -34,6 +34,7 @@ export function benchCommand(): Command {
     .addCommand(stageCommand('extraction'))
     .addCommand(stageCommand('embedding'))
     .addCommand(projectionCommand())
+    .addCommand(rebuildCommand())
     .addCommand(latencyCommand())
     .addHelpText(
       'after',
@@ -120,6 +121,31 @@ Examples:
     .action(async (options: RoundsFlags, command: Command) => {
       const { benchProjection } = await import('../bench/projection.ts');
       await benchProjection(globalsOf(command), options);
+    });
+}
+
+function rebuildCommand(): Command {
+  return new Command('rebuild')
+    .description('one projection worker through a rebuild of memories, indexes included')
+    .option('--events <n>', 'events per round', wholeNumber(1_000, 10_000_000), 100_000)
+    .option('--bytes <n>', 'bytes of content per event', wholeNumber(1, 60_000), 100)
+    .option('--rounds <n>', 'rounds, of which the median counts', wholeNumber(1, 100), 1)
+    .addHelpText(
+      'after',
+      `
+${WHERE}
+The worker fills a new generation, whose indexes for readers are made when the history is in. The rate
+is that of rows and indexes together; \`settings\` has both apart. The limit is the hand-written loop of
+\`bench projection\` on the same log. The first quarter of the events warms the worker up and does not
+count.
+
+Examples:
+  $ memfleet bench rebuild
+  $ memfleet bench rebuild --events 1000000 --json`,
+    )
+    .action(async (options: RoundsFlags, command: Command) => {
+      const { benchRebuild } = await import('../bench/rebuild.ts');
+      await benchRebuild(globalsOf(command), options);
     });
 }
 

@@ -1,0 +1,276 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { createEvent } from '@memfleet/events';
+import { provisionFleet, waitFor } from '@memfleet/projections';
+import { type Pool, transaction } from '@memfleet/runtime';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { connectTestBroker, type TestBroker } from '../../support/broker.ts';
+import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { testSettings } from '../../support/settings.ts';
+import { notes } from './notes/projection.ts';
+import { appendAll, createTestFleet } from './support.ts';
+
+const ME = 'a-worker';
+
+let broker: TestBroker;
+let database: TestDatabase;
+let pool: Pool;
+
+/** Provisioned tables whose worker is this test: positions move when it says so. */
+beforeAll(async () => {
+  broker = await connectTestBroker();
+  database = await createTestDatabase();
+  ({ pool } = database);
+  await provisionFleet({ config: testSettings(), jsm: broker.jsm, pool, projections: [notes] });
+});
+afterAll(async () => {
+  await broker[Symbol.asyncDispose]();
+  await database[Symbol.asyncDispose]();
+});
+
+beforeEach(async () => {
+  await pool.query(`truncate memfleet.lane_reports, memfleet.parked_events, memfleet.leases`);
+  await pool.query('delete from memfleet.checkpoints where generation > 1 or lane > 0');
+  await pool.query('delete from memfleet.projection_generations where generation > 1');
+  await moveTo(0);
+  await pool.query(
+    `insert into memfleet.leases (name, owner, epoch, lease_until)
+      values ('projection/notes/1/0', $1, 1, now() + interval '1 hour')`,
+    [ME],
+  );
+});
+
+async function moveTo(position: number, lane?: number): Promise<void> {
+  await pool.query(
+    `update memfleet.checkpoints set position = $1
+      where generation = 1 and ($2::int is null or lane = $2)`,
+    [position, lane],
+  );
+}
+
+/** The same database, with its queries counted. */
+function counted(): { db: Pick<Pool, 'query'>; queries: () => number } {
+  let count = 0;
+  const db = new Proxy(pool, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name);
+      if (name !== 'query' || typeof value !== 'function') return value;
+      return (...args: unknown[]): unknown => {
+        count += 1;
+        return Reflect.apply(value, target, args);
+      };
+    },
+  });
+  return { db, queries: () => count };
+}
+
+test('a thousand waiters share a handful of queries, and none is early', async () => {
+  const { db, queries } = counted();
+  const started = performance.now();
+  let committing = 0;
+  const early: number[] = [];
+  const waiting = Array.from({ length: 1_000 }, async (_, index) => {
+    const sequence = 1 + index;
+    await waitFor(db, 'notes', sequence);
+    if (sequence > committing) early.push(sequence);
+  });
+  // A position that is written and not committed is nobody's yet.
+  for (const position of [10, 400, 1_000]) {
+    await transaction(pool, async (client) => {
+      await client.query('update memfleet.checkpoints set position = $1', [position]);
+      await delay(60);
+      committing = position;
+    });
+    await Promise.all(waiting.slice(0, position));
+  }
+  await Promise.all(waiting);
+  expect(early).toEqual([]);
+  // Less and less often while nothing moves, however many they are.
+  expect(queries()).toBeLessThan(4 * 12 + (performance.now() - started) / 200);
+  const before = queries();
+  await Promise.all(Array.from({ length: 1_000 }, () => waitFor(db, 'notes', 1_000)));
+  expect(queries() - before).toBe(1);
+  await delay(300);
+  expect(queries() - before).toBe(1);
+});
+
+test('what is waited for is in the table, in one lane and in eight', async () => {
+  for (const lanes of ['1', '8']) {
+    await using fleet = await createTestFleet(
+      broker,
+      testSettings({ 'projections.lanes': lanes, 'projections.batch': '50' }),
+      [notes],
+    );
+    fleet.start();
+    const events = Array.from({ length: 300 }, (_, index) =>
+      createEvent({
+        tenant: 't',
+        memory: `m-${index}`,
+        type: 'memory.created',
+        source: '/test',
+        data: { content: `note ${index}` },
+      }),
+    );
+    const seen = events.map(async (_, index) => {
+      await waitFor(fleet.pool, 'notes', index + 1);
+      const { rows } = await fleet.pool.query<{ content: string }>(
+        'select content from memory.notes where memory = $1',
+        [`m-${index}`],
+      );
+      return rows;
+    });
+    await appendAll(broker, fleet.config, events);
+    expect(await Promise.all(seen)).toEqual(
+      events.map((_, index) => [{ content: `note ${index}` }]),
+    );
+  }
+});
+
+test('of several lanes all must have passed', async () => {
+  await pool.query(
+    `insert into memfleet.checkpoints (projection, generation, lane)
+      select 'notes', 1, lane from generate_series(1, 7) as lane`,
+  );
+  let isDone = false;
+  const waiting = waitFor(pool, 'notes', 5).then(() => {
+    isDone = true;
+  });
+  for (let lane = 0; lane < 8; lane += 1) {
+    await delay(20);
+    expect(isDone).toBe(false);
+    await moveTo(5, lane);
+  }
+  await waiting;
+});
+
+test('a promotion is waited through: what counts is what the views show', async () => {
+  await pool.query(
+    `insert into memfleet.projection_generations (projection, generation, version, lanes, state)
+      values ('notes', 2, 1, 1, 'next')`,
+  );
+  await pool.query(
+    `insert into memfleet.checkpoints (projection, generation, lane, position) values ('notes', 2, 0, 20)`,
+  );
+  await moveTo(10);
+  await waitFor(pool, 'notes', 10);
+  const beyond = waitFor(pool, 'notes', 15);
+  let isDone = false;
+  void beyond.then(() => {
+    isDone = true;
+  });
+  await delay(50);
+  expect(isDone).toBe(false);
+  await transaction(pool, async (client) => {
+    await client.query(
+      `update memfleet.projection_generations set state = 'previous' where generation = 1`,
+    );
+    await client.query(
+      `update memfleet.projection_generations set state = 'live' where generation = 2`,
+    );
+  });
+  await beyond;
+  // And back: what was seen of the other tables says nothing of these.
+  await transaction(pool, async (client) => {
+    await client.query(
+      `update memfleet.projection_generations set state = 'next' where generation = 2`,
+    );
+    await client.query(
+      `update memfleet.projection_generations set state = 'live' where generation = 1`,
+    );
+  });
+  await expect(waitFor(pool, 'notes', 15, { timeoutMs: 100 })).rejects.toMatchObject({
+    code: 'PROJECTION_BEHIND',
+  });
+});
+
+describe('what is waited for in vain', () => {
+  test('a projection that there is not', async () => {
+    await expect(waitFor(pool, 'diary', 1)).rejects.toMatchObject({
+      code: 'DRIFT',
+      message: 'projection diary is not provisioned',
+    });
+    await expect(waitFor(pool, 'notes', Number.NaN)).rejects.toThrow(RangeError);
+  });
+
+  test('time runs out, for each when it is its own', async () => {
+    await moveTo(7);
+    const patient = waitFor(pool, 'notes', 8, { timeoutMs: 30_000 });
+    await expect(waitFor(pool, 'notes', 9, { timeoutMs: 50 })).rejects.toMatchObject({
+      code: 'PROJECTION_BEHIND',
+      message: 'notes did not apply position 9 within 50 ms: it stands at position 7',
+    });
+    await moveTo(8);
+    await patient;
+  });
+
+  test('whoever asked no longer wants to know', async () => {
+    const { db, queries } = counted();
+    const stop = new AbortController();
+    const reason = new Error('the client has gone');
+    const waiting = waitFor(db, 'notes', 1, { signal: stop.signal });
+    setTimeout(() => stop.abort(reason), 20);
+    await expect(waiting).rejects.toBe(reason);
+    await expect(waitFor(db, 'notes', 1, { signal: stop.signal })).rejects.toBe(reason);
+    // Nobody waits: nothing is asked.
+    await delay(20);
+    const before = queries();
+    await delay(300);
+    expect(queries()).toBe(before);
+  });
+
+  test('a lane that is halted, with its cause, for those beyond it alone', async () => {
+    await pool.query(
+      `insert into memfleet.lane_reports (projection, generation, lane, instance, state, cause)
+        values ('notes', 1, 0, $1, 'halted', 'stream LOG was recreated')`,
+      [ME],
+    );
+    await moveTo(3);
+    await waitFor(pool, 'notes', 3);
+    await expect(waitFor(pool, 'notes', 4)).rejects.toMatchObject({
+      code: 'LANE_HALTED',
+      message: 'lane 0 of notes stands at position 3: stream LOG was recreated',
+    });
+  });
+
+  test('a lane that no worker runs, once none has come for a while', async () => {
+    await pool.query('truncate memfleet.leases');
+    await expect(waitFor(pool, 'notes', 1)).rejects.toMatchObject({
+      code: 'LANE_UNOWNED',
+      message: 'lane 0 of notes stands at position 0: no worker holds this lane',
+    });
+  });
+
+  test('an event that is parked, with the reason', async () => {
+    await pool.query(
+      `insert into memfleet.parked_events (projection, generation, lane, tenant, memory, sequence, reason)
+        values ('notes', 1, 0, 't', 'm', 5, 'the handler failed: no such note'),
+          ('notes', 1, 0, 't', 'm', 7, 'waits')`,
+    );
+    await moveTo(8);
+    const all = await Promise.allSettled([4, 5, 6, 7, 8].map((at) => waitFor(pool, 'notes', at)));
+    expect(all.map(({ status }) => status)).toEqual([
+      'fulfilled',
+      'rejected',
+      'fulfilled',
+      'rejected',
+      'fulfilled',
+    ]);
+    expect(all[3]).toMatchObject({
+      reason: {
+        code: 'EVENT_PARKED',
+        message: 'the event at position 7 is parked in notes: the handler failed: no such note',
+      },
+    });
+  });
+});
+
+test('a database that restarts is waited for, within the limit', async () => {
+  const waiting = waitFor(pool, 'notes', 1);
+  await pool
+    .query(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and pid <> pg_backend_pid()`,
+    )
+    .catch(() => undefined);
+  await moveTo(1);
+  await expect(waiting).resolves.toBeUndefined();
+});

@@ -1,0 +1,45 @@
+import { expect, inject, test } from 'vitest';
+import { z } from 'zod';
+import { runCommand } from '../support/cli.ts';
+
+const measure = z.strictObject({
+  measure: z.literal('rebuild-memories'),
+  // What the warm-up left of them.
+  events: z.int().positive().max(1_500),
+  bytesPerEvent: z.int().min(300),
+  seconds: z.number().positive(),
+  perSecond: z.int().positive(),
+  limitPerSecond: z.int().positive(),
+  ratio: z.number().positive(),
+  rssMB: z.int().positive(),
+  settings: z.strictObject({
+    batch: z.literal(1_000),
+    lanes: z.literal(1),
+    warmUp: z.literal(375),
+    rounds: z.literal(1),
+    replicas: z.literal(1),
+    rowsPerSecond: z.int().positive(),
+    indexSeconds: z.number().positive(),
+    limitWithoutSearchIndex: z.int().positive(),
+  }),
+});
+
+test(
+  'measures a rebuild beside a hand-written loop, indexes included',
+  { timeout: 180_000 },
+  async () => {
+    const servers = { NATS_URL: inject('natsUrl'), DATABASE_URL: inject('databaseUrl') };
+    const { code, stdout, stderr } = await runCommand(
+      ['bench', 'rebuild', '--events', '1500', '--json'],
+      servers,
+    );
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    const lines = stdout.split('\n').map((line) => measure.parse(JSON.parse(line)));
+    expect(lines).toHaveLength(1);
+    const [{ perSecond, settings } = { perSecond: 0, settings: { rowsPerSecond: 0 } }] = lines;
+    expect(perSecond).toBeLessThanOrEqual(settings.rowsPerSecond);
+    // What readers need is put off while the history comes in.
+    expect(stderr).toContain('making the index memories_content');
+    expect(stderr).toContain('making the index accesses_memory');
+  },
+);
