@@ -9,10 +9,14 @@ export interface TestBroker extends AsyncDisposable {
   readonly jsm: JetStreamManager;
 }
 
-/** A connection to the run's NATS server, closed when it is disposed of. */
-export async function connectTestBroker(): Promise<TestBroker> {
-  const url = inject('natsUrl');
-  const connection = await connect({ servers: url });
+/** A connection to the run's NATS server or another, closed when it is disposed of. */
+export async function connectTestBroker(url = inject('natsUrl')): Promise<TestBroker> {
+  const connection = await connect({
+    servers: url,
+    // A test may kill its server, and start it again.
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 100,
+  });
   const client = jetstream(connection);
   return {
     url,

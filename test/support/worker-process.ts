@@ -13,7 +13,8 @@ export class WorkerProcess implements AsyncDisposable {
   constructor(main: string, env: Readonly<Record<string, string>>) {
     this.#child = spawn(process.execPath, [main], {
       env: { PATH: process.env['PATH'], ...env },
-      stdio: ['ignore', 'ignore', 'pipe'],
+      // By the channel it notices when the tests are gone, and does not outlive them.
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     this.#child.stderr?.on('data', (data: Buffer) => {
       this.#log += data.toString();
@@ -24,6 +25,16 @@ export class WorkerProcess implements AsyncDisposable {
   /** Everything the process has logged. */
   get log(): string {
     return this.#log;
+  }
+
+  get pid(): number {
+    const { pid } = this.#child;
+    if (pid === undefined) throw new Error('the worker could not be started');
+    return pid;
+  }
+
+  get isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
   kill(signal: NodeJS.Signals): void {

@@ -1,6 +1,6 @@
+import { UnwritableValue } from '@memfleet/runtime';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { UnwritableValue } from '@memfleet/runtime';
 import { binaryArray } from '../../../shared/projections/src/sql/binary-array.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 

@@ -1,11 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import { createEvent, type Envelope, nameBasedId } from '@memfleet/events';
 import { hashTables, PROJECTIONS } from '@memfleet/projections';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { connectTestBroker, type TestBroker } from '../../support/broker.ts';
 import { testSettings, uniqueNames } from '../../support/settings.ts';
-import { appendAll, createTestFleet, type TestFleet } from './support.ts';
+import { WorkerProcess } from '../../support/worker-process.ts';
+import { appendAll, createTestFleet, environmentOf, type TestFleet } from './support.ts';
 
 let broker: TestBroker;
 beforeAll(async () => {
@@ -15,7 +15,7 @@ afterAll(async () => {
   await broker[Symbol.asyncDispose]();
 });
 
-const MAIN = new URL('../../../workers/projection/src/main.ts', import.meta.url).pathname;
+const MAIN = fileURLToPath(new URL('../../../workers/projection/src/main.ts', import.meta.url));
 
 /** Created, revised (some stored twice), recalled. */
 const LOG: readonly Envelope[] = Array.from({ length: 300 }, (_, index) => {
@@ -37,22 +37,12 @@ function startWorker(
   fleet: TestFleet,
   settings: Readonly<Record<string, string>>,
   extra: Readonly<Record<string, string>> = {},
-): ChildProcess {
-  const env = Object.fromEntries(
-    Object.entries(settings).map(([path, value]) => [
-      `MEMFLEET_${path.replaceAll(/[A-Z]/g, '_$&').replaceAll('.', '_').toUpperCase()}`,
-      value,
-    ]),
-  );
-  return spawn(process.execPath, [MAIN], {
-    env: {
-      ...process.env,
-      ...env,
-      ...extra,
-      NATS_URL: inject('natsUrl'),
-      DATABASE_URL: fleet.url,
-    },
-    stdio: ['ignore', 'ignore', 'pipe'],
+): WorkerProcess {
+  return new WorkerProcess(MAIN, {
+    ...environmentOf(settings),
+    ...extra,
+    NATS_URL: inject('natsUrl'),
+    DATABASE_URL: fleet.url,
   });
 }
 
@@ -67,15 +57,13 @@ test('killed at any point of a transaction, a worker leaves the tables right', a
   await using fleet = await createTestFleet(broker, config, PROJECTIONS);
   await appendAll(broker, config, LOG);
   for (const crash of ['before-commit:3', 'after-commit:5', 'before-commit:1', 'after-commit:1']) {
-    const worker = startWorker(fleet, settings, { MEMFLEET_CRASH_AT: crash });
-    const [, signal] = (await once(worker, 'exit')) as [number | null, string | null];
-    expect(signal).toBe('SIGKILL');
+    await using worker = startWorker(fleet, settings, { MEMFLEET_CRASH_AT: crash });
+    await worker.endsWith('SIGKILL');
   }
-  const last = startWorker(fleet, settings);
+  await using last = startWorker(fleet, settings);
   await fleet.applied(LOG.length);
   last.kill('SIGTERM');
-  const [code] = (await once(last, 'exit')) as [number | null];
-  expect(code).toBe(0);
+  await last.endsWith(0);
   const { rows } = await fleet.pool.query(
     `select name from memfleet.leases where lease_until > now()`,
   );
@@ -86,4 +74,4 @@ test('killed at any point of a transaction, a worker leaves the tables right', a
   await undisturbed.applied(LOG.length);
   await engine.stop();
   expect(await hashesOf(fleet)).toEqual(await hashesOf(undisturbed));
-});
+}, 180_000);

@@ -2,7 +2,7 @@ import { createEvent, type Envelope, MEMORY_KINDS, nameBasedId } from '@memfleet
 import fc from 'fast-check';
 
 /** One thing said about one of a few memories, or a copy of what was said before. */
-interface Step {
+export interface Step {
   readonly what: string;
   readonly tenant: number;
   readonly memory: number;
@@ -10,7 +10,7 @@ interface Step {
   readonly choice: number;
 }
 
-const VERBS = [
+export const VERBS: readonly string[] = [
   'created',
   'created',
   'revised',
@@ -37,7 +37,7 @@ const step: fc.Arbitrary<Step> = fc.record({
  * for memories that nobody created or that are forgotten, and copies stored again later on.
  */
 export const generatedLog: fc.Arbitrary<readonly Envelope[]> = fc
-  .array(step, { minLength: 40, maxLength: 160 })
+  .array(step, { minLength: 30, maxLength: 90, size: 'max' })
   .map((steps) => {
     const log: Envelope[] = [];
     for (const [index, each] of steps.entries()) {
@@ -48,7 +48,8 @@ export const generatedLog: fc.Arbitrary<readonly Envelope[]> = fc
     return log;
   });
 
-function said({ what, tenant, memory, number, choice }: Step, index: number): Envelope {
+/** The event of a step; `index` makes its id. */
+export function said({ what, tenant, memory, number, choice }: Step, index: number): Envelope {
   const time = new Date(Date.UTC(2026, 0, 1) + ((choice * 7_919) % 86_400_000)).toISOString();
   const version = what === 'created' && number % 4 === 0 ? 1 : undefined;
   return createEvent({

@@ -136,6 +136,27 @@ test('an event of a newer version halts the lane in front of it, and skips nothi
   expect(await parked(fleet)).toEqual([]);
 });
 
+test('where so configured, an event of a newer version or an unknown type parks its memory alone', async () => {
+  await using fleet = await notesFleet({ 'projections.onNewer': 'park' });
+  const dreamt = { ...said('dreamer', 'x'), type: 'memory.dreamt' };
+  await appendAll(broker, fleet.config, [
+    said('late', 'one'),
+    { ...said('late', 'two', 'revised'), schemaversion: 9 },
+    dreamt,
+    said('good', 'one'),
+    said('late', 'three', 'revised'),
+  ]);
+  fleet.start();
+  await fleet.applied(5);
+  expect(await contents(fleet)).toEqual({ good: 'one', late: 'one' });
+  expect(await parked(fleet)).toEqual([
+    ['dreamer', 3, 'unknown event type memory.dreamt'],
+    ['late', 2, 'memory.revised version 9 is newer than 1, the newest known here'],
+    ['late', 5, 'waits for 2'],
+  ]);
+  expect(await laneStatus(fleet.pool)).toMatchObject([{ position: 5, state: 'running' }]);
+});
+
 test('a copy of an event later in the log has no second effect', async () => {
   await using fleet = await notesFleet({ 'projections.batch': '2' });
   const first = said('m', 'first');
@@ -268,6 +289,7 @@ function committerOf(fleet: TestFleet, epoch: bigint, position: number): Committ
     parked: new ParkedKeys(),
     streamCreated: 'then',
     position,
+    read: (message) => new EventReader(notes, fleet.config.log.root).read(message),
     readLog: async () => null,
     isBackground: () => false,
     signal: new AbortController().signal,

@@ -1,10 +1,21 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Envelope, registry, verbOf } from '@memfleet/events';
-import { type Projection, provisionFleet, waitFor } from '@memfleet/projections';
-import { createLogger, type FleetConfig, messageOf, type Pool, Progress } from '@memfleet/runtime';
+import { type Projection, provisionFleet } from '@memfleet/projections';
+import {
+  createLogger,
+  type FleetConfig,
+  isTransientDatabaseError,
+  messageOf,
+  type Pool,
+  Progress,
+} from '@memfleet/runtime';
 import { type EngineContext, runEngine } from '../../../workers/projection/src/engine/engine.ts';
 import type { TestBroker } from '../../support/broker.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
+
+/** Under way at once: one connection keeps their order. */
+const PIPELINED = 200;
 
 /** Appends events as they are given, copies included: the log of a publisher that retries late. */
 export async function appendAll(
@@ -12,14 +23,18 @@ export async function appendAll(
   config: FleetConfig,
   events: readonly Envelope[],
 ): Promise<void> {
-  for (const event of events) {
-    const eventClass = registry.definition(event.type)?.eventClass ?? 'content';
-    await appendBytes(
-      broker,
-      `${config.log.root}.${event.tenantid}.${event.subject}.${eventClass}.${verbOf(event.type)}`,
-      JSON.stringify(event),
+  for (let start = 0; start < events.length; start += PIPELINED) {
+    const some = events.slice(start, start + PIPELINED);
+    await Promise.all(
+      some.map((event) => appendBytes(broker, subjectOf(config, event), JSON.stringify(event))),
     );
   }
+}
+
+/** Where an event is published. */
+export function subjectOf({ log }: FleetConfig, event: Envelope): string {
+  const eventClass = registry.definition(event.type)?.eventClass ?? 'content';
+  return `${log.root}.${event.tenantid}.${event.subject}.${eventClass}.${verbOf(event.type)}`;
 }
 
 export async function appendBytes(
@@ -29,6 +44,16 @@ export async function appendBytes(
 ): Promise<number> {
   const { seq } = await broker.jetstream.publish(subject, payload);
   return seq;
+}
+
+/** Settings by path as a process is given them: `log.root` → `MEMFLEET_LOG_ROOT`. */
+export function environmentOf(settings: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(settings).map(([path, value]) => [
+      `MEMFLEET_${path.replaceAll(/[A-Z]/g, '_$&').replaceAll('.', '_').toUpperCase()}`,
+      value,
+    ]),
+  );
 }
 
 export interface TestFleet extends AsyncDisposable {
@@ -41,7 +66,7 @@ export interface TestFleet extends AsyncDisposable {
     code?: readonly Projection[],
   ) => RunningEngine;
   /** Waits until every given projection has applied everything up to there. */
-  readonly applied: (sequence: number) => Promise<void>;
+  readonly applied: (sequence: number, limitMs?: number) => Promise<void>;
 }
 
 export interface RunningEngine {
@@ -102,21 +127,18 @@ export async function createTestFleet(
     return engine;
   };
 
-  const applied = async (sequence: number): Promise<void> => {
+  const applied = async (sequence: number, limitMs = 45_000): Promise<void> => {
     const limit = new AbortController();
     const timer = setTimeout(
       () => limit.abort(new Error(`position ${sequence} was not reached`)),
-      45_000,
+      limitMs,
     );
     // A failing engine should say why, and not only that time has run out.
     const failed = Promise.race([...running].map(({ ended }) => ended)).then(() => {
       throw new Error('an engine ended early');
     });
     try {
-      await Promise.race([
-        failed,
-        Promise.all(projections.map(({ name }) => waitFor(pool, name, sequence, limit.signal))),
-      ]);
+      await Promise.race([failed, reached(pool, projections, sequence, limit.signal)]);
     } catch (error) {
       throw new Error(messageOf(error), { cause: error });
     } finally {
@@ -136,4 +158,34 @@ export async function createTestFleet(
       await database[Symbol.asyncDispose]();
     },
   };
+}
+
+/**
+ * Until every lane has passed the position, whatever becomes of the events there: parked ones, and
+ * lanes that halt and go on, are what is being tested. An application calls `waitFor`.
+ */
+async function reached(
+  pool: Pool,
+  projections: readonly Projection[],
+  sequence: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const names = projections.map(({ name }) => name);
+  while (!signal.aborted) {
+    try {
+      const { rows } = await pool.query<{ position: string }>({
+        name: 'reached',
+        text: `select min(position) as position from memfleet.checkpoints
+          join memfleet.projection_generations using (projection, generation)
+          where projection = any ($1) and state = 'live'`,
+        values: [names],
+      });
+      if (Number(rows[0]?.position ?? 0) >= sequence) return;
+    } catch (error) {
+      // A database that is made to fail comes back.
+      if (!isTransientDatabaseError(error)) throw error;
+    }
+    await delay(10, undefined, { signal }).catch(() => undefined);
+  }
+  throw signal.reason;
 }

@@ -23,6 +23,7 @@ const lane = {
   lagSeconds: 0,
   state: 'running',
   cause: null,
+  stateSeconds: 9,
   parkedKeys: 0,
   parkedEvents: 0,
 } as const;
@@ -59,5 +60,29 @@ test('down, halted and stalled are not', () => {
     'extraction is stalled: 3 events wait, the oldest for 61 s',
   ]);
   const halted = verdictOf([{}], [{ ...lane, state: 'halted', cause: 'another stream' }]);
-  expect(halted.problems).toEqual(['memories lane 0 is halted: another stream']);
+  expect(halted.problems).toEqual([
+    'memories lane 0 is halted (at position 7, nothing waits, owner p-1): another stream',
+  ]);
+});
+
+test('lanes that are stopped say where, for how long, whose they are, and why', () => {
+  const behind = { ...lane, lagEvents: 3, lagSeconds: 6.5, cause: 'why' };
+  const where = 'at position 7, the oldest waits for 6.5 s';
+  expect(verdictOf([{}], [{ ...behind, state: 'troubled' }]).problems).toEqual([
+    `memories lane 0 is troubled (${where}, owner p-1): why`,
+  ]);
+  expect(verdictOf([{}], [{ ...behind, state: 'unowned', owner: null }]).problems).toEqual([
+    `memories lane 0 is unowned (${where}, owner none): why`,
+  ]);
+  // What has only just begun may end by itself.
+  const passing = { ...behind, lagSeconds: 1, stateSeconds: 1 };
+  expect(verdictOf([{}], [{ ...passing, state: 'troubled' }]).healthy).toBe(true);
+  expect(verdictOf([{}], [{ ...passing, state: 'unowned', owner: null }]).healthy).toBe(true);
+  expect(verdictOf([{}], [{ ...lane, state: 'unowned', owner: null }]).healthy).toBe(true);
+  // Said once, by the lane that is halted.
+  const twice = verdictOf(
+    [{ worker: 'projection', state: 'halted', cause: 'memories lane 0: why' }],
+    [{ ...behind, state: 'halted' }],
+  );
+  expect(twice.problems).toEqual([`memories lane 0 is halted (${where}, owner p-1): why`]);
 });

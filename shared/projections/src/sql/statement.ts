@@ -41,10 +41,16 @@ export function columnList(...parts: readonly Columns[]): [string, ColumnType][]
   return parts.flatMap((part) => Object.entries(part));
 }
 
-/** `unnest(...) as given (a, b)`: the rows of a statement's parameters. */
+/**
+ * The rows of a statement's parameters, as a table `given`. Side by side in a select list the arrays
+ * are taken apart row by row; `unnest` of several in a from clause fills a tuple store first.
+ * Measured for an upsert of 23 columns: 16.5 µs a row against 21.
+ */
 export function given(columns: readonly (readonly [string, ColumnType])[]): string {
-  const parameters = columns.map(([, type], index) => `$${index + 1}::${wireType(type)}[]`);
-  return `unnest(${parameters.join(', ')}) as given (${names(columns)})`;
+  const parts = columns.map(
+    ([name, type], index) => `unnest($${index + 1}::${wireType(type)}[]) as ${name}`,
+  );
+  return `(select ${parts.join(', ')}) as given`;
 }
 
 export function names(columns: readonly (readonly [string, ColumnType])[]): string {

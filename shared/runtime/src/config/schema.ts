@@ -124,6 +124,7 @@ export const fleetSchema = z.strictObject({
     batch: count(1, 100_000),
     linger: duration,
     lease: duration,
+    onNewer: z.enum(['halt', 'park']),
   }),
   workers: z.strictObject({
     shutdownGrace: duration,

@@ -1,3 +1,4 @@
+import type { LaneEntry } from '../status/projections.ts';
 import type { Snapshot, WorkerStatus } from '../status/snapshot.ts';
 
 /** Whether something makes progress, and what is wrong when it does not. */
@@ -9,6 +10,12 @@ export interface Verdict {
 }
 
 /**
+ * A lane that was in trouble, or without an owner, for less than this may be about to go on. A
+ * transaction counts as slow after five seconds: with these it is told of within ten.
+ */
+const PASSING_SECONDS = 3;
+
+/**
  * The fleet is healthy when every worker runs and nothing that waits is left lying. A pause that a
  * provider imposes is no stall: a restart would not help.
  */
@@ -16,15 +23,47 @@ export function fleetVerdict(
   { workers, projections }: Snapshot,
   stalledAfterSeconds: number,
 ): Verdict {
-  const halted = projections.flatMap(({ projection, lanes }) =>
+  const stopped = projections.flatMap(({ projection, generationState, lanes }) =>
     lanes
-      .filter(({ state }) => state === 'halted')
-      .map(({ lane, cause }) => `${projection} lane ${lane} is halted${because(cause)}`),
+      .filter((lane) => isStopped(lane, generationState === 'live'))
+      .map((lane) => laneProblem(projection, lane)),
   );
-  const stopped = workers.flatMap((worker) => problemOf(worker, stalledAfterSeconds));
-  const problems = [...stopped, ...halted];
+  const problems = [
+    ...workers
+      // What its lanes say is more.
+      .filter(
+        ({ worker, state }) =>
+          !(worker === 'projection' && state === 'halted' && stopped.length > 0),
+      )
+      .flatMap((worker) => problemOf(worker, stalledAfterSeconds)),
+    ...stopped,
+  ];
   const lag = workers.map(({ worker, lagEvents }) => `${worker} ${lagEvents} waiting`).join(', ');
   return { healthy: problems.length === 0, about: lag, problems };
+}
+
+/** Lanes of tables that nobody reads may wait for a worker of their version. */
+function isStopped(
+  { state, stateSeconds, lagEvents, lagSeconds }: LaneEntry,
+  isLive: boolean,
+): boolean {
+  switch (state) {
+    case 'halted':
+      return true;
+    case 'troubled':
+      return stateSeconds >= PASSING_SECONDS;
+    case 'unowned':
+      return isLive && lagEvents > 0 && lagSeconds >= PASSING_SECONDS;
+    default:
+      return false;
+  }
+}
+
+function laneProblem(projection: string, lane: LaneEntry): string {
+  const { state, position, lagEvents, lagSeconds, owner, cause } = lane;
+  const waiting = lagEvents === 0 ? 'nothing waits' : `the oldest waits for ${lagSeconds} s`;
+  const where = `at position ${position}, ${waiting}, owner ${owner ?? 'none'}`;
+  return `${projection} lane ${lane.lane} is ${state} (${where})${because(cause)}`;
 }
 
 function problemOf(status: WorkerStatus, stalledAfterSeconds: number): string[] {

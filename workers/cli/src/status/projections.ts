@@ -1,6 +1,7 @@
 import type { LaneStatus } from '@memfleet/projections';
 import type { Fleet } from '../fleet.ts';
 import { countFrom } from '../log-reader.ts';
+import { silenceText, silentAfterMs, withReason } from './silence.ts';
 
 /** A lane with its lag, before it is put under its projection. */
 export interface LaneLine extends LaneStatus {
@@ -17,6 +18,8 @@ export interface LaneEntry {
   readonly lagSeconds: number;
   readonly state: LaneStatus['state'];
   readonly cause: string | null;
+  /** How long it has been in that state. */
+  readonly stateSeconds: number;
   readonly parkedKeys: number;
   readonly parkedEvents: number;
 }
@@ -34,12 +37,33 @@ export async function laneLine(
   { config, jsm }: Fleet,
   lane: LaneStatus,
   now: number,
+  refusal?: string,
 ): Promise<LaneLine> {
   const { stream, root } = config.log;
   const subject = lane.partition === undefined ? `${root}.>` : `${root}.${lane.partition}.>`;
   const { count, first } = await countFrom(jsm, stream, { seq: lane.position + 1, subject });
   const seconds = first === undefined ? 0 : Math.max(0, (now - first.time.getTime()) / 1_000);
-  return { ...lane, lagEvents: count, lagSeconds: Math.round(seconds * 10) / 10 };
+  return {
+    ...lane,
+    ...heardOf(lane, silentAfterMs(config), refusal),
+    lagEvents: count,
+    lagSeconds: Math.round(seconds * 10) / 10,
+  };
+}
+
+/** A lane whose worker says nothing any more is not running, whatever it said last. */
+function heardOf(
+  { owner, state, cause, silentSeconds }: LaneStatus,
+  limitMs: number,
+  refusal: string | undefined,
+): Partial<Pick<LaneStatus, 'state' | 'cause' | 'stateSeconds'>> {
+  if (owner === undefined) return { cause: cause && withReason(cause, refusal) };
+  if (state === 'halted' || silentSeconds * 1_000 <= limitMs) return {};
+  return {
+    state: 'troubled',
+    cause: silenceText(owner, silentSeconds, refusal),
+    stateSeconds: silentSeconds,
+  };
 }
 
 /** Lanes under their projections, every generation of its own, in the order given. */
@@ -64,6 +88,7 @@ function entryOf(line: LaneLine): LaneEntry {
     lagSeconds,
     state,
     cause: line.cause ?? null,
+    stateSeconds: Math.round(line.stateSeconds * 10) / 10,
     parkedKeys,
     parkedEvents,
   };

@@ -5,6 +5,7 @@ import { countFrom } from '../log-reader.ts';
 import { WORKERS, type WorkerName } from '../worker/names.ts';
 import { combinedLag, type DurableLag, durableLag } from './durables.ts';
 import { type LaneLine, laneLine, type ProjectionStatus, projectionsOf } from './projections.ts';
+import { refusalOf, silentAfterMs } from './silence.ts';
 import { tenantQueueLag } from './tenant-queue.ts';
 import { DOWN, type WorkerReport, workerReports } from './worker-reports.ts';
 
@@ -45,8 +46,12 @@ export async function takeSnapshot(fleet: Fleet): Promise<Snapshot> {
   const { config, jsm, pool } = fleet;
   const now = Date.now();
   const { state, created } = await streamInfo(jsm, config.log.stream);
-  const [reports, found] = await Promise.all([workerReports(pool), laneStatus(pool)]);
-  const lanes = await Promise.all(found.map((lane) => laneLine(fleet, lane, now)));
+  const refusal = await refusalOf(pool);
+  const [reports, found] = await Promise.all([
+    workerReports(pool, silentAfterMs(config), refusal),
+    laneStatus(pool),
+  ]);
+  const lanes = await Promise.all(found.map((lane) => laneLine(fleet, lane, now, refusal)));
   const workers = await Promise.all(
     WORKERS.map(async (worker) => {
       const report = reports.get(worker) ?? DOWN;

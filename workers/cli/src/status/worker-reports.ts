@@ -1,4 +1,5 @@
 import { GONE_AFTER_MS, type Queryable } from '@memfleet/runtime';
+import { silenceText } from './silence.ts';
 
 /** What the live processes of a worker last said of themselves, taken together. */
 export interface WorkerReport {
@@ -11,6 +12,8 @@ export interface WorkerReport {
 
 interface Row {
   readonly worker: string;
+  readonly instance: string;
+  readonly silent_seconds: number;
   readonly state: string;
   readonly cause: string | null;
   readonly in_flight: number;
@@ -37,17 +40,29 @@ export const DOWN: WorkerReport = {
   ratePerSecond: 0,
 };
 
-/** By worker; one without a live process is left out. */
-export async function workerReports(db: Queryable): Promise<ReadonlyMap<string, WorkerReport>> {
+/** By worker; one without a live process is left out, and a silent one does not look well. */
+export async function workerReports(
+  db: Queryable,
+  silentAfterMs: number,
+  refusal: string | undefined,
+): Promise<ReadonlyMap<string, WorkerReport>> {
   const { rows } = await db.query<Row>({
     name: 'status-worker-reports',
-    text: `select worker, state, cause, in_flight, rate
+    text: `select worker, instance, state, cause, in_flight, rate,
+        extract(epoch from now() - reported_at)::float8 as silent_seconds
       from memfleet.worker_reports
       where reported_at > now() - $1 * interval '1 millisecond'`,
     values: [GONE_AFTER_MS],
   });
-  const byWorker = Map.groupBy(rows, (row) => row.worker);
+  const heard = rows.map((row) => heardOf(row, silentAfterMs, refusal));
+  const byWorker = Map.groupBy(heard, (row) => row.worker);
   return new Map([...byWorker].map(([worker, reports]) => [worker, combined(reports)]));
+}
+
+function heardOf(row: Row, silentAfterMs: number, refusal: string | undefined): Row {
+  const { instance, state, silent_seconds: seconds } = row;
+  if (state === 'halted' || seconds * 1_000 <= silentAfterMs) return row;
+  return { ...row, state: 'troubled', cause: silenceText(instance, seconds, refusal), rate: 0 };
 }
 
 function combined(reports: readonly Row[]): WorkerReport {

@@ -1,9 +1,4 @@
-import {
-  appliedId,
-  type AppliedKey,
-  Fold,
-  type ProjectionWriter,
-} from '@memfleet/projections';
+import { appliedId, type AppliedKey, Fold, type ProjectionWriter } from '@memfleet/projections';
 import { type Queryable, UnwritableValue } from '@memfleet/runtime';
 import type { ParkedEvent, ParkedKeys } from './parked-keys.ts';
 import type { ReadEvent } from './read-event.ts';
@@ -20,6 +15,13 @@ export interface Batch {
 interface Once {
   readonly key: AppliedKey;
   readonly event: ReadEvent;
+}
+
+interface Applying {
+  readonly applying: readonly ReadEvent[];
+  readonly once: readonly Once[];
+  /** Second copies within the batch. */
+  readonly copies: ReadonlySet<ReadEvent>;
 }
 
 /**
@@ -41,19 +43,25 @@ export function makeBatch(
   });
   const { once, copies } = apartFromCopies(applying);
   const write = writer.prepare(foldOf(applying, copies));
-  return {
-    parking,
-    parkedVersion: parked.version,
-    write: async (client) => {
-      if (once.length === 0) return await write(client);
-      const keys = once.map(({ key }) => key);
-      const fresh = await writer.applied.claim(client, keys);
-      if (fresh.size === once.length) return await write(client);
-      // Copies of events applied long ago are rare: only then is the batch folded a second time.
-      const stale = once.filter(({ key }) => !fresh.has(appliedId(key)));
-      const left = new Set([...copies, ...stale.map(({ event }) => event)]);
-      return await writer.prepare(foldOf(applying, left))(client);
-    },
+  const parkedVersion = parked.version;
+  if (once.length === 0) return { parking, parkedVersion, write };
+  return { parking, parkedVersion, write: writeFresh(writer, { applying, once, copies }, write) };
+}
+
+/** Apart, since it keeps the events until they are written, and most batches need not. */
+function writeFresh(
+  writer: ProjectionWriter,
+  { applying, once, copies }: Applying,
+  writeAll: Batch['write'],
+): Batch['write'] {
+  return async (client) => {
+    const keys = once.map(({ key }) => key);
+    const fresh = await writer.applied.claim(client, keys);
+    if (fresh.size === once.length) return await writeAll(client);
+    // Copies of events applied long ago are rare: only then is the batch folded a second time.
+    const stale = once.filter(({ key }) => !fresh.has(appliedId(key)));
+    const left = new Set([...copies, ...stale.map(({ event }) => event)]);
+    return await writer.prepare(foldOf(applying, left))(client);
   };
 }
 

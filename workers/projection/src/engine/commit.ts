@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { LaneId, ProjectionWriter } from '@memfleet/projections';
 import {
   crashPoint,
+  type Delivery,
   messageOf,
   type Pool,
   retryTransient,
@@ -24,6 +25,8 @@ export interface CommitterOptions {
   readonly streamCreated: string;
   /** Where the lane stands. */
   readonly position: number;
+  /** Reads an event a second time, which only a batch that is taken apart needs. */
+  readonly read: (message: Delivery) => LaneEvent;
   /** What the log holds at a position; null when it was erased. */
   readonly readLog: (position: number) => Promise<StoredEvent | null>;
   /** Nobody reads these tables: a crash may take the last transactions along, rows and checkpoint. */
@@ -65,15 +68,23 @@ export class Committer {
     return this.#position;
   }
 
-  /** Folds and encodes; the work that may overlap the transaction before. */
+  /**
+   * Folds and encodes; the work that may overlap the transaction before. What is kept of the events
+   * until then are their bytes: see `readBatch`.
+   */
   prepare(events: readonly LaneEvent[]): Prepared {
     const { writer, parked } = this.#options;
+    const messages = events.map(({ message }) => message);
     try {
-      return { events, batch: makeBatch(events, writer, parked) };
+      return { messages, batch: makeBatch(events, writer, parked) };
     } catch (error) {
       if (!(error instanceof UnwritableValue)) throw error;
-      return { events, refusal: error };
+      return { messages, refusal: error };
     }
+  }
+
+  #prepareAgain(messages: readonly Delivery[]): Prepared {
+    return this.prepare(messages.map((message) => this.#options.read(message)));
   }
 
   /**
@@ -82,21 +93,26 @@ export class Committer {
    * @throws LaneLost, BrokenDelivery when the signal ends the wait, or what is wrong with the database
    */
   async commit(prepared: Prepared): Promise<Committed> {
-    const { parked } = this.#options;
-    const { events } = prepared;
+    const { messages } = prepared;
     try {
-      if (prepared.refusal !== undefined) throw prepared.refusal;
-      const { batch } = prepared;
-      const isStale = batch === undefined || batch.parkedVersion !== parked.version;
-      return await this.#transact(
-        events,
-        isStale ? makeBatch(events, this.#options.writer, parked) : batch,
-      );
+      return await this.#transact(messages, this.#batchOf(prepared));
     } catch (error) {
-      if (error instanceof LaneHeld) return await this.#commitHeld(events, error);
+      if (error instanceof LaneHeld) return await this.#commitHeld(messages, error);
       if (!isFaultOfEvents(error)) throw error;
-      return await this.#commitApart(events, error);
+      return await this.#commitApart(messages, error);
     }
+  }
+
+  /** Made anew when more memories are parked than when it was prepared. @throws UnwritableValue */
+  #batchOf({ messages, batch, refusal }: Prepared): Batch {
+    const { parked, read, writer } = this.#options;
+    if (refusal !== undefined) throw refusal;
+    if (batch?.parkedVersion === parked.version) return batch;
+    return makeBatch(
+      messages.map((message) => read(message)),
+      writer,
+      parked,
+    );
   }
 
   /** Moves on over positions that hold nothing for this lane, as far as it may. @throws LaneLost */
@@ -125,48 +141,49 @@ export class Committer {
   }
 
   /** Up to where it is held, then wait, then the rest. */
-  async #commitHeld(events: readonly LaneEvent[], { position }: LaneHeld): Promise<Committed> {
+  async #commitHeld(messages: readonly Delivery[], { position }: LaneHeld): Promise<Committed> {
     const { id, pool, signal, onRetry, onHeld } = this.#options;
-    const first = events.findIndex(({ sequence }) => sequence > position);
-    const rest = first === -1 ? [] : events.slice(first);
-    const before = await this.commit(this.prepare(events.slice(0, events.length - rest.length)));
+    const first = messages.findIndex(({ seq }) => seq > position);
+    const rest = first === -1 ? [] : messages.slice(first);
+    const upTo = messages.slice(0, messages.length - rest.length);
+    const before = await this.commit(this.#prepareAgain(upTo));
     // Events come in order: there is one beyond, so there is nothing more in between.
     await this.skipTo(position);
     onHeld();
-    const to = rest.at(0)?.sequence ?? position;
+    const to = rest.at(0)?.seq ?? position;
     while (!(await retryTransient(() => mayAdvance(pool, id, to), { signal, onRetry }))) {
       if (signal.aborted) throw new BrokenDelivery(`stopped while held at position ${position}`);
       await delay(HELD_MS);
     }
-    const after = await this.commit(this.prepare(rest));
+    const after = await this.commit(this.#prepareAgain(rest));
     return { applied: before.applied + after.applied, parked: before.parked + after.parked };
   }
 
-  async #commitApart(events: readonly LaneEvent[], error: unknown): Promise<Committed> {
-    const [first] = events;
-    if (events.length === 1 && first !== undefined) {
-      const { tenant, memory, sequence } = first;
+  async #commitApart(messages: readonly Delivery[], error: unknown): Promise<Committed> {
+    const [first] = messages;
+    if (messages.length === 1 && first !== undefined) {
+      const { tenant, memory, sequence } = this.#options.read(first);
       const reason = `the row was refused: ${messageOf(error)}`;
       this.#options.parked.addLate(tenant, memory, { sequence, reason });
-      return await this.commit(this.prepare(events));
+      return await this.commit(this.#prepareAgain(messages));
     }
-    const middle = Math.ceil(events.length / 2);
-    const before = await this.commit(this.prepare(events.slice(0, middle)));
-    const after = await this.commit(this.prepare(events.slice(middle)));
+    const middle = Math.ceil(messages.length / 2);
+    const before = await this.commit(this.#prepareAgain(messages.slice(0, middle)));
+    const after = await this.commit(this.#prepareAgain(messages.slice(middle)));
     return { applied: before.applied + after.applied, parked: before.parked + after.parked };
   }
 
-  async #transact(events: readonly LaneEvent[], batch: Batch): Promise<Committed> {
+  async #transact(messages: readonly Delivery[], batch: Batch): Promise<Committed> {
     const { id, epoch, pool, streamCreated, signal, onRetry, isBackground } = this.#options;
     const { parking } = batch;
-    const last = events.at(-1);
+    const last = messages.at(-1);
     if (last === undefined) return { applied: 0, parked: 0 };
     const advance = {
       from: this.#position,
-      to: last.sequence,
+      to: last.seq,
       streamCreated,
-      eventDigest: digestOf(last.message.data),
-      eventTime: new Date(last.message.info.timestampNanos / 1_000_000),
+      eventDigest: digestOf(last.data),
+      eventTime: new Date(last.info.timestampNanos / 1_000_000),
     };
     await retryTransient(
       () =>
@@ -180,13 +197,13 @@ export class Committer {
       { signal, onRetry },
     );
     crashPoint('after-commit');
-    this.#position = last.sequence;
-    return { applied: events.length - parking.length, parked: parking.length };
+    this.#position = last.seq;
+    return { applied: messages.length - parking.length, parked: parking.length };
   }
 }
 
 export interface Prepared {
-  readonly events: readonly LaneEvent[];
+  readonly messages: readonly Delivery[];
   readonly batch?: Batch;
   /** Why there is no batch: a row of it cannot be written. */
   readonly refusal?: UnwritableValue;

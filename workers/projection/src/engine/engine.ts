@@ -1,10 +1,17 @@
-import { type LaneId, lanesOf, type Projection, type Runnable } from '@memfleet/projections';
+import {
+  type LaneId,
+  lanesOf,
+  type Projection,
+  type Runnable,
+  schemaOf,
+} from '@memfleet/projections';
 import { type Logger, messageOf, retryTransient, type WorkerContext } from '@memfleet/runtime';
 import { giveWayTo } from './courtesy.ts';
 import { findGenerations } from './generations.ts';
 import { superviseLane } from './lane-loop.ts';
 import { reportLanes } from './lane-reports.ts';
 import { LaneMonitor } from './lane-state.ts';
+import { PendingLists } from './pending-lists.ts';
 import { countWorkers, fairShare } from './shares.ts';
 
 export type EngineContext = Pick<
@@ -80,6 +87,7 @@ class Engine {
     );
     await this.#look();
     const timer = setInterval(() => void this.#look(), config.workers.report);
+    const pendingLists = new PendingLists(pool, log, () => this.#schemas());
     void this.#watchConnection(signal);
     try {
       // One lane that cannot go on for good ends the process, and not the other lanes in silence.
@@ -87,7 +95,7 @@ class Engine {
     } finally {
       this.#stop.abort();
       clearInterval(timer);
-      await Promise.all(this.#running);
+      await Promise.all([...this.#running, pendingLists.stop()]);
     }
   }
 
@@ -186,6 +194,13 @@ class Engine {
 
   #held(): Seat[] {
     return this.#all().filter(({ isHeld }) => isHeld);
+  }
+
+  /** Of generations whose first lane is here: one process is enough to look after their indexes. */
+  #schemas(): string[] {
+    return this.#held()
+      .filter(({ id }) => id.lane === 0)
+      .map(({ id }) => schemaOf(id.projection, id.generation));
   }
 
   /** Lanes whose tables are read. */

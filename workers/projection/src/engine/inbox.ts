@@ -1,12 +1,12 @@
-import type { LaneEvent } from './read-event.ts';
+import type { Delivery } from '@memfleet/runtime';
 
 /**
- * Between reading and writing: events that are decoded and wait for their transaction. Bounded, so
+ * Between reading and writing: events that wait for their transaction, as they came. Bounded, so
  * that a slow database holds the reader up and not the memory.
  */
 export class Inbox {
   readonly #capacity: number;
-  #events: LaneEvent[] = [];
+  #events: Delivery[] = [];
   #ended = false;
   #error: Error | undefined;
   #changed = Promise.withResolvers<void>();
@@ -19,7 +19,7 @@ export class Inbox {
     return this.#events.length;
   }
 
-  put(events: readonly LaneEvent[]): void {
+  put(events: readonly Delivery[]): void {
     for (const event of events) this.#events.push(event);
     this.#notify();
   }
@@ -55,7 +55,7 @@ export class Inbox {
   }
 
   /** Up to so many, in order; undefined at the end. @throws what `end` was given */
-  take(count: number): LaneEvent[] | undefined {
+  take(count: number): Delivery[] | undefined {
     if (this.#events.length === 0 && this.#ended) {
       if (this.#error !== undefined) throw this.#error;
       return undefined;

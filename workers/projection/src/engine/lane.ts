@@ -23,8 +23,10 @@ import { Committer, type Prepared } from './commit.ts';
 import { feed } from './feed.ts';
 import { Inbox } from './inbox.ts';
 import type { LaneMonitor } from './lane-state.ts';
+import { Pace } from './pace.ts';
 import { loadParkedKeys } from './parked-keys.ts';
 import { followLog, QUIET_MS } from './quiet.ts';
+import { readBatch } from './read-batch.ts';
 import { EventReader } from './read-event.ts';
 import { Redriver } from './redrive.ts';
 
@@ -79,18 +81,16 @@ export async function runLane(
 
   // Ends the reader with the writer, whichever way that ends.
   const stop = new AbortController();
-  const { batch, linger } = config.projections;
+  const { batch, linger, onNewer } = config.projections;
   const inbox = new Inbox(2 * batch);
-  const reader = new EventReader(projection, root);
+  const reader = new EventReader(projection, root, onNewer);
   const writer = new ProjectionWriter(projection, schemaOf(id.projection, id.generation));
   const reading = feed({
     connection: context.connection,
     consumer,
-    reader,
     inbox,
     position,
     batch,
-    lingerMs: linger,
     signal: AbortSignal.any([signal, stop.signal]),
     onTrouble: (error) => {
       monitor.troubled(`broker: ${messageOf(error)}`);
@@ -105,6 +105,7 @@ export async function runLane(
     parked,
     streamCreated,
     position,
+    read: (message) => reader.read(message),
     readLog: async (seq) => await jsm.direct.getMessage(stream, { seq }),
     isBackground: context.isBackground,
     signal,
@@ -128,7 +129,8 @@ export async function runLane(
     const onQuiet = async (): Promise<void> => {
       if (context.lanes > 1) await followLog(jsm, stream, id, committer);
     };
-    await writeAll(context, inbox, committer, { size: batch, onQuiet, redriver }, signal);
+    const between = { size: batch, pace: new Pace(linger), reader, onQuiet, redriver };
+    await writeAll(context, inbox, committer, between, signal);
   } finally {
     stop.abort();
     inbox.end();
@@ -139,6 +141,8 @@ export async function runLane(
 interface Between {
   /** Events in a batch. */
   readonly size: number;
+  readonly pace: Pace;
+  readonly reader: EventReader;
   readonly onQuiet: () => Promise<void>;
   readonly redriver: Redriver;
 }
@@ -151,7 +155,7 @@ async function writeAll(
   context: LaneContext,
   inbox: Inbox,
   committer: Committer,
-  { size, onQuiet, redriver }: Between,
+  { size, pace, reader, onQuiet, redriver }: Between,
   signal: AbortSignal,
 ): Promise<void> {
   let committing: Promise<void> | undefined;
@@ -166,15 +170,20 @@ async function writeAll(
       }
       if (isAsked) await redriver.run();
       await context.giveWay();
-      const events = inbox.take(size);
-      if (events === undefined) break;
-      if (events.length === 0) continue;
+      await pace.next(inbox, size);
+      const messages = inbox.take(size);
+      if (messages === undefined) break;
+      if (messages.length === 0) continue;
+      const { events, newer } = await readBatch(reader, messages);
       const prepared = committer.prepare(events);
       await committing;
       if (signal.aborted) break;
+      pace.began();
       committing = commit(context, committer, prepared);
       // It is awaited in the next round; until then a failure must not count as unhandled.
       committing.catch(() => undefined);
+      // What comes before is applied; a newer version reads on, and nothing is skipped meanwhile.
+      if (newer !== undefined) throw newer;
     }
   } finally {
     await committing;
@@ -203,11 +212,11 @@ async function commit(
   committer: Committer,
   prepared: Prepared,
 ): Promise<void> {
-  monitor.began(prepared.events.length);
+  monitor.began(prepared.messages.length);
   const { applied, parked } = await committer.commit(prepared);
   monitor.advanced();
   if (applied > 0) onCommitted('applied', applied);
   if (parked > 0) onCommitted('parked', parked);
   // For displays: the checkpoint is the truth. An ack of the last acks all before it.
-  prepared.events.at(-1)?.message.ack();
+  prepared.messages.at(-1)?.ack();
 }

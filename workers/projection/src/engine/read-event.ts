@@ -7,7 +7,7 @@ import {
   verbOf,
 } from '@memfleet/events';
 import type { Operation, Projection } from '@memfleet/projections';
-import { type Delivery, messageOf } from '@memfleet/runtime';
+import { type Delivery, type FleetConfig, messageOf } from '@memfleet/runtime';
 
 /** An event of the log as one projection reads it. */
 export interface ReadEvent {
@@ -40,6 +40,9 @@ export type Reading =
   /** Only a newer version of this code can read it: the lane waits for that. */
   | { readonly kind: 'newer'; readonly reason: string };
 
+/** Whether an event for newer code stops the lane or its memory alone. */
+type OnNewer = FleetConfig['projections']['onNewer'];
+
 const IRRELEVANT: Reading = { kind: 'irrelevant' };
 
 /** Verbs of the types there are, by which a subject tells what need not be decoded. */
@@ -50,10 +53,12 @@ export class EventReader {
   readonly #projection: Projection;
   readonly #root: string;
   readonly #handled: ReadonlySet<string>;
+  readonly #onNewer: OnNewer;
 
-  constructor(projection: Projection, root: string) {
+  constructor(projection: Projection, root: string, onNewer: OnNewer = 'halt') {
     this.#projection = projection;
     this.#root = root;
+    this.#onNewer = onNewer;
     this.#handled = new Set(Object.keys(projection.handlers).map(verbOf));
   }
 
@@ -77,7 +82,10 @@ export class EventReader {
       sequence,
       tenant: place?.tenant ?? 'unknown',
       memory: place?.memory ?? 'unknown',
-      reading: { kind: decoded.kind === 'invalid' ? 'unreadable' : 'newer', reason },
+      reading: {
+        kind: decoded.kind === 'invalid' || this.#onNewer === 'park' ? 'unreadable' : 'newer',
+        reason,
+      },
     };
   }
 

@@ -1,0 +1,35 @@
+import { setImmediate as breathe } from 'node:timers/promises';
+import { type Delivery, RuntimeError } from '@memfleet/runtime';
+import type { EventReader, LaneEvent } from './read-event.ts';
+
+/** What is read of a stretch of the log, up to an event that only a newer version can read. */
+export interface ReadBatch {
+  readonly events: readonly LaneEvent[];
+  readonly newer: RuntimeError | undefined;
+}
+
+/** Events decoded between two looks at the sockets: about a millisecond of work. */
+const SLICE = 100;
+
+/**
+ * Decodes messages just before they are folded. What waits longer waits as bytes: decoded events by
+ * the thousand outlive the garbage collections of the young, and then cost as much as their decoding.
+ * It is done in slices, so that the transaction which runs meanwhile gets its answers in time.
+ */
+export async function readBatch(
+  reader: EventReader,
+  messages: readonly Delivery[],
+): Promise<ReadBatch> {
+  const events: LaneEvent[] = [];
+  for (const [index, message] of messages.entries()) {
+    if (index > 0 && index % SLICE === 0) await breathe();
+    const event = reader.read(message);
+    if (event.reading.kind === 'newer') {
+      const { sequence, reading } = event;
+      const newer = new RuntimeError('LANE_HALTED', `position ${sequence}: ${reading.reason}`);
+      return { events, newer };
+    }
+    events.push(event);
+  }
+  return { events, newer: undefined };
+}
