@@ -82,7 +82,7 @@ test('at the deadline the work is stopped and no further beat goes out', async (
   const inFlight = new InFlight(10);
   const { held, beats } = hold(inFlight);
   const settling = hold(inFlight);
-  settling.held.settling = true;
+  inFlight.beginSettling(settling.held);
   const heartbeat = heartbeatOf(inFlight, { deadlineMs: 0 });
   await heartbeat.beat();
   await heartbeat.beat();

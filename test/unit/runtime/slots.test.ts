@@ -62,3 +62,18 @@ test('an abort ends every wait', async () => {
   expect(await waiting).toBe(0);
   expect(await inFlight.drained(1)).toBe(false);
 });
+
+test('what is being settled has given its slot back, up to as many again', () => {
+  const inFlight = new InFlight(4);
+  const input = new InputSlots(inFlight, { batch: 4, lingerMs: 0, inputs: 1 });
+  const first = Array.from({ length: 4 }, () => input.hold(message));
+  expect(inFlight.free).toBe(0);
+  for (const held of first) inFlight.beginSettling(held);
+  expect(inFlight.free).toBe(4);
+  const second = Array.from({ length: 4 }, () => input.hold(message));
+  for (const held of second) inFlight.beginSettling(held);
+  expect([inFlight.free, inFlight.size]).toEqual([0, 8]);
+  for (const held of first) inFlight.letGo(held);
+  for (const held of second) inFlight.letGo(held);
+  expect([inFlight.free, inFlight.finished]).toEqual([4, 8]);
+});

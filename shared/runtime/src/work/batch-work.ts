@@ -148,7 +148,7 @@ export class BatchWork<Extra> {
     const { progress, log } = this.#options;
     const { key, eventId } = request;
     const event = decoded.envelope;
-    held.settling = true;
+    this.#inFlight.beginSettling(held);
     try {
       const settled = await this.#settler.settleAgain({ held, key, state, unpublished, event });
       progress.advanced(settled === 'failed' ? settled : 'repeated');
@@ -168,7 +168,7 @@ export class BatchWork<Extra> {
   ): Promise<void> {
     const { log, progress } = this.#options;
     const event = decoded.kind === 'invalid' ? undefined : decoded.envelope;
-    held.settling = true;
+    this.#inFlight.beginSettling(held);
     try {
       if (outcome.kind === 'retry') {
         const { cause: reason, afterMs } = outcome;

@@ -10,19 +10,29 @@ export interface Held {
   /** Set once the event is claimed in the dedupe table. */
   claim?: { readonly key: string; readonly token: string };
   /** True once the handler has spoken: what follows has limits of its own, not the deadline. */
-  settling: boolean;
+  readonly settling: boolean;
 }
+
+type Mutable<Type> = { -readonly [Key in keyof Type]: Type[Key] };
+
+/**
+ * Events that may be held, as a multiple of the slots: beyond it nothing is asked for, so that a
+ * database that does not record cannot make a worker hold ever more.
+ */
+const MOST_HELD = 2;
 
 /**
  * The events a stage holds, and the slots it has left. Heartbeats go out for all of them from
  * receipt on, not from the start of work: the ack timer runs from delivery. All inputs of a stage
- * share the slots; what an input has asked for is reserved until it comes or the request ends.
+ * share the slots; what an input has asked for is reserved until it comes or the request ends. An
+ * event that is being settled has given its slot back: the next call need not wait for its ack.
  */
 export class InFlight {
   readonly #slots: number;
-  readonly #held = new Set<Held>();
+  readonly #held = new Set<Mutable<Held>>();
   readonly #waiting = new Set<() => void>();
   #reserved = 0;
+  #settling = 0;
   #finished = 0;
 
   constructor(slots: number) {
@@ -38,7 +48,8 @@ export class InFlight {
   }
 
   get free(): number {
-    return this.#slots - this.#held.size - this.#reserved;
+    const unused = this.#slots - (this.#held.size - this.#settling);
+    return Math.min(unused, MOST_HELD * this.#slots - this.#held.size) - this.#reserved;
   }
 
   /** The age of the oldest event in ms; 0 when none is held. */
@@ -64,7 +75,7 @@ export class InFlight {
   }
 
   hold(message: Received): Held {
-    const held: Held = {
+    const held = {
       message,
       receivedAt: performance.now(),
       abort: new AbortSource(),
@@ -74,8 +85,19 @@ export class InFlight {
     return held;
   }
 
+  /** The handler has spoken: its slot is free. */
+  beginSettling(held: Mutable<Held>): void {
+    if (held.settling || !this.#held.has(held)) return;
+    held.settling = true;
+    this.#settling += 1;
+    this.#wake();
+  }
+
   letGo(held: Held): void {
-    if (this.#held.delete(held)) this.#finished += 1;
+    if (this.#held.delete(held)) {
+      this.#finished += 1;
+      if (held.settling) this.#settling -= 1;
+    }
     this.#wake();
   }
 
