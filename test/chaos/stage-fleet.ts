@@ -22,6 +22,19 @@ export interface StageCase {
   readonly provider: Readonly<Record<string, unknown>>;
 }
 
+export const STAGES: readonly StageCase[] = [
+  {
+    stage: 'extraction',
+    durable: 'extraction',
+    provider: { kind: 'openai-compatible', model: 'test-model', apiKey: 'key' },
+  },
+  {
+    stage: 'embedding',
+    durable: 'embedding-content',
+    provider: { kind: 'openai-compatible', model: 'test-model', apiKey: 'key', dimensions: 8 },
+  },
+];
+
 /** What the stage made of everything that was published. */
 export interface Effects {
   readonly done: number;
@@ -35,14 +48,26 @@ export interface Effects {
 /** Content that the model service refuses: the event is parked. */
 const POISON = 'poison';
 
+/** A process may take half a minute to start where many tests run at once. */
+const PATIENCE_MS = 120_000;
+/** The server takes 1,000 in one atomic batch. */
+const APPENDED_AT_ONCE = 500;
+
 /** One stage worker's surroundings: a log, a database and a model service that counts its calls. */
 export interface StageFleet extends AsyncDisposable {
+  readonly stage: StageName;
+  readonly durable: string;
   readonly config: FleetConfig;
   readonly broker: TestBroker;
   readonly database: TestDatabase;
   readonly model: ModelService;
+  /** What a process of this fleet is started with. */
+  readonly environment: Readonly<Record<string, string>>;
   /** Publishes so many events, one in `poisonEvery` of them poisoned. */
   publish(events: number, poisonEvery?: number): Promise<void>;
+  append(events: readonly Envelope[]): Promise<void>;
+  /** Publishes so many events, of a memory each, that all say the same. */
+  publishEqual(events: number): Promise<void>;
   start(env?: Readonly<Record<string, string>>): WorkerProcess;
   /** Waits until nothing is pending, nothing unanswered, and nothing waits by tenant. */
   settled(): Promise<void>;
@@ -56,10 +81,11 @@ export interface StageFleet extends AsyncDisposable {
 export async function createStageFleet(
   { stage, durable, provider }: StageCase,
   overrides: Readonly<Record<string, string>> = {},
+  servers: { readonly broker?: TestBroker; readonly database?: TestDatabase } = {},
 ): Promise<StageFleet> {
   const [broker, database, model, folder] = await Promise.all([
-    connectTestBroker(),
-    createTestDatabase(),
+    servers.broker ?? connectTestBroker(),
+    servers.database ?? createTestDatabase(),
     startModelService(),
     mkdtemp(join(tmpdir(), 'memfleet-chaos-')),
   ]);
@@ -85,13 +111,27 @@ export async function createStageFleet(
   await provisionTopology(broker.jsm, topologyOf(config));
   const path = join(folder, 'fleet.yaml');
   await writeFile(path, JSON.stringify(treeOf(flags)));
+  const environment = {
+    MEMFLEET_CONFIG: path,
+    NATS_URL: broker.url,
+    DATABASE_URL: database.url,
+  };
   const publisher = new Publisher(broker.connection, { log: config.log });
   let published = 0;
+  const append = async (events: readonly Envelope[]): Promise<void> => {
+    for (let from = 0; from < events.length; from += APPENDED_AT_ONCE) {
+      await publisher.appendBatch(events.slice(from, from + APPENDED_AT_ONCE));
+    }
+  };
   return {
+    stage,
+    durable,
     config,
     broker,
     database,
     model,
+    environment,
+    append,
     async publish(events, poisonEvery = 0) {
       const batch: Envelope[] = [];
       for (let index = 1; index <= events; index += 1) {
@@ -100,23 +140,29 @@ export async function createStageFleet(
         // Every content is another one, or the cache would answer.
         batch.push(memoryCreated(`${kind} number ${published}`, { memory: `m${published}` }));
       }
-      await publisher.appendBatch(batch);
+      await append(batch);
+    },
+    async publishEqual(events) {
+      await append(
+        Array.from({ length: events }, (_, index) =>
+          memoryCreated('note number 0', { memory: `e${index}` }),
+        ),
+      );
     },
     start(env = {}) {
       const main = fileURLToPath(new URL(`../../workers/${stage}/src/main.ts`, import.meta.url));
-      return new WorkerProcess(main, {
-        MEMFLEET_CONFIG: path,
-        NATS_URL: broker.url,
-        DATABASE_URL: database.url,
-        ...env,
-      });
+      return new WorkerProcess(main, { ...environment, ...env });
     },
     async settled() {
-      await settled(broker.jsm, config.log.stream, durable);
-      await until('no event waits by tenant', async () => {
-        const { rows } = await database.pool.query('select from memfleet.tenant_queue limit 1');
-        return rows.length === 0;
-      });
+      await settled(broker.jsm, config.log.stream, durable, PATIENCE_MS);
+      await until(
+        'no event waits by tenant',
+        async () => {
+          const { rows } = await database.pool.query('select from memfleet.tenant_queue limit 1');
+          return rows.length === 0;
+        },
+        PATIENCE_MS,
+      );
     },
     effects: () => effectsOf(broker, database, config, stage),
     async claimed() {
@@ -132,8 +178,9 @@ export async function createStageFleet(
     async [Symbol.asyncDispose]() {
       await dropStreams(broker.jsm, config);
       await Promise.all([
-        broker[Symbol.asyncDispose](),
-        database[Symbol.asyncDispose](),
+        // Servers that were given to it are for their giver to stop.
+        servers.broker === undefined ? broker[Symbol.asyncDispose]() : undefined,
+        servers.database === undefined ? database[Symbol.asyncDispose]() : undefined,
         model[Symbol.asyncDispose](),
         rm(folder, { recursive: true, force: true }),
       ]);
@@ -192,5 +239,9 @@ function treeOf(flags: Readonly<Record<string, string>>): Record<string, unknown
 
 /** Waits until the service has had so many calls. */
 export async function called({ model }: StageFleet, calls: number): Promise<void> {
-  await until(`the model was called ${calls} times`, () => model.calls.length >= calls);
+  await until(
+    `the model was called ${calls} times`,
+    () => model.calls.length >= calls,
+    PATIENCE_MS,
+  );
 }

@@ -1,26 +1,8 @@
 import { CRASH_POINTS } from '@memfleet/runtime';
 import { describe, expect, test } from 'vitest';
+import { startTcpGate } from '../support/tcp-gate.ts';
 import { until } from '../support/until.ts';
-import { answer, called, createStageFleet, isPoisoned, type StageCase } from './stage-fleet.ts';
-
-/**
- * What every stage worker must survive, run on the real processes: killed at each named crash point
- * and in the middle of a call, stopped longer than its lease, told to stop under load. The three
- * figures that count are: one effect an event, no call beyond one an event and one a kill, and
- * nothing left behind.
- */
-const STAGES: readonly StageCase[] = [
-  {
-    stage: 'extraction',
-    durable: 'extraction',
-    provider: { kind: 'openai-compatible', model: 'test-model', apiKey: 'key' },
-  },
-  {
-    stage: 'embedding',
-    durable: 'embedding-content',
-    provider: { kind: 'openai-compatible', model: 'test-model', apiKey: 'key', dimensions: 8 },
-  },
-];
+import { answer, called, createStageFleet, isPoisoned, STAGES } from './stage-fleet.ts';
 
 /** Events published before each kill; one in five is poisoned, and parked. */
 const ROUND = 10;
@@ -32,6 +14,12 @@ const OF_A_STAGE = CRASH_POINTS.filter((point) => !point.endsWith('-commit'));
 /** A process takes seconds to start on a busy machine, and a suite starts many. */
 const LIMIT_MS = 180_000;
 
+/**
+ * What every stage worker must survive, run on the real processes: killed at each named crash point
+ * and in the middle of a call, stopped longer than its lease, told to stop under load. The three
+ * figures that count are: one effect an event, no call beyond one an event and one a kill, and
+ * nothing left behind.
+ */
 describe.each(STAGES)('the $stage worker', { timeout: LIMIT_MS }, (stageCase) => {
   test('killed at every crash point and in a call, it has one effect an event', async () => {
     await using fleet = await createStageFleet(stageCase);
@@ -154,6 +142,45 @@ describe.each(STAGES)('the $stage worker', { timeout: LIMIT_MS }, (stageCase) =>
     // stopped was never claimed: of that it may say that it is done, or give it back.)
     expect(said.filter(({ delivery }) => delivery === 1)).toEqual([]);
     expect(fleet.model.calls.flatMap(textsOf)).toHaveLength(2);
+    heir.kill('SIGTERM');
+    await heir.endsWith(0);
+  });
+
+  test('stopped between record and publish, it wakes to a finished event and changes nothing', async () => {
+    await using fleet = await createStageFleet(stageCase);
+    const { hostname, port } = new URL(fleet.broker.url);
+    await using way = await startTcpGate(hostname, Number(port));
+    await fleet.publish(1);
+    fleet.model.respond((call) => {
+      // From here on nothing that the worker says reaches the broker.
+      way.close();
+      return answer(call);
+    });
+    await using zombie = fleet.start({ NATS_URL: `nats://127.0.0.1:${way.port}` });
+    await zombie.ready();
+    await until('its result is recorded', async () => (await fleet.effects()).done === 1);
+    zombie.kill('SIGSTOP');
+    fleet.model.respond(answer);
+    expect(await fleet.effects()).toMatchObject({ done: 1, derived: 0 });
+    await using heir = fleet.start();
+    await fleet.settled();
+    const rowsOf = async (): Promise<unknown[]> => {
+      const { rows } = await fleet.database.pool.query<Record<string, unknown>>(
+        'select * from memfleet.stage_work',
+      );
+      return rows;
+    };
+    const [rows, effects] = [await rowsOf(), await fleet.effects()];
+    expect(effects).toMatchObject({ done: 1, derived: 1 });
+
+    way.open();
+    zombie.kill('SIGCONT');
+    zombie.kill('SIGTERM');
+    await zombie.ended();
+    // What it had recorded was published by the other, from the record, and its own came too late.
+    expect(await rowsOf()).toEqual(rows);
+    expect(await fleet.effects()).toEqual(effects);
+    expect(fleet.model.calls.flatMap(textsOf)).toHaveLength(1);
     heir.kill('SIGTERM');
     await heir.endsWith(0);
   });

@@ -118,11 +118,13 @@ export async function settled(
   jsm: JetStreamManager,
   stream: string,
   durable: string,
+  limitMs?: number,
 ): Promise<void> {
-  await until(`everything on ${durable} is settled`, async () => {
+  const isSettled = async (): Promise<boolean> => {
     const info = await jsm.consumers.info(stream, durable);
     return info.num_pending === 0 && info.num_ack_pending === 0;
-  });
+  };
+  await until(`everything on ${durable} is settled`, isSettled, limitMs);
 }
 
 /** Messages of a stream whose subject matches. */

@@ -78,6 +78,7 @@ export { DEFAULT_CONFIG, runWorker, type WorkerContext } from './lifecycle/worke
 export { createLogger, type Logger } from './observe/log.ts';
 export { classifyProviderError } from './providers/classify.ts';
 export { Budget, BudgetSpent, type Cost } from './providers/budget.ts';
+export { CallLimit } from './providers/call-limit.ts';
 export { RateLimiter } from './providers/limiter.ts';
 export { ProviderState } from './providers/provider-state.ts';
 export { addSpend, EVERY_TENANT, readSpend } from './providers/spend.ts';

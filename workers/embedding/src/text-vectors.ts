@@ -1,6 +1,7 @@
 import type { ModelUse } from '@memfleet/events';
 import { contentDigest, type Embedded, type Embedder, findStored } from '@memfleet/recall';
 import {
+  CallLimit,
   Coalescer,
   type Cost,
   ProviderError,
@@ -63,7 +64,7 @@ export interface TextVectorsOptions {
   readonly lingerMs: number;
   /** Texts being embedded at a time. */
   readonly concurrency: number;
-  /** A service that is silent for longer is out of order; no event is to blame. */
+  /** A service that is silent for longer is out of order, unless it answers other calls. */
   readonly callTimeoutMs: number;
 }
 
@@ -74,7 +75,7 @@ export interface TextVectorsOptions {
 export class TextVectors {
   readonly #embedder: Embedder;
   readonly #gate: ProviderGate;
-  readonly #callTimeoutMs: number;
+  readonly #limit: CallLimit;
   readonly #lookUps: Coalescer<string, boolean>;
   readonly #together: Coalescer<Asked, Attempt>;
   readonly #alone: Coalescer<Asked, Attempt>;
@@ -86,7 +87,7 @@ export class TextVectors {
     const { embedder, db, gate, batch, lingerMs, concurrency } = options;
     this.#embedder = embedder;
     this.#gate = gate;
-    this.#callTimeoutMs = options.callTimeoutMs;
+    this.#limit = new CallLimit(options.callTimeoutMs);
     this.#lookUps = new Coalescer({
       flush: async (digests) => {
         const stored = await findStored(db, embedder.space, digests);
@@ -169,14 +170,7 @@ export class TextVectors {
   }
 
   async #embed(texts: readonly string[], wanted: AbortSignal): Promise<Embedded> {
-    const limitMs = this.#callTimeoutMs;
-    const timeout = AbortSignal.timeout(limitMs);
-    try {
-      return await this.#embedder.embed(texts, AbortSignal.any([wanted, timeout]));
-    } catch (error) {
-      if (wanted.aborted || !timeout.aborted) throw error;
-      throw new ProviderError('transient', `no answer in ${limitMs} ms`, { cause: error });
-    }
+    return await this.#limit.run((signal) => this.#embedder.embed(texts, signal), wanted);
   }
 
   /**

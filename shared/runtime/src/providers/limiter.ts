@@ -1,3 +1,4 @@
+import { patientFetch } from './patient-fetch.ts';
 import type { Pause } from './pause.ts';
 import { ProviderError } from './provider-error.ts';
 import { type Headers, rateLimitsOf } from './retry-after.ts';
@@ -100,7 +101,7 @@ export class RateLimiter {
 
   /** `fetch` that reads the headers of every answer, errors included. */
   readonly fetch: typeof fetch = async (input, init) => {
-    const response = await fetch(input, init);
+    const response = await patientFetch(input, init);
     this.learn(Object.fromEntries(response.headers));
     return response;
   };

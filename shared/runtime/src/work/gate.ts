@@ -18,7 +18,7 @@ const OUTAGE_AFTER = 5;
 const OUTAGE_PAUSES_MS = [500, 1_000, 2_000, 4_000];
 /** How long to wait before asking again whether a person has mended the account. */
 const ACCOUNT_PAUSE_MS = 30_000;
-const RATE_PAUSE_MS = 5_000;
+const RATE_PAUSE_MS = 4_000;
 /** A pause that ends so little later is the same one. */
 const SAME_MS = 250;
 const NAMED_TENANTS = 3;

@@ -119,6 +119,8 @@ export class Turns {
     } catch (error) {
       log.warn({ events: ofLog.length, reason: messageOf(error) }, 'events could not be queued');
       for (const message of ofLog) message.nak(LOOK_EVERY_MS);
+      // Whoever reads on waits as well: the next batch would fare no better.
+      await delay(LOOK_EVERY_MS);
       return;
     }
     for (const { subject } of ofLog) {

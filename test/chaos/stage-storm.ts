@@ -1,0 +1,323 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Envelope, nameBasedId, registry } from '@memfleet/events';
+import { CRASH_POINTS } from '@memfleet/runtime';
+import { memoryCreated } from '../support/events.ts';
+import { readLog } from '../support/log-stream.ts';
+import { type ModelCall, ONE_ENTITY, replies, type Reply } from '../support/model-service.ts';
+import { Random } from '../support/random.ts';
+import { until } from '../support/until.ts';
+import type { WorkerProcess } from '../support/worker-process.ts';
+import type { StageFleet } from './stage-fleet.ts';
+import type { Call, End, History, Row } from './storm-history.ts';
+
+/** How the workers of a storm end: at the crash points of a stage, in the midst of a call, stopped. */
+const WAYS = [
+  ...CRASH_POINTS.filter((point) => !point.endsWith('-commit') && point !== 'after-park'),
+  'in-service',
+  'stop',
+] as const;
+type Way = (typeof WAYS)[number];
+export const STORM_WAYS: readonly string[] = WAYS;
+
+/** Worker processes at a time. */
+const PROCESSES = 3;
+/** One content in ten is there twice. */
+const DISTINCT = 0.9;
+const TENANTS = 5;
+/** Kills end here, so that the last events do not meet all of them. */
+const CALM_AFTER = 0.85;
+/** Beyond the lease, which somebody else must have the time to notice. */
+const STOPPED_MS = 5_500;
+const PATTERN = /note number \d+/g;
+
+export interface StormOptions {
+  readonly seed: number;
+  /** Events a worker sees through before it ends, about. */
+  readonly life: number;
+}
+
+/** The events of a storm: the same for the same number. */
+export function stormEvents(count: number): Envelope[] {
+  const distinct = Math.ceil(count * DISTINCT);
+  return Array.from({ length: count }, (_, index) =>
+    memoryCreated(contentOf(index % distinct), {
+      id: nameBasedId('storm', String(index)),
+      tenant: `tenant-${index % TENANTS}`,
+      memory: `m${index}`,
+      time: '2026-01-01T00:00:00Z',
+    }),
+  );
+}
+
+function contentOf(index: number): string {
+  return `note number ${index}`;
+}
+
+/** Settings that let a dead worker's events come again soon, and a busy machine be slow. */
+export const STORM_SETTINGS = {
+  concurrency: '8',
+  batch: '4',
+  ackWait: '4s',
+  lease: '3500ms',
+  deadline: '60s',
+} as const;
+
+/**
+ * Several workers on one durable, each killed in its own way and replaced by the next, until most
+ * events are through; then two that are left in peace finish. @returns what could be seen of it
+ */
+export async function storm(
+  fleet: StageFleet,
+  events: readonly Envelope[],
+  { seed, life }: StormOptions,
+): Promise<History> {
+  const random = new Random(seed);
+  const service = new NamedCallers(fleet);
+  const ends: End[] = [];
+  let lives = 0;
+  const weather = { isCalm: false };
+
+  const oneLife = async (): Promise<void> => {
+    lives += 1;
+    // Each way comes in its turn, whatever the dice say.
+    const way = WAYS[lives % WAYS.length] as Way;
+    const name = `worker-${lives}`;
+    const calls = 1 + random.below(life);
+    const hits = way === 'in-call' ? calls : 1 + Math.floor(calls / 6);
+    await using worker = fleet.start({
+      [keyVariable(fleet)]: name,
+      ...(way === 'stop' || way === 'in-service' ? {} : { MEMFLEET_CRASH_AT: `${way}:${hits}` }),
+    });
+    const inService = way === 'in-service' || way === 'stop' ? service.nth(name, calls) : undefined;
+    const ended = worker.ended();
+    const first = await Promise.race([ended, untilCalm(() => weather.isCalm), inService]);
+    if (first === CALM) {
+      worker.kill('SIGTERM');
+      if ((await ended) === 'SIGKILL') ends.push({ process: name, how: way, at: Date.now() });
+      return;
+    }
+    if (first === 'called' && way === 'stop') {
+      ends.push(await stopped(worker, name));
+      worker.kill('SIGTERM');
+      await worker.endsWith(0);
+      return;
+    }
+    if (first === 'called') worker.kill('SIGKILL');
+    await worker.endsWith('SIGKILL');
+    ends.push({ process: name, how: way, at: Date.now() });
+  };
+  const slot = async (): Promise<void> => {
+    while (!weather.isCalm) await oneLife();
+  };
+
+  await fleet.append(events);
+  const slots = Promise.all(Array.from({ length: PROCESSES }, slot));
+  const watch = (async (): Promise<void> => {
+    await until(
+      'most events are through',
+      async () => (await done(fleet)) >= events.length * CALM_AFTER,
+      3_600_000,
+    );
+    weather.isCalm = true;
+  })();
+  try {
+    await Promise.all([slots, watch]);
+  } finally {
+    weather.isCalm = true;
+  }
+  await finish(fleet, events.length);
+  return await historyOf(fleet, { events, calls: service.calls, ends });
+}
+
+/** The same without a storm. */
+export async function calm(fleet: StageFleet, events: readonly Envelope[]): Promise<History> {
+  const service = new NamedCallers(fleet);
+  await fleet.append(events);
+  await finish(fleet, events.length);
+  return await historyOf(fleet, { events, calls: service.calls, ends: [] });
+}
+
+async function finish(fleet: StageFleet, events: number): Promise<void> {
+  await using one = fleet.start({ [keyVariable(fleet)]: 'last-1' });
+  await using other = fleet.start({ [keyVariable(fleet)]: 'last-2' });
+  await until('all events are through', async () => (await done(fleet)) >= events, 600_000);
+  await fleet.settled();
+  for (const worker of [one, other]) {
+    await worker.ready();
+    worker.kill('SIGTERM');
+    await worker.endsWith(0);
+  }
+}
+
+/** Stopped for longer than its lease, then continued until it has had the time to notice. */
+async function stopped(worker: WorkerProcess, process: string): Promise<End> {
+  const at = Date.now();
+  worker.kill('SIGSTOP');
+  // The time itself is what is tested.
+  await delay(STOPPED_MS);
+  worker.kill('SIGCONT');
+  const end = Date.now();
+  await delay(1_000);
+  return { process, how: 'stop', at, until: end };
+}
+
+const CALM = 'calm';
+
+async function untilCalm(isCalm: () => boolean): Promise<typeof CALM> {
+  while (!isCalm()) await delay(50);
+  return CALM;
+}
+
+function keyVariable({ stage }: StageFleet): string {
+  return `MEMFLEET_STAGES_${stage.toUpperCase()}_PROVIDER_API_KEY`;
+}
+
+/** The model service, which knows its callers by their keys, and answers by the content. */
+class NamedCallers {
+  readonly #fleet: StageFleet;
+  readonly #counts = new Map<string, number>();
+  readonly #waiting = new Map<string, { readonly at: number; readonly tell: () => void }>();
+
+  constructor(fleet: StageFleet) {
+    this.#fleet = fleet;
+    fleet.model.respond((call) => this.#answer(call));
+  }
+
+  /** Resolves while the service has that call in its hands. */
+  nth(process: string, calls: number): Promise<'called'> {
+    return new Promise((resolve) => {
+      this.#waiting.set(process, { at: calls, tell: () => resolve('called') });
+    });
+  }
+
+  get calls(): Call[] {
+    return this.#fleet.model.calls.map((call) => ({
+      process: callerOf(call),
+      contents: contentsOf(call),
+      at: performance.timeOrigin + call.at,
+    }));
+  }
+
+  #answer(call: ModelCall): Reply {
+    const caller = callerOf(call);
+    const count = (this.#counts.get(caller) ?? 0) + contentsOf(call).length;
+    this.#counts.set(caller, count);
+    const waiting = this.#waiting.get(caller);
+    if (waiting !== undefined && count >= waiting.at) {
+      waiting.tell();
+      this.#waiting.delete(caller);
+    }
+    return answerTo(call);
+  }
+}
+
+/** Every content has an answer of its own, so that a mix-up would show. It takes a moment. */
+function answerTo(call: ModelCall): Reply {
+  if (call.kind === 'embeddings') return replies.slow(20, replies.vectors(call));
+  const [content = ''] = contentsOf(call);
+  const fact = {
+    text: `There is a ${content}.`,
+    subject: content,
+    predicate: 'is',
+    object: 'there',
+    confidence: 0.5,
+  };
+  return replies.slow(20, replies.chat({ facts: [fact], entities: [ONE_ENTITY] }));
+}
+
+function callerOf({ headers }: ModelCall): string {
+  return String(headers['authorization']).replace('Bearer ', '');
+}
+
+function contentsOf({ body }: ModelCall): string[] {
+  return JSON.stringify(body).match(PATTERN) ?? [];
+}
+
+async function done({ database }: StageFleet): Promise<number> {
+  const { rows } = await database.pool.query<{ events: number }>(
+    `select count(*)::int as events from memfleet.stage_work where published_at is not null`,
+  );
+  return rows[0]?.events ?? 0;
+}
+
+async function historyOf(
+  fleet: StageFleet,
+  seen: {
+    readonly events: readonly Envelope[];
+    readonly calls: readonly Call[];
+    readonly ends: readonly End[];
+  },
+): Promise<History> {
+  const { broker, config, database, durable } = fleet;
+  const { rows } = await database.pool.query<Row>(
+    `select event_id as "eventId", state, attempts, abandoned, published_at is not null as "isPublished",
+       coalesce(extract(epoch from recorded_at) * 1000, 'NaN')::float8 as "recordedAt"
+     from memfleet.stage_work`,
+  );
+  const { rows: queued } = await database.pool.query('select from memfleet.tenant_queue');
+  const { deadLetters } = await fleet.effects();
+  const info = await broker.jsm.consumers.info(config.log.stream, durable);
+  return {
+    ...seen,
+    events: seen.events.map(({ id, data }) => ({
+      id,
+      content: (data as { readonly content: string }).content,
+    })),
+    rows,
+    derived: (await derivedOf(fleet)).map(({ id, causationid }) => ({ id, cause: causationid })),
+    deadLetters,
+    left: info.num_pending + info.num_ack_pending + queued.length,
+    redeliveries: info.delivered.consumer_seq - seen.events.length,
+  };
+}
+
+async function derivedOf({ broker, config }: StageFleet): Promise<Envelope[]> {
+  const stored = await readLog(broker.connection, config.log);
+  return stored
+    .filter(({ subject }) => subject.split('.').at(-2) === 'derived')
+    .map(({ bytes }) => {
+      const decoded = registry.decode(bytes);
+      if (decoded.kind !== 'known') throw new Error(`the log has a bad event: ${decoded.kind}`);
+      return decoded.envelope;
+    });
+}
+
+/**
+ * What a run has left behind, by key, without what depends on its course: positions, times,
+ * durations, and which of two equal contents was paid for.
+ */
+export async function tablesOf(fleet: StageFleet): Promise<Map<string, string>> {
+  const { pool } = fleet.database;
+  const { rows } = await pool.query<{ key: string; value: string }>(
+    `select 'work ' || event_key as key, json_build_array(stage, stage_version, tenant, event_id,
+       encode(payload_digest, 'hex'), state, attempts, result, reason, published_at is null)::text as value
+       from memfleet.stage_work
+     union all select 'vector ' || space || encode(content_sha256, 'hex'), dimensions || embedding::text
+       from memfleet.vectors
+     union all select 'result ' || encode(cache_key, 'hex'), stage || result from memfleet.result_cache`,
+  );
+  const tables = new Map(rows.map(({ key, value }) => [key, value]));
+  for (const { id, time: _, data, ...rest } of await derivedOf(fleet)) {
+    const {
+      cause,
+      usage: _u,
+      cost_usd: _c,
+      duration_ms: _d,
+      cached: _h,
+      ...said
+    } = data as Record<string, unknown>;
+    const { sequence: _s, ...of } = cause as Record<string, unknown>;
+    tables.set(`derived ${id}`, JSON.stringify({ ...rest, of, said }));
+  }
+  return tables;
+}
+
+/** Keys whose values differ, or that only one has. */
+export function differencesOf(
+  one: ReadonlyMap<string, string>,
+  other: ReadonlyMap<string, string>,
+): string[] {
+  return [...new Set([...one.keys(), ...other.keys()])].filter(
+    (key) => one.get(key) !== other.get(key),
+  );
+}

@@ -1,0 +1,3 @@
+import { testStorms } from '../chaos/storm-tests.ts';
+
+testStorms(10_000);

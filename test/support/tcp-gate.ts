@@ -1,0 +1,51 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+
+/** A way to a server that can be closed: what is sent while it is closed waits. */
+export interface TcpGate extends AsyncDisposable {
+  readonly port: number;
+  close(): void;
+  open(): void;
+}
+
+export async function startTcpGate(host: string, port: number): Promise<TcpGate> {
+  const sockets = new Set<Socket>();
+  const clients = new Set<Socket>();
+  let isOpen = true;
+  const server = createServer((client) => {
+    const target = connect({ host, port });
+    clients.add(client);
+    for (const [from, to] of [
+      [client, target],
+      [target, client],
+    ] as const) {
+      sockets.add(from);
+      from.on('data', (data) => to.write(data));
+      from.on('error', () => to.destroy());
+      from.on('close', () => {
+        sockets.delete(from);
+        clients.delete(from);
+        to.destroy();
+      });
+    }
+    if (!isOpen) client.pause();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    close() {
+      isOpen = false;
+      for (const client of clients) client.pause();
+    },
+    open() {
+      isOpen = true;
+      for (const client of clients) client.resume();
+    },
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
