@@ -78,6 +78,8 @@ describe.each(STAGES)('the $stage worker', { timeout: LIMIT_MS }, (stageCase) =>
     // A slot may be kept for the stage's other input.
     await until('its slots are full', async () => (await fleet.claimed()) >= SLOTS - 1);
     worker.kill('SIGTERM');
+    // Before it has heard, a slot that gets free asks for more, and what comes then is given back.
+    await until('it has heard', () => worker.log.includes('taking nothing new'));
     answers.resolve();
     await worker.endsWith(0);
     const after = await fleet.effects();

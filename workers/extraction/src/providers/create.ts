@@ -3,7 +3,7 @@ import type { Extractor } from '../extractor.ts';
 
 /**
  * `fetcher` makes the calls of a remote provider, and may look at every answer. Only the provider
- * that is wanted is loaded: the lexicon of the local one takes 45 MB, the client of a model 18.
+ * that is wanted is loaded: the client of a model takes 18 MB.
  */
 export async function createExtractor(
   config: ExtractionProviderConfig,
