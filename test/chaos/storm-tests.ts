@@ -1,15 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { createStageFleet, STAGES } from './stage-fleet.ts';
-import {
-  calm,
-  differencesOf,
-  storm,
-  STORM_SETTINGS,
-  STORM_WAYS,
-  stormEvents,
-  tablesOf,
-} from './stage-storm.ts';
+import { calm, storm, STORM_SETTINGS, STORM_WAYS, stormEvents } from './stage-storm.ts';
 import { problemsOf, sightingsOf } from './storm-history.ts';
+import { differencesOf, tablesOf } from './storm-traces.ts';
 
 /**
  * Workers of both stages, killed again and again in every way there is. MEMFLEET_TEST_EVENTS says how

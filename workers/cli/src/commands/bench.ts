@@ -67,11 +67,8 @@ Examples:
 }
 
 function stageCommand(stage: 'extraction' | 'embedding'): Command {
-  return new Command(stage)
+  return inRounds(stage, 40_000)
     .description(`one ${stage} worker through a backlog, with an instant or with a slow model`)
-    .option('--events <n>', 'events per round', wholeNumber(1_000, 10_000_000), 40_000)
-    .option('--bytes <n>', 'bytes of content per event', wholeNumber(1, 60_000), 100)
-    .option('--rounds <n>', 'rounds, of which the median counts', wholeNumber(1, 100), 1)
     .option('--latency <ms>', 'use a model that takes so long instead', wholeNumber(1, 60_000))
     .option('--concurrency <n>', 'calls in flight, with --latency', wholeNumber(1, 4_096), 256)
     .addHelpText(
@@ -100,12 +97,17 @@ Examples:
     });
 }
 
-function projectionCommand(): Command {
-  return new Command('projection')
-    .description('one projection worker through a backlog: memories alone, then all projections')
-    .option('--events <n>', 'events per round', wholeNumber(1_000, 10_000_000), 100_000)
+/** A command with the flags of a measure over a backlog. */
+function inRounds(name: string, events: number): Command {
+  return new Command(name)
+    .option('--events <n>', 'events per round', wholeNumber(1_000, 10_000_000), events)
     .option('--bytes <n>', 'bytes of content per event', wholeNumber(1, 60_000), 100)
-    .option('--rounds <n>', 'rounds, of which the median counts', wholeNumber(1, 100), 1)
+    .option('--rounds <n>', 'rounds, of which the median counts', wholeNumber(1, 100), 1);
+}
+
+function projectionCommand(): Command {
+  return inRounds('projection', 100_000)
+    .description('one projection worker through a backlog: memories alone, then all projections')
     .addHelpText(
       'after',
       `
@@ -125,11 +127,8 @@ Examples:
 }
 
 function rebuildCommand(): Command {
-  return new Command('rebuild')
+  return inRounds('rebuild', 100_000)
     .description('one projection worker through a rebuild of memories, indexes included')
-    .option('--events <n>', 'events per round', wholeNumber(1_000, 10_000_000), 100_000)
-    .option('--bytes <n>', 'bytes of content per event', wholeNumber(1, 60_000), 100)
-    .option('--rounds <n>', 'rounds, of which the median counts', wholeNumber(1, 100), 1)
     .addHelpText(
       'after',
       `

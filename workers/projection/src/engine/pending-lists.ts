@@ -4,9 +4,9 @@ const EVERY_MS = 1_000;
 
 /**
  * An index for searching words gathers new entries in a pending list, and the transaction that fills
- * it up merges all of them: one of hundreds then takes a tenth of a second, and the events behind it
- * wait. Merged every second beside the lanes, it fills up under the heaviest load only, and a search
- * never has more than a second of entries to look through one by one.
+ * it up merges all of them while the events behind it wait. Merged every second beside the lanes, it
+ * seldom fills up, and a search has about a second of entries to look through one by one. (What that
+ * does for the latency has not been measured apart.)
  */
 export class PendingLists {
   readonly #pool: Pool;
