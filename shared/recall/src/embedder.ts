@@ -11,21 +11,33 @@ export interface Embedded {
  * Turns texts into vectors of one space. The worker embeds content with it and recall embeds the
  * query with it, so both must be given the same one.
  */
-export interface Embedder {
+export type Embedder = LocalEmbedder | RemoteEmbedder;
+
+interface NamedEmbedder {
   readonly name: string;
   readonly version: string;
   readonly model?: string;
   /** Name of the space, see `spaceName`: vectors of different spaces cannot be compared. */
   readonly space: string;
   readonly dimensions: number;
-  /** True when calling costs money or minutes. */
-  readonly remote: boolean;
+  /** Cosine similarity that texts without anything in common reach by chance; recall drops those. */
+  readonly noise: number;
+}
+
+/** Free, at once, and total: any text has a vector. */
+export interface LocalEmbedder extends NamedEmbedder {
+  readonly remote: false;
+  /** One vector of length 1 per text. They share memory: what is kept of one keeps them all. */
+  embed(texts: readonly string[]): readonly Float32Array[];
+}
+
+/** Calling it costs money or minutes. */
+export interface RemoteEmbedder extends NamedEmbedder {
+  readonly remote: true;
   /** What a token costs, where it costs anything. */
   readonly usdPerToken?: number;
   /** Most texts in one call. */
   readonly maxBatch: number;
-  /** Cosine similarity that texts without anything in common reach by chance; recall drops those. */
-  readonly noise: number;
   /** @throws ProviderError; a wrong answer is `invalid_output`, and no vector of it is returned. */
   embed(texts: readonly string[], signal: AbortSignal): Promise<Embedded>;
 }

@@ -6,7 +6,7 @@ import {
 } from '@memfleet/runtime';
 import { z } from 'zod';
 import { checkedVectors } from './checked-vectors.ts';
-import type { Embedded, Embedder } from './embedder.ts';
+import type { Embedded, RemoteEmbedder } from './embedder.ts';
 import { spaceName } from './space.ts';
 
 type Settings = Extract<EmbeddingProviderConfig, { kind: 'openai-compatible' }>;
@@ -24,7 +24,7 @@ const answerSchema = z.object({
 export function openAICompatibleEmbedder(
   settings: Settings,
   fetcher: typeof fetch = fetch,
-): Embedder {
+): RemoteEmbedder {
   const { baseUrl, model, dimensions, maxBatch } = settings;
   const provider = createOpenAICompatible({
     name: 'embedding',

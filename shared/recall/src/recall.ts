@@ -116,8 +116,9 @@ async function vectorRanking(
   limit: number,
 ): Promise<Nearest[]> {
   if (embedder === undefined || query.trim() === '') return [];
-  const { vectors } = await embedder.embed([query], signal ?? new AbortController().signal);
-  const [vector] = vectors;
+  const [vector] = embedder.remote
+    ? (await embedder.embed([query], signal ?? new AbortController().signal)).vectors
+    : embedder.embed([query]);
   if (vector === undefined) return [];
   const { space, noise } = embedder;
   return await nearestMemories(db, { tenant, space, vector, above: noise, limit });

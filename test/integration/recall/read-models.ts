@@ -1,4 +1,9 @@
-import { type AddressedVector, contentDigest, type Embedder, storeVectors } from '@memfleet/recall';
+import {
+  type AddressedVector,
+  contentDigest,
+  type LocalEmbedder,
+  storeVectors,
+} from '@memfleet/recall';
 import type { Queryable } from '@memfleet/runtime';
 
 /** What recall reads of the read models: the columns of the views in the schema `memory`. */
@@ -31,7 +36,7 @@ export interface Remembered {
 /** Fills the read models as projections would, with vectors unless there is no embedder. */
 export async function remember(
   db: Queryable,
-  embedder: Embedder | undefined,
+  embedder: LocalEmbedder | undefined,
   memories: readonly Remembered[],
 ): Promise<void> {
   const vectors: AddressedVector[] = [];
@@ -59,9 +64,9 @@ export async function remember(
     }
     if (embedder === undefined) continue;
     const texts = [...(content === null ? [] : [content]), ...facts];
-    const embedded = await embedder.embed(texts, new AbortController().signal);
+    const embedded = embedder.embed(texts);
     for (const [place, text] of texts.entries()) {
-      const vector = embedded.vectors[place];
+      const vector = embedded[place];
       if (vector === undefined) throw new Error('a vector is missing');
       const digest = contentDigest(text);
       vectors.push({ digest, vector });

@@ -145,6 +145,8 @@ describe('without vectors full text alone decides', () => {
 test('a query that cannot be embedded is an error, not half an answer', async () => {
   const failing = {
     ...lexicalEmbedder,
+    remote: true as const,
+    maxBatch: 1,
     embed: () => Promise.reject(new ProviderError('transient', 'HTTP 503')),
   };
   const input = { tenant: 'acme', query: 'tea', embedder: failing, limit: 5 };

@@ -3,11 +3,10 @@ import { transaction } from '@memfleet/runtime';
 import { expect, test } from 'vitest';
 import { createTestDatabase } from '../../support/database.ts';
 
-const { signal } = new AbortController();
 const SPACE = lexicalEmbedder.space;
 
-async function addressed(texts: readonly string[]) {
-  const { vectors } = await lexicalEmbedder.embed(texts, signal);
+function addressed(texts: readonly string[]) {
+  const vectors = lexicalEmbedder.embed(texts);
   return texts.flatMap((text, index) => {
     const vector = vectors[index];
     return vector === undefined ? [] : [{ digest: contentDigest(text), vector }];
@@ -16,7 +15,7 @@ async function addressed(texts: readonly string[]) {
 
 test('without pgvector the column is an array, and what is stored comes back unchanged', async () => {
   await using database = await createTestDatabase();
-  const vectors = await addressed(['one', 'two', '']);
+  const vectors = addressed(['one', 'two', '']);
   await storeVectors(database.pool, SPACE, vectors);
   const { rows } = await database.pool.query<{
     type: string;
@@ -35,7 +34,7 @@ test('without pgvector the column is an array, and what is stored comes back unc
 
 test('what is there stays as it is, and is found; other spaces know nothing of it', async () => {
   await using database = await createTestDatabase();
-  const [one] = await addressed(['one']);
+  const [one] = addressed(['one']);
   if (one === undefined) throw new Error('no vector');
   await storeVectors(database.pool, SPACE, [one, one]);
   await storeVectors(database.pool, SPACE, [{ ...one, vector: one.vector.map((x) => -x) }]);
@@ -52,7 +51,7 @@ test('what is there stays as it is, and is found; other spaces know nothing of i
 test('more vectors than one statement takes', async () => {
   await using database = await createTestDatabase();
   const texts = Array.from({ length: 2_500 }, (_, n) => `text ${n}`);
-  const vectors = await addressed(texts);
+  const vectors = addressed(texts);
   await storeVectors(database.pool, SPACE, vectors);
   const last = vectors.at(-1);
   const { rows } = await database.pool.query<{ count: number; embedding: number[] }>(
@@ -66,7 +65,7 @@ test('more vectors than one statement takes', async () => {
 
 test('workers that store the same vectors in opposite orders do not deadlock', async () => {
   await using database = await createTestDatabase();
-  const vectors = await addressed(Array.from({ length: 300 }, (_, n) => `text ${n}`));
+  const vectors = addressed(Array.from({ length: 300 }, (_, n) => `text ${n}`));
   const store = async (items: typeof vectors): Promise<void> =>
     await transaction(database.pool, async (client) => {
       await storeVectors(client, SPACE, items);

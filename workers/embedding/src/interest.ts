@@ -22,7 +22,8 @@ export class Interest {
     } finally {
       signal.removeEventListener('abort', onAbort);
       this.#waiting -= 1;
-      if (this.#waiting === 0) this.#controller.abort(signal.reason);
+      // Work that has ended needs no end: making the reason of an abort takes longer than all else here.
+      if (this.#waiting === 0 && signal.aborted) this.#controller.abort(signal.reason);
     }
   }
 }

@@ -12,8 +12,10 @@ import {
   type Stage,
   type StageConfig,
 } from '@memfleet/runtime';
+import { BoughtVectors } from './bought-vectors.ts';
+import { ComputedVectors } from './computed-vectors.ts';
 import { total } from './shares.ts';
-import { TextVectors } from './text-vectors.ts';
+import type { TextVectors } from './text-vectors.ts';
 
 const NAME = 'embedding';
 /** Raised when every event should be embedded anew. A new space alone concerns new events only. */
@@ -39,23 +41,14 @@ export interface EmbeddingOptions {
  * transaction that records the result, the events that name them to the log.
  */
 export function embeddingStage(options: EmbeddingOptions): Stage<readonly AddressedVector[]> {
-  const { embedder, pool, gate, settings } = options;
+  const { embedder } = options;
   const { space, dimensions } = embedder;
   const producer: Producer = {
     name: embedder.name,
     version: embedder.version,
     ...(embedder.model === undefined ? {} : { model: embedder.model }),
   };
-  const vectors = new TextVectors({
-    embedder,
-    db: pool,
-    gate,
-    batch: settings.batch,
-    lingerMs: settings.linger,
-    concurrency: settings.concurrency,
-    // An event may wait for its call as long as the call may take.
-    callTimeoutMs: settings.deadline / 2,
-  });
+  const vectors = vectorsOf(options);
   return {
     name: NAME,
     version: VERSION,
@@ -95,6 +88,21 @@ export function embeddingStage(options: EmbeddingOptions): Stage<readonly Addres
       await storeVectors(db, space, extras.flat());
     },
   };
+}
+
+function vectorsOf({ embedder, pool, gate, settings }: EmbeddingOptions): TextVectors {
+  const { batch, linger, concurrency, deadline } = settings;
+  const common = { db: pool, batch, lingerMs: linger };
+  return embedder.remote
+    ? new BoughtVectors({
+        ...common,
+        embedder,
+        gate,
+        concurrency,
+        // An event may wait for its call as long as the call may take.
+        callTimeoutMs: deadline / 2,
+      })
+    : new ComputedVectors({ ...common, embedder });
 }
 
 /** What there is to embed; blanks have no meaning, and services refuse them. */

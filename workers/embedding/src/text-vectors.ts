@@ -1,17 +1,5 @@
 import type { ModelUse } from '@memfleet/events';
-import { contentDigest, type Embedded, type Embedder, findStored } from '@memfleet/recall';
-import {
-  CallLimit,
-  Coalescer,
-  type Cost,
-  ProviderError,
-  type ProviderGate,
-  type Queryable,
-  type StageContext,
-} from '@memfleet/runtime';
-import { type Attempt, embedApart } from './bisect.ts';
-import { allAborted, Interest } from './interest.ts';
-import { FREE } from './shares.ts';
+import type { StageContext } from '@memfleet/runtime';
 
 /** The vector of a text, or where it is. */
 export interface TextVector {
@@ -21,173 +9,16 @@ export interface TextVector {
   readonly use: ModelUse;
 }
 
-interface Found {
-  readonly vector: Float32Array | undefined;
-  readonly use: ModelUse;
-}
-
-interface Flight {
-  readonly interest: Interest;
-  readonly found: Promise<Found>;
-  /** What it took is told to one of those who wait; to the others it was free. */
-  isAccountedFor: boolean;
-}
-
-interface Asked {
-  readonly text: string;
-  readonly signal: AbortSignal;
-}
-
 /** The event that a text is of: who pays, what ends the work, which try it is. */
-interface Asker extends Pick<StageContext, 'signal' | 'attempt'> {
+export interface Asker extends Pick<StageContext, 'signal' | 'attempt'> {
   readonly tenant: string;
 }
 
 /**
- * Tries in company; later ones are made alone. An event that was only unlucky in its neighbours then
- * succeeds before its attempts are used up.
+ * Texts → vectors, for many events at a time. What is in the table is found there, and equal texts
+ * that come together have one vector between them.
  */
-const TRIES_TOGETHER = 2;
-
-/** Text has about so many characters a token; more in plain English, fewer in code and names. */
-const CHARACTERS_PER_TOKEN = 3.5;
-
-/** Floats kept of vectors that are perhaps not committed yet: 16 MB. */
-const RECENT_FLOATS = 4_000_000;
-
-export interface TextVectorsOptions {
-  readonly embedder: Embedder;
-  readonly db: Queryable;
-  readonly gate: ProviderGate;
-  /** Texts per look-up in the table. */
-  readonly batch: number;
-  readonly lingerMs: number;
-  /** Texts being embedded at a time. */
-  readonly concurrency: number;
-  /** A service that is silent for longer is out of order, unless it answers other calls. */
-  readonly callTimeoutMs: number;
-}
-
-/**
- * Texts → vectors, many events at a time: equal texts share one flight; a look-up in the table finds
- * what was paid for before; the rest goes to the provider in batches.
- */
-export class TextVectors {
-  readonly #embedder: Embedder;
-  readonly #gate: ProviderGate;
-  readonly #limit: CallLimit;
-  readonly #lookUps: Coalescer<string, boolean>;
-  readonly #together: Coalescer<Asked, Attempt>;
-  readonly #alone: Coalescer<Asked, Attempt>;
-  readonly #flights = new Map<string, Flight>();
-  /** By digest, the least recently used first. */
-  readonly #recent = new Map<string, Float32Array>();
-
-  constructor(options: TextVectorsOptions) {
-    const { embedder, db, gate, batch, lingerMs, concurrency } = options;
-    this.#embedder = embedder;
-    this.#gate = gate;
-    this.#limit = new CallLimit(options.callTimeoutMs);
-    this.#lookUps = new Coalescer({
-      flush: async (digests) => {
-        const stored = await findStored(db, embedder.space, digests);
-        return digests.map((digest) => stored.has(digest));
-      },
-      size: batch,
-      lingerMs,
-      parallel: 2,
-    });
-    const parallel = Math.max(1, Math.ceil(concurrency / embedder.maxBatch));
-    const flush = (asked: readonly Asked[]): Promise<Attempt[]> => this.#call(asked);
-    this.#together = new Coalescer({ flush, size: embedder.maxBatch, lingerMs, parallel });
-    this.#alone = new Coalescer({ flush, size: 1, lingerMs, parallel });
-  }
-
+export interface TextVectors {
   /** @throws ProviderError, what the database throws, or the reason of the signal */
-  async of(text: string, event: Asker): Promise<TextVector> {
-    const digest = contentDigest(text);
-    const recent = this.#recent.get(digest);
-    if (recent !== undefined) {
-      this.#remember(digest, recent);
-      return { digest, vector: recent, use: FREE };
-    }
-    const flight = this.#flightOf(digest, text, event);
-    const { vector, use } = await flight.interest.share(flight.found, event.signal);
-    const isFirst = !flight.isAccountedFor;
-    flight.isAccountedFor = true;
-    return { digest, vector, use: isFirst ? use : FREE };
-  }
-
-  #flightOf(digest: string, text: string, asker: Asker): Flight {
-    const running = this.#flights.get(digest);
-    // One that everybody has left is ending with nothing.
-    if (running !== undefined && !running.interest.signal.aborted) return running;
-    const interest = new Interest();
-    const asked = { text, signal: interest.signal };
-    const found = this.#find(digest, asked, asker).finally(() => {
-      if (this.#flights.get(digest) === flight) this.#flights.delete(digest);
-    });
-    const flight: Flight = { interest, found, isAccountedFor: false };
-    this.#flights.set(digest, flight);
-    return flight;
-  }
-
-  async #find(digest: string, asked: Asked, { attempt, tenant }: Asker): Promise<Found> {
-    if (await this.#lookUps.add(digest)) return { vector: undefined, use: FREE };
-    const calls = attempt > TRIES_TOGETHER ? this.#alone : this.#together;
-    // Each text has its own share of the call, since a call has texts of many tenants.
-    const reservation = await this.#gate.reserve(tenant, this.#costOf(tokensIn(asked.text)));
-    let use: ModelUse | undefined;
-    try {
-      const made = await calls.add(asked);
-      if (!made.ok) {
-        use = made.error instanceof ProviderError ? made.error.use : undefined;
-        throw made.error;
-      }
-      ({ use } = made);
-      this.#remember(digest, made.vector);
-      return made;
-    } finally {
-      reservation.settle(use && { tokens: use.usage.input_tokens, usd: use.cost_usd });
-    }
-  }
-
-  #costOf(tokens: number): Cost {
-    return { tokens, usd: tokens * (this.#embedder.usdPerToken ?? 0) };
-  }
-
-  async #call(asked: readonly Asked[]): Promise<Attempt[]> {
-    const wanted = allAborted(asked.map((item) => item.signal));
-    return await embedApart(
-      async (texts) =>
-        await this.#gate.call(() => this.#embed(texts, wanted), {
-          tokens: this.#embedder.remote ? texts.reduce((sum, text) => sum + tokensIn(text), 0) : 0,
-          tookTokens: ({ usage }) => usage.input_tokens,
-          signal: wanted,
-        }),
-      asked.map((item) => item.text),
-    );
-  }
-
-  async #embed(texts: readonly string[], wanted: AbortSignal): Promise<Embedded> {
-    return await this.#limit.run((signal) => this.#embedder.embed(texts, signal), wanted);
-  }
-
-  /**
-   * Between its call and the commit of its event a vector is in no table: the next event with that
-   * text finds it here. It stores it too, since the first event may yet come to nothing.
-   */
-  #remember(digest: string, vector: Float32Array): void {
-    this.#recent.delete(digest);
-    this.#recent.set(digest, vector);
-    if (this.#recent.size * this.#embedder.dimensions <= RECENT_FLOATS) return;
-    for (const oldest of this.#recent.keys()) {
-      this.#recent.delete(oldest);
-      break;
-    }
-  }
-}
-
-function tokensIn(text: string): number {
-  return Math.ceil(text.length / CHARACTERS_PER_TOKEN);
+  of(text: string, event: Asker): Promise<TextVector>;
 }

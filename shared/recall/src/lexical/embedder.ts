@@ -1,4 +1,4 @@
-import type { Embedded, Embedder } from '../embedder.ts';
+import type { LocalEmbedder } from '../embedder.ts';
 import { spaceName } from '../space.ts';
 import { features } from './features.ts';
 
@@ -12,7 +12,7 @@ const VERSION = 1;
  * hashing for large scale multitask learning", 2009) of words, word pairs and character n-grams. It
  * is lexical: texts are near that share words or parts of words, whatever they mean.
  */
-export const lexicalEmbedder: Embedder = {
+export const lexicalEmbedder: LocalEmbedder = {
   name: 'lexical',
   version: String(VERSION),
   space: spaceName({
@@ -24,23 +24,25 @@ export const lexicalEmbedder: Embedder = {
   }),
   dimensions: DIMENSIONS,
   remote: false,
-  // About 10 ms of computing, in which the event loop does nothing else.
-  maxBatch: 256,
   // Two random directions in 512 dimensions differ from a right angle by 1/√512 = 0.044; twice that.
   noise: 0.09,
-  async embed(texts, signal): Promise<Embedded> {
-    signal.throwIfAborted();
-    return {
-      vectors: texts.map(lexicalVector),
-      usage: { calls: 1, input_tokens: 0, output_tokens: 0 },
-      costUsd: 0,
-    };
+  embed(texts) {
+    // In one piece: an allocation and a finaliser each cost a fifth of the time of a short text.
+    const memory = new Float32Array(texts.length * DIMENSIONS);
+    return texts.map((text, index) => {
+      const vector = memory.subarray(index * DIMENSIONS, (index + 1) * DIMENSIONS);
+      embedInto(vector, text);
+      return vector;
+    });
   },
 };
 
+/** Sums of one text at a time. */
+const sums = new Float64Array(DIMENSIONS);
+
 /** Total and deterministic: any text has a vector of length 1, on every machine the same. */
-function lexicalVector(text: string): Float32Array {
-  const sums = new Float64Array(DIMENSIONS);
+function embedInto(vector: Float32Array, text: string): void {
+  sums.fill(0);
   features(text).forEach((hash, weight) => {
     const at = hash & (DIMENSIONS - 1);
     // The sign makes collisions cancel out on average instead of adding up.
@@ -48,8 +50,11 @@ function lexicalVector(text: string): Float32Array {
   });
   let squares = 0;
   for (const sum of sums) squares += sum * sum;
-  // A text of blanks, or one whose features cancel out: all such texts are alike.
-  if (squares === 0) return Float32Array.of(1, ...new Float32Array(DIMENSIONS - 1));
+  if (squares === 0) {
+    // A text of blanks, or one whose features cancel out: all such texts are alike.
+    vector[0] = 1;
+    return;
+  }
   const norm = Math.sqrt(squares);
-  return Float32Array.from(sums, (sum) => sum / norm);
+  for (let at = 0; at < DIMENSIONS; at += 1) vector[at] = (sums[at] ?? 0) / norm;
 }

@@ -1,3 +1,4 @@
+import { HashCounts } from './hash-counts.ts';
 import { STOP_WORDS } from './stop-words.ts';
 import { stem, words } from './words.ts';
 
@@ -21,6 +22,7 @@ const KINDS = {
   symbol: { seed: 0x1e6b9f83, weight: 1 },
 } as const;
 type Kind = keyof typeof KINDS;
+const ALL_KINDS = Object.keys(KINDS) as Kind[];
 
 /** Beyond this a "word" is an encoded blob; its beginning tells it apart. */
 const LONGEST_WORD = 64;
@@ -29,18 +31,22 @@ const UNPARTED = /[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\u
 
 /** Counts the features of one text, each kind by itself. */
 export class FeatureCounts {
-  readonly #counts: Readonly<Record<Kind, Map<number, number>>> = {
-    word: new Map(),
-    stopWord: new Map(),
-    pair: new Map(),
-    piece: new Map(),
-    symbol: new Map(),
+  readonly #counts: Readonly<Record<Kind, HashCounts>> = {
+    word: new HashCounts(),
+    stopWord: new HashCounts(),
+    pair: new HashCounts(),
+    piece: new HashCounts(),
+    symbol: new HashCounts(),
   };
+
+  clear(): void {
+    for (const kind of ALL_KINDS) this.#counts[kind].clear();
+  }
 
   add(kind: Kind, text: string, count: number): void {
     let hash: number = KINDS[kind].seed;
     for (let at = 0; at < text.length; at += 1) hash = step(hash, text.charCodeAt(at));
-    increase(this.#counts[kind], mixed(hash), count);
+    this.#counts[kind].add(mixed(hash), count);
   }
 
   /** One pass: the hash of five characters goes through those of three and four. */
@@ -51,7 +57,7 @@ export class FeatureCounts {
       const end = Math.min(word.length, start + longest);
       for (let at = start; at < end; at += 1) {
         hash = step(hash, word.charCodeAt(at));
-        if (at - start + 1 >= shortest) increase(pieces, mixed(hash), count);
+        if (at - start + 1 >= shortest) pieces.add(mixed(hash), count);
       }
     }
   }
@@ -61,16 +67,19 @@ export class FeatureCounts {
    * square root, unlike a logarithm, is exact by IEEE 754 and so the same on every machine.
    */
   forEach(visit: (hash: number, weight: number) => void): void {
-    for (const kind of Object.keys(KINDS) as Kind[]) {
+    for (const kind of ALL_KINDS) {
       const { weight } = KINDS[kind];
-      for (const [hash, count] of this.#counts[kind]) visit(hash, weight * Math.sqrt(count));
+      this.#counts[kind].forEach((hash, count) => visit(hash, weight * Math.sqrt(count)));
     }
   }
 }
 
-/** The features of any text; none only for a text of blanks. */
+/** Of one text at a time: nobody else looks at it before the next. */
+const found = new FeatureCounts();
+
+/** The features of any text, until the next is looked at; none only for a text of blanks. */
 export function features(text: string): FeatureCounts {
-  const found = new FeatureCounts();
+  found.clear();
   const all = words(text);
   const counts = new Map<string, number>();
   let before: string | undefined;
@@ -82,14 +91,14 @@ export function features(text: string): FeatureCounts {
     if (before !== undefined) found.add('pair', `${before} ${here}`, 1);
     before = here;
   }
-  for (const [word, count] of counts) addWord(found, word, count);
+  for (const [word, count] of counts) addWord(word, count);
   if (all.length === 0) {
     for (const symbol of text.replaceAll(/\s+/g, '')) found.add('symbol', symbol, 1);
   }
   return found;
 }
 
-function addWord(found: FeatureCounts, word: string, count: number): void {
+function addWord(word: string, count: number): void {
   if (STOP_WORDS.has(word)) {
     found.add('stopWord', word, count);
     return;
@@ -100,10 +109,6 @@ function addWord(found: FeatureCounts, word: string, count: number): void {
   }
   found.add('word', stem(word), count);
   found.addPieces(`<${word}>`, 3, 5, count);
-}
-
-function increase(counts: Map<number, number>, hash: number, count: number): void {
-  counts.set(hash, (counts.get(hash) ?? 0) + count);
 }
 
 /** FNV-1a, a UTF-16 unit at a time. */

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Budget, Cost, Reservation } from '../providers/budget.ts';
 import { RateLimiter, type RateLimits } from '../providers/limiter.ts';
+import { Pacer } from '../providers/pacer.ts';
 import type { Pause } from '../providers/pause.ts';
 import { ProviderError } from '../providers/provider-error.ts';
 
@@ -41,6 +42,7 @@ export class ProviderGate {
   #nextProbeMs = 0;
   /** Rises with every pause: a call that began before it proves nothing about its end. */
   #era = 0;
+  readonly #pacer = new Pacer();
   readonly #limiter: RateLimiter;
   readonly #budget: Budget | undefined;
   /** Told of pauses that hold for every process of the stage, as the service imposed them. */
@@ -103,6 +105,7 @@ export class ProviderGate {
     const isProbe = this.#pause !== undefined;
     if (isProbe) this.#probing = true;
     try {
+      await this.#pacer.turn(signal);
       const permit = await this.#limiter.acquire(tokens, signal);
       try {
         // It may have been closed during the wait.
@@ -127,7 +130,7 @@ export class ProviderGate {
   async #made<Result>(work: () => Promise<Result>): Promise<Result> {
     const era = this.#era;
     try {
-      const result = await work();
+      const result = await this.#pacer.run(work);
       if (era === this.#era) this.#recovered();
       return result;
     } catch (error) {

@@ -1,0 +1,160 @@
+import type { ModelUse } from '@memfleet/events';
+import { contentDigest, type Embedded, findStored, type RemoteEmbedder } from '@memfleet/recall';
+import {
+  CallLimit,
+  Coalescer,
+  type Cost,
+  ProviderError,
+  type ProviderGate,
+  type Queryable,
+} from '@memfleet/runtime';
+import { type Attempt, embedApart } from './bisect.ts';
+import { allAborted, Interest } from './interest.ts';
+import { RecentVectors } from './recent-vectors.ts';
+import { FREE } from './shares.ts';
+import type { Asker, TextVector, TextVectors } from './text-vectors.ts';
+
+interface Found {
+  readonly vector: Float32Array | undefined;
+  readonly use: ModelUse;
+}
+
+interface Flight {
+  readonly interest: Interest;
+  readonly found: Promise<Found>;
+  /** What it took is told to one of those who wait; to the others it was free. */
+  isAccountedFor: boolean;
+}
+
+interface Asked {
+  readonly text: string;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Tries in company; later ones are made alone. An event that was only unlucky in its neighbours then
+ * succeeds before its attempts are used up.
+ */
+const TRIES_TOGETHER = 2;
+
+/** Text has about so many characters a token; more in plain English, fewer in code and names. */
+const CHARACTERS_PER_TOKEN = 3.5;
+
+export interface BoughtVectorsOptions {
+  readonly embedder: RemoteEmbedder;
+  readonly db: Queryable;
+  readonly gate: ProviderGate;
+  /** Texts per look-up in the table. */
+  readonly batch: number;
+  readonly lingerMs: number;
+  /** Texts being embedded at a time. */
+  readonly concurrency: number;
+  /** A service that is silent for longer is out of order, unless it answers other calls. */
+  readonly callTimeoutMs: number;
+}
+
+/**
+ * Vectors of a service that costs money or minutes: equal texts share one flight; a look-up in the
+ * table finds what was paid for before; the rest goes to the service in batches.
+ */
+export class BoughtVectors implements TextVectors {
+  readonly #embedder: RemoteEmbedder;
+  readonly #gate: ProviderGate;
+  readonly #limit: CallLimit;
+  readonly #lookUps: Coalescer<string, boolean>;
+  readonly #together: Coalescer<Asked, Attempt>;
+  readonly #alone: Coalescer<Asked, Attempt>;
+  readonly #flights = new Map<string, Flight>();
+  readonly #recent: RecentVectors;
+
+  constructor(options: BoughtVectorsOptions) {
+    const { embedder, db, gate, batch, lingerMs, concurrency } = options;
+    this.#embedder = embedder;
+    this.#recent = new RecentVectors(embedder.dimensions);
+    this.#gate = gate;
+    this.#limit = new CallLimit(options.callTimeoutMs);
+    this.#lookUps = new Coalescer({
+      flush: async (digests) => {
+        const stored = await findStored(db, embedder.space, digests);
+        return digests.map((digest) => stored.has(digest));
+      },
+      size: batch,
+      lingerMs,
+      parallel: 2,
+    });
+    const parallel = Math.max(1, Math.ceil(concurrency / embedder.maxBatch));
+    const flush = (asked: readonly Asked[]): Promise<Attempt[]> => this.#call(asked);
+    this.#together = new Coalescer({ flush, size: embedder.maxBatch, lingerMs, parallel });
+    this.#alone = new Coalescer({ flush, size: 1, lingerMs, parallel });
+  }
+
+  async of(text: string, event: Asker): Promise<TextVector> {
+    const digest = contentDigest(text);
+    const recent = this.#recent.get(digest);
+    if (recent !== undefined) return { digest, vector: recent, use: FREE };
+    const flight = this.#flightOf(digest, text, event);
+    const { vector, use } = await flight.interest.share(flight.found, event.signal);
+    const isFirst = !flight.isAccountedFor;
+    flight.isAccountedFor = true;
+    return { digest, vector, use: isFirst ? use : FREE };
+  }
+
+  #flightOf(digest: string, text: string, asker: Asker): Flight {
+    const running = this.#flights.get(digest);
+    // One that everybody has left is ending with nothing.
+    if (running !== undefined && !running.interest.signal.aborted) return running;
+    const interest = new Interest();
+    const asked = { text, signal: interest.signal };
+    const found = this.#find(digest, asked, asker).finally(() => {
+      if (this.#flights.get(digest) === flight) this.#flights.delete(digest);
+    });
+    const flight: Flight = { interest, found, isAccountedFor: false };
+    this.#flights.set(digest, flight);
+    return flight;
+  }
+
+  async #find(digest: string, asked: Asked, { attempt, tenant }: Asker): Promise<Found> {
+    if (await this.#lookUps.add(digest)) return { vector: undefined, use: FREE };
+    const calls = attempt > TRIES_TOGETHER ? this.#alone : this.#together;
+    // Each text has its own share of the call, since a call has texts of many tenants.
+    const reservation = await this.#gate.reserve(tenant, this.#costOf(tokensIn(asked.text)));
+    let use: ModelUse | undefined;
+    try {
+      const made = await calls.add(asked);
+      if (!made.ok) {
+        use = made.error instanceof ProviderError ? made.error.use : undefined;
+        throw made.error;
+      }
+      ({ use } = made);
+      this.#recent.add(digest, made.vector);
+      return made;
+    } finally {
+      reservation.settle(use && { tokens: use.usage.input_tokens, usd: use.cost_usd });
+    }
+  }
+
+  #costOf(tokens: number): Cost {
+    return { tokens, usd: tokens * (this.#embedder.usdPerToken ?? 0) };
+  }
+
+  async #call(asked: readonly Asked[]): Promise<Attempt[]> {
+    const wanted = allAborted(asked.map((item) => item.signal));
+    return await embedApart(
+      async (texts) =>
+        await this.#gate.call(() => this.#embed(texts, wanted), {
+          tokens: texts.reduce((sum, text) => sum + tokensIn(text), 0),
+          tookTokens: ({ usage }) => usage.input_tokens,
+          signal: wanted,
+        }),
+      asked.map((item) => item.text),
+    );
+  }
+
+  async #embed(texts: readonly string[], wanted: AbortSignal): Promise<Embedded> {
+    return await this.#limit.run((signal) => this.#embedder.embed(texts, signal), wanted);
+  }
+}
+
+function tokensIn(text: string): number {
+  return Math.ceil(text.length / CHARACTERS_PER_TOKEN);
+}
