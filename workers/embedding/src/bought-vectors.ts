@@ -8,7 +8,7 @@ import {
   type ProviderGate,
   type Queryable,
 } from '@memfleet/runtime';
-import { type Attempt, embedApart } from './bisect.ts';
+import { type Attempt, embedApart } from './embed-apart.ts';
 import { allAborted, Interest } from './interest.ts';
 import { RecentVectors } from './recent-vectors.ts';
 import { FREE } from './shares.ts';

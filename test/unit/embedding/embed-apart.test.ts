@@ -1,6 +1,6 @@
 import { ProviderError, type ProviderErrorClass } from '@memfleet/runtime';
 import { describe, expect, test } from 'vitest';
-import { embedApart } from '../../../workers/embedding/src/bisect.ts';
+import { embedApart } from '../../../workers/embedding/src/embed-apart.ts';
 
 /** A service that rejects any call with one of these texts, and counts its calls. */
 function serviceThatRejects(bad: ReadonlySet<string>, errorClass: ProviderErrorClass) {
@@ -40,11 +40,28 @@ describe.each(['invalid_output', 'invalid_input'] as const)('%s', (errorClass) =
     const attempts = await embedApart(service.call, textsUpTo(64));
     expect(outcomes(attempts)).toEqual(textsUpTo(64).map((_, n) => (n === bad ? 'failed' : n)));
     expect(attempts[bad]).toMatchObject({ ok: false, error: { errorClass } });
-    // 64, 32, 16, … 1 rejected, and one half of each that works.
-    expect(service.calls).toHaveLength(13);
-    const counted = attempts.reduce((sum, item) => sum + (item.ok ? item.use.usage.calls : 0), 0);
-    expect(counted).toBeGreaterThanOrEqual(12);
+    // One for all of them, and one further round.
+    expect(service.calls.map((texts) => texts.length)).toEqual([64, ...textsUpTo(64).map(() => 1)]);
+    const uses = attempts.flatMap((item) => (item.ok ? [item.use] : []));
+    expect(uses.reduce((sum, { usage }) => sum + usage.calls, 0)).toBe(64);
+    expect(uses.reduce((sum, { usage }) => sum + usage.input_tokens, 0)).toBe(63 * 3);
   });
+});
+
+test('a rejected call that was paid for is accounted for, once', async () => {
+  const spent = { usage: { calls: 1, input_tokens: 9, output_tokens: 0 }, cost_usd: 0.5 };
+  const use = { ...spent, duration_ms: 1, cached: false };
+  const attempts = await embedApart(
+    () => Promise.reject(new ProviderError('invalid_output', 'zeros').withUse(use)),
+    ['0', '1'],
+  );
+  const uses = attempts.map((item) =>
+    !item.ok && item.error instanceof ProviderError ? item.error.use : undefined,
+  );
+  expect(uses).toMatchObject([
+    { usage: { calls: 2, input_tokens: 18 }, cost_usd: 1 },
+    { usage: { calls: 1, input_tokens: 9 }, cost_usd: 0.5 },
+  ]);
 });
 
 test('several bad texts are told apart', async () => {
@@ -65,27 +82,35 @@ test.each(['transient', 'rate_limited', 'quota', 'auth'] as const)(
   },
 );
 
-test('an outage in the middle of a search keeps what is there and ends the calls', async () => {
+test('an outage among the calls for single texts keeps what is there and ends them', async () => {
   const service = serviceThatRejects(new Set(['60']), 'invalid_output');
   let count = 0;
   const attempts = await embedApart((texts) => {
     count += 1;
-    return count === 3
+    return count > 17
       ? Promise.reject(new ProviderError('transient', 'down'))
       : service.call(texts);
   }, textsUpTo(64));
-  expect(count).toBe(3);
-  expect(outcomes(attempts).slice(0, 32)).toEqual(textsUpTo(32).map(Number));
-  for (const attempt of attempts.slice(32)) {
+  // Those that were under way when the first of them failed, and no other.
+  expect(count).toBeLessThanOrEqual(17 + 8);
+  expect(outcomes(attempts).slice(0, 16)).toEqual(textsUpTo(16).map(Number));
+  for (const attempt of attempts.slice(16)) {
     expect(attempt).toMatchObject({ ok: false, error: { errorClass: 'transient' } });
   }
 });
 
-test('a service that rejects everything is not asked for every text', async () => {
-  const service = serviceThatRejects(new Set(textsUpTo(64)), 'invalid_output');
+test('a service that rejects everything is not asked for every text, and nobody is blamed unasked', async () => {
+  const service = serviceThatRejects(new Set(textsUpTo(64)), 'invalid_input');
   const attempts = await embedApart(service.call, textsUpTo(64));
-  expect(outcomes(attempts)).toEqual(textsUpTo(64).map(() => 'failed'));
-  expect(service.calls.length).toBeLessThanOrEqual(11);
+  const asked = service.calls.length - 1;
+  expect(asked).toBeLessThanOrEqual(15);
+  const classes = attempts.map((item) =>
+    !item.ok && item.error instanceof ProviderError ? item.error.errorClass : 'none',
+  );
+  expect(classes).toEqual([
+    ...textsUpTo(asked).map(() => 'invalid_input'),
+    ...textsUpTo(64 - asked).map(() => 'transient'),
+  ]);
 });
 
 test('a bug of ours is not mistaken for a bad text', async () => {
