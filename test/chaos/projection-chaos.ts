@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Envelope } from '@memfleet/events';
 import { hashTables, PROJECTIONS } from '@memfleet/projections';
-import { createTestFleet } from '../integration/projections/support.ts';
 import { expectSameTables, foldedLog, shownTables } from '../integration/projections/tables.ts';
 import { readLog, type StoredEvent } from '../support/log-stream.ts';
 import { Random } from '../support/random.ts';
+import { createTestFleet } from '../support/test-fleet.ts';
 import { until } from '../support/until.ts';
 import { createProjectionFleet, type ProjectionFleet, type Projector } from './projection-fleet.ts';
 import {

@@ -10,10 +10,10 @@ import {
   isTransientDatabaseError,
   type Pool,
 } from '@memfleet/runtime';
-import { environmentOf } from '../integration/projections/support.ts';
 import { connectTestBroker, type TestBroker } from '../support/broker.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { testSettings, uniqueNames } from '../support/settings.ts';
+import { environmentOf } from '../support/test-fleet.ts';
 import { until } from '../support/until.ts';
 import { WorkerProcess } from '../support/worker-process.ts';
 

@@ -1,7 +1,7 @@
 import type { Envelope } from '@memfleet/events';
 import { said, VERBS } from '../integration/projections/generated-log.ts';
-import { subjectOf } from '../integration/projections/support.ts';
 import type { Random } from '../support/random.ts';
+import { subjectOf } from '../support/test-fleet.ts';
 import { until } from '../support/until.ts';
 import type { ProjectionFleet } from './projection-fleet.ts';
 

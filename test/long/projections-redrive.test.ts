@@ -1,4 +1,3 @@
-import { createEvent, type Envelope } from '@memfleet/events';
 import {
   hashTables,
   type Projection,
@@ -7,20 +6,15 @@ import {
   type Redriven,
   requestRedrives,
 } from '@memfleet/projections';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { notes } from '../integration/projections/notes/projection.ts';
-import { appendAll, createTestFleet, type TestFleet } from '../integration/projections/support.ts';
-import { connectTestBroker, type TestBroker } from '../support/broker.ts';
+import { brokerOfFile } from '../support/broker.ts';
+import { contents, created, revised } from '../support/notes-fleet.ts';
 import { testSettings } from '../support/settings.ts';
+import { appendAll, createTestFleet, type TestFleet } from '../support/test-fleet.ts';
 import { until } from '../support/until.ts';
 
-let broker: TestBroker;
-beforeAll(async () => {
-  broker = await connectTestBroker();
-});
-afterAll(async () => {
-  await broker[Symbol.asyncDispose]();
-});
+const broker = brokerOfFile();
 
 /** The notes with every content ending in a point, which no content is poison to. */
 const mended: Projection = {
@@ -46,16 +40,6 @@ const broken: Projection = {
   },
 };
 
-function said(memory: string, content: string, verb: 'created' | 'revised' = 'revised'): Envelope {
-  return createEvent({
-    tenant: 't',
-    memory,
-    type: `memory.${verb}`,
-    source: '/test',
-    data: { content },
-  });
-}
-
 /** Asks for everything that is parked, and waits for what comes of it. */
 async function redriven({ pool }: TestFleet): Promise<Redriven[]> {
   const keys = await readParkedKeys(pool, { projection: 'notes' });
@@ -71,16 +55,16 @@ test.each(['1', '8'])(
   async (lanes) => {
     const config = testSettings({ 'projections.lease': '1s', 'projections.lanes': lanes });
     await using fleet = await createTestFleet(broker, config, [broken]);
-    const twice = said('throws', 'second');
+    const twice = revised('throws', 'second');
     const log = [
-      said('good', 'one', 'created'),
-      said('throws', 'thrown', 'created'),
-      said('refuses', 'before'),
-      said('refuses', 'refused'),
+      created('good', 'one'),
+      created('throws', 'thrown'),
+      revised('refuses', 'before'),
+      revised('refuses', 'refused'),
       twice,
-      said('throws', 'third'),
+      revised('throws', 'third'),
       twice,
-      said('good', 'two'),
+      revised('good', 'two'),
     ];
     await appendAll(broker, config, log);
     const engine = fleet.start();
@@ -98,7 +82,7 @@ test.each(['1', '8'])(
       { memory: 'refuses', applied: 0, reason: refused },
       { memory: 'throws', applied: 4, reason: null },
     ]);
-    const more = [said('throws', 'fourth'), said('refuses', 'last')];
+    const more = [revised('throws', 'fourth'), revised('refuses', 'last')];
     await appendAll(broker, config, more);
     await fleet.applied(log.length + 2);
     expect(await readParkedKeys(fleet.pool, {})).toMatchObject([
@@ -107,7 +91,7 @@ test.each(['1', '8'])(
 
     await fleet.pool.query('alter table notes_1.notes drop constraint notes_content_check');
     expect(await redriven(fleet)).toMatchObject([{ memory: 'refuses', applied: 2, reason: null }]);
-    await appendAll(broker, config, [said('refuses', 'really the last')]);
+    await appendAll(broker, config, [revised('refuses', 'really the last')]);
     await fleet.applied(log.length + 3);
     expect(await readParkedKeys(fleet.pool, {})).toEqual([]);
 
@@ -119,13 +103,10 @@ test.each(['1', '8'])(
     expect(await hashTables(fleet.pool, mended, 1)).toEqual(
       await hashTables(undisturbed.pool, mended, 1),
     );
-    const { rows } = await fleet.pool.query(
-      'select memory, content from memory.notes order by memory',
-    );
-    expect(rows).toEqual([
-      { memory: 'good', content: 'two' },
-      { memory: 'refuses', content: 'really the last' },
-      { memory: 'throws', content: 'fourth' },
-    ]);
+    expect(await contents(fleet)).toEqual({
+      good: 'two',
+      refuses: 'really the last',
+      throws: 'fourth',
+    });
   },
 );

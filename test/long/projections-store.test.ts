@@ -13,10 +13,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createProjectionFleet, type ProjectionFleet } from '../chaos/projection-fleet.ts';
 import { GrowingLog } from '../chaos/projection-log.ts';
 import { said, VERBS } from '../integration/projections/generated-log.ts';
-import { appendAll } from '../integration/projections/support.ts';
 import { expectSameTables, foldedLog, shownTables } from '../integration/projections/tables.ts';
 import { readLog } from '../support/log-stream.ts';
 import { Random } from '../support/random.ts';
+import { appendAll } from '../support/test-fleet.ts';
 import { until } from '../support/until.ts';
 
 let folder: string;

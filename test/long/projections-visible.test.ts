@@ -6,7 +6,7 @@ import { fleetVerdict } from '../../workers/cli/src/health/fleet-verdict.ts';
 import type { LaneEntry } from '../../workers/cli/src/status/projections.ts';
 import { takeSnapshot } from '../../workers/cli/src/status/snapshot.ts';
 import { createProjectionFleet, type ProjectionFleet } from '../chaos/projection-fleet.ts';
-import { appendAll, appendBytes } from '../integration/projections/support.ts';
+import { appendAll, appendBytes } from '../support/test-fleet.ts';
 import { until } from '../support/until.ts';
 
 /** As shipped: what is seen, and when, depends on them. */

@@ -1,13 +1,16 @@
 import { jetstream, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { inject } from 'vitest';
+import { afterAll, beforeAll, inject } from 'vitest';
 
-export interface TestBroker extends AsyncDisposable {
+/** A connection to a server, in all its shapes. */
+export interface BrokerClients {
   readonly url: string;
   readonly connection: NatsConnection;
   readonly jetstream: JetStreamClient;
   readonly jsm: JetStreamManager;
 }
+
+export interface TestBroker extends BrokerClients, AsyncDisposable {}
 
 /** A connection to the run's NATS server or another, closed when it is disposed of. */
 export async function connectTestBroker(url = inject('natsUrl')): Promise<TestBroker> {
@@ -25,6 +28,35 @@ export async function connectTestBroker(url = inject('natsUrl')): Promise<TestBr
     jsm: await client.jetstreamManager(),
     async [Symbol.asyncDispose]() {
       await connection.close();
+    },
+  };
+}
+
+/** The connection that the tests of a file share: made before the first, closed after the last. */
+export function brokerOfFile(): BrokerClients {
+  let broker: TestBroker | undefined;
+  beforeAll(async () => {
+    broker = await connectTestBroker();
+  });
+  afterAll(async () => {
+    await broker?.[Symbol.asyncDispose]();
+  });
+  const connected = (): TestBroker => {
+    if (broker === undefined) throw new Error('there is no connection outside of a test');
+    return broker;
+  };
+  return {
+    get url() {
+      return connected().url;
+    },
+    get connection() {
+      return connected().connection;
+    },
+    get jetstream() {
+      return connected().jetstream;
+    },
+    get jsm() {
+      return connected().jsm;
     },
   };
 }

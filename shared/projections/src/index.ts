@@ -1,5 +1,13 @@
 export { type FleetTarget, compareFleet, provisionFleet } from './provision.ts';
 export { findRunnable, type Runnable, runnableOf } from './runnable.ts';
+export {
+  type ConflictingCopies,
+  type EventCopy,
+  type JudgedCopy,
+  keepVerdicts,
+  readConflictingCopies,
+  readUnjudged,
+} from './event-copies.ts';
 export { type LaneStatus, laneStatus } from './lane-status.ts';
 export { waitFor, type WaitOptions } from './wait-for.ts';
 export { hashTables, type TableHash } from './hash.ts';

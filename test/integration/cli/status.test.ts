@@ -8,6 +8,7 @@ interface Status {
   stream: Record<string, unknown>;
   workers: Record<string, unknown>[];
   projections: { projection: string; lanes: Record<string, unknown>[] }[];
+  conflictingCopies: Record<string, unknown>;
 }
 
 async function statusOf(fleet: CliFleet): Promise<Status> {
@@ -48,7 +49,8 @@ async function report(
 
 test('status of a fleet at rest has the shape of the contract, and every worker is down', async () => {
   await using fleet = await createCliFleet();
-  const { stream, workers, projections } = await statusOf(fleet);
+  const { stream, workers, projections, conflictingCopies } = await statusOf(fleet);
+  expect(conflictingCopies).toEqual({ count: 0, unjudged: 0, latest: [] });
   expect(stream).toMatchObject({ stream: fleet.config.log.stream, lastSequence: 0, bytes: 0 });
   expect(workers).toEqual(
     ['extraction', 'embedding', 'projection'].map((worker) => ({

@@ -1,25 +1,30 @@
 import { fileURLToPath } from 'node:url';
 import { createEvent, type Envelope, nameBasedId } from '@memfleet/events';
 import { hashTables, PROJECTIONS } from '@memfleet/projections';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { connectTestBroker, type TestBroker } from '../../support/broker.ts';
+import { expect, inject, test } from 'vitest';
+import { brokerOfFile } from '../../support/broker.ts';
 import { testSettings, uniqueNames } from '../../support/settings.ts';
+import {
+  appendAll,
+  createTestFleet,
+  environmentOf,
+  type TestFleet,
+} from '../../support/test-fleet.ts';
+import { until } from '../../support/until.ts';
 import { WorkerProcess } from '../../support/worker-process.ts';
-import { appendAll, createTestFleet, environmentOf, type TestFleet } from './support.ts';
 
-let broker: TestBroker;
-beforeAll(async () => {
-  broker = await connectTestBroker();
-});
-afterAll(async () => {
-  await broker[Symbol.asyncDispose]();
-});
+const broker = brokerOfFile();
 
 const MAIN = fileURLToPath(new URL('../../../workers/projection/src/main.ts', import.meta.url));
 
+/** Every tenth event is that of five before again, and every second of these says something else. */
+const isCopy = (index: number): boolean => index % 10 === 9;
+const isOther = (index: number): boolean => index % 20 === 19;
+
 /** Created, revised (some stored twice), recalled. */
 const LOG: readonly Envelope[] = Array.from({ length: 300 }, (_, index) => {
-  const turn = index % 10 === 9 ? index - 5 : index;
+  const turn = isCopy(index) ? index - 5 : index;
+  const said = isOther(index) ? 'other' : `c-${turn}`;
   const types = ['memory.created', 'memory.revised', 'memory.accessed'] as const;
   const type = types[turn % 3] ?? 'memory.created';
   return createEvent({
@@ -29,7 +34,7 @@ const LOG: readonly Envelope[] = Array.from({ length: 300 }, (_, index) => {
     source: '/test',
     id: nameBasedId('crash', String(turn)),
     time: '2026-01-01T00:00:00Z',
-    data: type === 'memory.accessed' ? {} : { content: `c-${turn}` },
+    data: type === 'memory.accessed' ? { by: said } : { content: said },
   });
 });
 
@@ -46,13 +51,34 @@ function startWorker(
   });
 }
 
+const COPIES = LOG.flatMap((_, index) =>
+  isCopy(index)
+    ? [{ sequence: index + 1, first: index - 4, verdict: isOther(index) ? 'other' : 'same' }]
+    : [],
+);
+
+async function judgedCopies({ pool }: TestFleet): Promise<unknown[]> {
+  return await until('every copy is compared', async () => {
+    const { rows } = await pool.query<{ verdict: string | null }>(
+      `select sequence::int, first_sequence::int as first, verdict
+        from memfleet.event_copies order by sequence`,
+    );
+    return rows.every(({ verdict }) => verdict !== null) && rows;
+  });
+}
+
 async function hashesOf(fleet: TestFleet): Promise<unknown> {
   return await Promise.all(PROJECTIONS.map((projection) => hashTables(fleet.pool, projection, 1)));
 }
 
 test('killed at any point of a transaction, a worker leaves the tables right', async () => {
   const names = uniqueNames();
-  const settings = { ...names, 'projections.batch': '7', 'projections.lease': '1s' };
+  const settings = {
+    ...names,
+    'projections.batch': '7',
+    'projections.lease': '1s',
+    'workers.report': '100ms',
+  };
   const config = testSettings(settings);
   await using fleet = await createTestFleet(broker, config, PROJECTIONS);
   await appendAll(broker, config, LOG);
@@ -62,6 +88,7 @@ test('killed at any point of a transaction, a worker leaves the tables right', a
   }
   await using last = startWorker(fleet, settings);
   await fleet.applied(LOG.length);
+  expect(await judgedCopies(fleet)).toEqual(COPIES);
   last.kill('SIGTERM');
   await last.endsWith(0);
   const { rows } = await fleet.pool.query(

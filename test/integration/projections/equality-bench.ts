@@ -16,9 +16,9 @@ import { runEngine } from '../../../workers/projection/src/engine/engine.ts';
 import type { TestBroker } from '../../support/broker.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { testSettings } from '../../support/settings.ts';
+import { appendAll } from '../../support/test-fleet.ts';
 import { until } from '../../support/until.ts';
 import { generatedLog } from './generated-log.ts';
-import { appendAll } from './support.ts';
 import { expectSameTables, foldedLog, shownTables } from './tables.ts';
 
 /** A log, and what happens to its reader on the way. */

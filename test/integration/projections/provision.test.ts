@@ -6,18 +6,12 @@ import {
   provisionFleet,
 } from '@memfleet/projections';
 import { describeChange } from '@memfleet/runtime';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { connectTestBroker, type TestBroker } from '../../support/broker.ts';
+import { expect, test } from 'vitest';
+import { brokerOfFile } from '../../support/broker.ts';
 import { createTestDatabase } from '../../support/database.ts';
 import { testSettings, uniqueNames } from '../../support/settings.ts';
 
-let broker: TestBroker;
-beforeAll(async () => {
-  broker = await connectTestBroker();
-});
-afterAll(async () => {
-  await broker[Symbol.asyncDispose]();
-});
+const broker = brokerOfFile();
 
 test('an empty deployment gets everything once, and then nothing differs', async () => {
   await using database = await createTestDatabase();

@@ -6,8 +6,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { connectTestBroker, type TestBroker } from '../../support/broker.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { testSettings } from '../../support/settings.ts';
+import { appendAll, createTestFleet } from '../../support/test-fleet.ts';
 import { notes } from './notes/projection.ts';
-import { appendAll, createTestFleet } from './support.ts';
 
 const ME = 'a-worker';
 

@@ -14,9 +14,9 @@ import {
 } from '@memfleet/runtime';
 import fc from 'fast-check';
 import { generatedLog } from '../../integration/projections/generated-log.ts';
-import { appendAll, createTestFleet } from '../../integration/projections/support.ts';
 import { connectTestBroker } from '../broker.ts';
 import { testSettings, uniqueNames } from '../settings.ts';
+import { appendAll, createTestFleet } from '../test-fleet.ts';
 import { type Answer, ask } from './ask.ts';
 import { proveDeclared } from './declared-tables.ts';
 import { ProjectionFault, shown } from './fault.ts';

@@ -38,6 +38,7 @@ function verdictOf(
     projections: [
       { projection: 'memories', version: 1, generation: 1, generationState: 'live', lanes },
     ],
+    conflictingCopies: { count: 0, unjudged: 0, latest: [] },
   };
   return fleetVerdict(snapshot, 60);
 }

@@ -126,6 +126,24 @@ test('of two copies of an event the first is added', () => {
   expect(fold.log(log)).toEqual([{ event_key: 'k', sequence: 4, memory: 'm-4' }]);
 });
 
+test('a table that reports copies keeps those which gave way', () => {
+  const log = logTable('lineage', { columns: {}, reportsCopies: true });
+  const silent = logTable('accesses', { columns: {} });
+  const fold = new Fold();
+  for (const [eventKey, sequence] of [
+    ['k', 4],
+    ['l', 5],
+    ['k', 7],
+    ['k', 9],
+  ] as const) {
+    fold.add(log.add({ eventKey, sequence }, {}));
+    fold.add(silent.add({ eventKey, sequence }, {}));
+  }
+  expect(fold.copies(log).map(({ sequence }) => sequence)).toEqual([7, 9]);
+  expect(fold.log(log)).toHaveLength(2);
+  expect(fold.copies(silent)).toEqual([]);
+});
+
 test('a set is replaced as a whole, by the highest guard', () => {
   const owner = setTable('extractions', {
     key: { memory: 'text' },

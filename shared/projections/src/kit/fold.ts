@@ -18,6 +18,7 @@ export type SetRow = Extract<Operation, { readonly table: SetTable }>;
 export class Fold {
   readonly #keyed = new Map<string, Map<string, KeyedRow>>();
   readonly #logs = new Map<string, Map<string, Row>>();
+  readonly #copies = new Map<string, Row[]>();
   readonly #sets = new Map<string, Map<string, SetRow>>();
 
   add(operation: Operation): void {
@@ -32,6 +33,11 @@ export class Fold {
 
   log(table: LogTable): readonly Row[] {
     return [...(this.#logs.get(table.name)?.values() ?? [])];
+  }
+
+  /** Rows of a table that reports copies which gave way to a row of the same event. */
+  copies(table: LogTable): readonly Row[] {
+    return this.#copies.get(table.name) ?? [];
   }
 
   sets(table: SetTable): readonly SetRow[] {
@@ -61,6 +67,13 @@ export class Fold {
     const rows = entry(this.#logs, table.name);
     const id = String(row['event_key']);
     if (!rows.has(id)) rows.set(id, row);
+    else if (table.reportsCopies) this.#addCopy(table, row);
+  }
+
+  #addCopy({ name }: LogTable, row: Row): void {
+    const rows = this.#copies.get(name);
+    if (rows === undefined) this.#copies.set(name, [row]);
+    else rows.push(row);
   }
 }
 

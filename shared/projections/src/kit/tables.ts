@@ -22,6 +22,8 @@ export interface LogTable {
   readonly kind: 'log';
   readonly name: string;
   readonly columns: Columns;
+  /** Whether positions of copies are reported, for what they say to be compared. */
+  readonly reportsCopies: boolean;
 }
 
 /** A row per owner, and sets of rows which a write replaces as a whole. */
@@ -105,10 +107,15 @@ const LOG_COLUMNS = { event_key: 'uuid', sequence: 'bigint' } as const satisfies
 
 export function logTable<const Declared extends Columns>(
   name: string,
-  declaration: { readonly columns: Declared },
+  declaration: {
+    readonly columns: Declared;
+    /** For a table that has a row for every event: one such table in the fleet is enough. */
+    readonly reportsCopies?: boolean;
+  },
 ) {
+  const { reportsCopies = false } = declaration;
   const columns = { ...declaration.columns, ...LOG_COLUMNS };
-  const table = { kind: 'log', name, columns } as const;
+  const table = { kind: 'log', name, columns, reportsCopies } as const;
   return {
     ...table,
     add: (

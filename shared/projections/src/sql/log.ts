@@ -1,5 +1,7 @@
+import type { Queryable } from '@memfleet/runtime';
 import type { Row } from '../kit/columns.ts';
 import type { LogTable } from '../kit/tables.ts';
+import { copiesStatement } from './copies.ts';
 import {
   type BoundStatement,
   bindRows,
@@ -22,6 +24,49 @@ export class LogWriter {
   add(rows: readonly Row[]): BoundStatement {
     return bindRows(this.#add, rows, cellOfRow);
   }
+}
+
+/**
+ * The same for a table that reports copies. As long as there are none it costs one comparison: every
+ * row that is given is a new one.
+ */
+export class ReportingLogWriter {
+  readonly #insert: Statement;
+  readonly #record: Statement;
+  readonly #add: LogWriter;
+
+  constructor(schema: string, table: LogTable) {
+    this.#insert = insertStatement(schema, table);
+    this.#record = copiesStatement(schema, table.name);
+    this.#add = new LogWriter(schema, table);
+  }
+
+  /** `copies` are rows of the batch which gave way to one of `rows`. */
+  prepare(rows: readonly Row[], copies: readonly Row[]): (db: Queryable) => Promise<void> {
+    const insert = bindRows(this.#insert, rows, cellOfRow);
+    return async (db) => {
+      const { rowCount: fresh } = await runBound(db, insert);
+      if (fresh === rows.length && copies.length === 0) return;
+      // Before a copy that is met first gives way to the first: its position would be lost.
+      await runBound(db, bindRows(this.#record, [...rows, ...copies], cellOfRow));
+      if (fresh !== rows.length) await runBound(db, this.#add.add(rows));
+    };
+  }
+}
+
+async function runBound(
+  db: Queryable,
+  { name, text, values }: BoundStatement,
+): Promise<{ rowCount: number | null }> {
+  return await db.query({ name, text, values: [...values] });
+}
+
+function insertStatement(schema: string, table: LogTable): Statement {
+  const columns = columnList(table.columns);
+  const text = `insert into ${schema}.${table.name} (${names(columns)})
+    select ${casts(columns)} from ${given(columns)}
+    on conflict (event_key) do nothing`;
+  return { name: `${schema}.${table.name}-insert`, text, columns };
 }
 
 /**

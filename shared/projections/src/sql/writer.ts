@@ -5,7 +5,7 @@ import type { Fold } from '../kit/fold.ts';
 import type { KeyedTable, LogTable, SetTable, Table } from '../kit/tables.ts';
 import { AppliedWriter } from './applied.ts';
 import { KeyedWriter } from './keyed.ts';
-import { LogWriter } from './log.ts';
+import { LogWriter, ReportingLogWriter } from './log.ts';
 import { SetWriter } from './sets.ts';
 import type { BoundStatement } from './statement.ts';
 
@@ -42,7 +42,9 @@ function stepOf(schema: string, table: Table): Step {
     case 'keyed':
       return keyedStep(new KeyedWriter(schema, table), table);
     case 'log':
-      return logStep(new LogWriter(schema, table), table);
+      return table.reportsCopies
+        ? reportingStep(new ReportingLogWriter(schema, table), table)
+        : logStep(new LogWriter(schema, table), table);
     case 'set':
       return setStep(new SetWriter(schema, table), table);
     default:
@@ -64,6 +66,13 @@ function logStep(writer: LogWriter, table: LogTable): Step {
   return (fold) => {
     const rows = fold.log(table);
     return rows.length === 0 ? [] : [running(writer.add(rows))];
+  };
+}
+
+function reportingStep(writer: ReportingLogWriter, table: LogTable): Step {
+  return (fold) => {
+    const rows = fold.log(table);
+    return rows.length === 0 ? [] : [writer.prepare(rows, fold.copies(table))];
   };
 }
 

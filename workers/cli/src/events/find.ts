@@ -17,7 +17,8 @@ interface Wanted {
 
 /**
  * Finds an event by its id: by the lineage projection where that has been, and by reading the part
- * of the log which it has not reached yet. Tenants choose their ids, so there may be several.
+ * of the log which it has not reached yet. Tenants choose their ids, so there may be several; and the
+ * log may hold one again.
  * @throws RuntimeError NOT_FOUND
  */
 export async function findEvents(sources: Sources, wanted: Wanted): Promise<StoredEvent[]> {
@@ -35,8 +36,13 @@ export async function findEvents(sources: Sources, wanted: Wanted): Promise<Stor
 async function knownPositions(db: Queryable, { id, tenant }: Wanted): Promise<number[]> {
   const { rows } = await db.query<{ sequence: string }>({
     name: 'events-position',
-    text: `select sequence from memory.lineage
-      where event_id = $1 and ($2::text is null or tenant = $2)
+    text: `with found as (
+        select event_key, sequence from memory.lineage
+        where event_id = $1 and ($2::text is null or tenant = $2)
+      )
+      select sequence from found
+      union
+      select copies.sequence from found join memfleet.event_copies as copies using (event_key)
       order by sequence`,
     values: [id, tenant ?? null],
   });

@@ -1,4 +1,9 @@
-import { type LaneStatus, laneStatus } from '@memfleet/projections';
+import {
+  type ConflictingCopies,
+  type LaneStatus,
+  laneStatus,
+  readConflictingCopies,
+} from '@memfleet/projections';
 import { redriveDurable, redriveStreamName, streamInfo } from '@memfleet/runtime';
 import type { Fleet } from '../fleet.ts';
 import { countFrom } from '../log-reader.ts';
@@ -39,6 +44,8 @@ export interface Snapshot {
   readonly stream: StreamStatus;
   readonly workers: readonly WorkerStatus[];
   readonly projections: readonly ProjectionStatus[];
+  /** Events that the log holds again with another payload. */
+  readonly conflictingCopies: ConflictingCopies;
 }
 
 /** @throws RuntimeError STREAM_MISSING | CONSUMER_MISSING | BROKER_REFUSED */
@@ -47,9 +54,10 @@ export async function takeSnapshot(fleet: Fleet): Promise<Snapshot> {
   const now = Date.now();
   const { state, created } = await streamInfo(jsm, config.log.stream);
   const refusal = await refusalOf(pool);
-  const [reports, found] = await Promise.all([
+  const [reports, found, conflictingCopies] = await Promise.all([
     workerReports(pool, silentAfterMs(config), refusal),
     laneStatus(pool),
+    readConflictingCopies(pool),
   ]);
   const lanes = await Promise.all(found.map((lane) => laneLine(fleet, lane, now, refusal)));
   const workers = await Promise.all(
@@ -71,6 +79,7 @@ export async function takeSnapshot(fleet: Fleet): Promise<Snapshot> {
     },
     workers,
     projections: projectionsOf(lanes),
+    conflictingCopies,
   };
 }
 

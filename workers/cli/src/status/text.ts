@@ -1,5 +1,6 @@
 import { type Column, table } from '../table.ts';
 import { bytesInWords, durationInWords, grouped, rateInWords } from '../words.ts';
+import { copiesInWords, copiesText } from './copies.ts';
 import type { Snapshot } from './snapshot.ts';
 
 const WORKER_COLUMNS: readonly Column[] = [
@@ -29,7 +30,12 @@ const LANE_COLUMNS: readonly Column[] = [
 ];
 
 /** The fleet for people: what waits, what runs, what failed. */
-export function snapshotText({ stream, workers, projections }: Snapshot): string {
+export function snapshotText({
+  stream,
+  workers,
+  projections,
+  conflictingCopies,
+}: Snapshot): string {
   const head = `stream ${stream.stream}: ${grouped(stream.messages)} events, last ${grouped(stream.lastSequence)}, ${bytesInWords(stream.bytes)}`;
   const workerRows = workers.map((worker) => [
     worker.worker,
@@ -57,17 +63,24 @@ export function snapshotText({ stream, workers, projections }: Snapshot): string
       lane.cause ?? '',
     ]),
   );
-  return [head, '', table(WORKER_COLUMNS, workerRows), '', table(LANE_COLUMNS, laneRows)].join(
-    '\n',
-  );
+  return [
+    head,
+    '',
+    table(WORKER_COLUMNS, workerRows),
+    '',
+    table(LANE_COLUMNS, laneRows),
+    ...copiesText(conflictingCopies),
+  ].join('\n');
 }
 
 /** The same in one line, for a log: when, and what waits at each worker. */
-export function snapshotLine({ stream, workers }: Snapshot, at: Date): string {
+export function snapshotLine({ stream, workers, conflictingCopies }: Snapshot, at: Date): string {
   const parts = workers.map(
     (worker) =>
       `${worker.worker} ${worker.state}, ${grouped(worker.lagEvents)} waiting, ${rateInWords(worker.ratePerSecond)}`,
   );
+  const { count } = conflictingCopies;
+  if (count > 0) parts.push(copiesInWords(count));
   return [at.toISOString(), `last ${grouped(stream.lastSequence)}`, ...parts].join(' · ');
 }
 

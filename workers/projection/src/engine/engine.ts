@@ -6,6 +6,7 @@ import {
   schemaOf,
 } from '@memfleet/projections';
 import { type Logger, messageOf, retryTransient, type WorkerContext } from '@memfleet/runtime';
+import { CopyJudge } from './copy-judge.ts';
 import { giveWayTo } from './courtesy.ts';
 import { findGenerations } from './generations.ts';
 import { superviseLane } from './lane-loop.ts';
@@ -70,7 +71,7 @@ class Engine {
   }
 
   async run(): Promise<void> {
-    const { config, progress, pool, log } = this.#context;
+    const { config, progress, pool, jsm, log } = this.#context;
     const signal = this.#signal;
     progress.watch({
       inFlight: () => this.#all().reduce((sum, { monitor }) => sum + monitor.inFlight, 0),
@@ -88,6 +89,14 @@ class Engine {
     await this.#look();
     const timer = setInterval(() => void this.#look(), config.workers.report);
     const pendingLists = new PendingLists(pool, log, () => this.#schemas());
+    const judge = new CopyJudge({
+      pool,
+      jsm,
+      stream: config.log.stream,
+      log,
+      everyMs: config.workers.report,
+      isOurs: () => this.#first().some(reportsCopies),
+    });
     void this.#watchConnection(signal);
     try {
       // One lane that cannot go on for good ends the process, and not the other lanes in silence.
@@ -95,7 +104,7 @@ class Engine {
     } finally {
       this.#stop.abort();
       clearInterval(timer);
-      await Promise.all([...this.#running, pendingLists.stop()]);
+      await Promise.all([...this.#running, pendingLists.stop(), judge.stop()]);
     }
   }
 
@@ -196,11 +205,14 @@ class Engine {
     return this.#all().filter(({ isHeld }) => isHeld);
   }
 
-  /** Of generations whose first lane is here: one process is enough to look after their indexes. */
+  /** First lanes that are here: what is to be done once for all lanes of a generation is done there. */
+  #first(): Seat[] {
+    return this.#held().filter(({ id }) => id.lane === 0);
+  }
+
+  /** Those whose indexes this process looks after. */
   #schemas(): string[] {
-    return this.#held()
-      .filter(({ id }) => id.lane === 0)
-      .map(({ id }) => schemaOf(id.projection, id.generation));
+    return this.#first().map(({ id }) => schemaOf(id.projection, id.generation));
   }
 
   /** Lanes whose tables are read. */
@@ -255,6 +267,10 @@ class Engine {
 
 function nameOf({ projection, generation, lane }: LaneId): string {
   return `projection ${projection}, generation ${generation}, lane ${lane}`;
+}
+
+function reportsCopies({ runnable }: Seat): boolean {
+  return runnable.projection.tables.some((table) => table.kind === 'log' && table.reportsCopies);
 }
 
 function isBackground({ runnable }: Seat): boolean {

@@ -13,6 +13,8 @@ const lineageTable = logTable('lineage', {
     correlation_id: 'text',
     causation_id: 'text',
   },
+  // It sees every event, whatever its type.
+  reportsCopies: true,
 });
 
 const types: readonly MemoryEventType[] = CATALOGUE.map(({ type }) => type);

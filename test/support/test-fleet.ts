@@ -10,16 +10,16 @@ import {
   type Pool,
   Progress,
 } from '@memfleet/runtime';
-import { type EngineContext, runEngine } from '../../../workers/projection/src/engine/engine.ts';
-import type { TestBroker } from '../../support/broker.ts';
-import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { type EngineContext, runEngine } from '../../workers/projection/src/engine/engine.ts';
+import type { BrokerClients } from './broker.ts';
+import { createTestDatabase, type TestDatabase } from './database.ts';
 
 /** Under way at once: one connection keeps their order. */
 const PIPELINED = 200;
 
 /** Appends events as they are given, copies included: the log of a publisher that retries late. */
 export async function appendAll(
-  broker: TestBroker,
+  broker: BrokerClients,
   config: FleetConfig,
   events: readonly Envelope[],
 ): Promise<void> {
@@ -38,7 +38,7 @@ export function subjectOf({ log }: FleetConfig, event: Envelope): string {
 }
 
 export async function appendBytes(
-  broker: TestBroker,
+  broker: BrokerClients,
   subject: string,
   payload: string | Uint8Array,
 ): Promise<number> {
@@ -79,7 +79,7 @@ export interface RunningEngine {
 
 /** A provisioned database of its own over the stream that the configuration names. */
 export async function createTestFleet(
-  broker: TestBroker,
+  broker: BrokerClients,
   config: FleetConfig,
   projections: readonly Projection[],
 ): Promise<TestFleet> {

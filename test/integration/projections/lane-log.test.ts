@@ -1,0 +1,80 @@
+import { hashTables, laneStatus, provisionFleet } from '@memfleet/projections';
+import { expect, test } from 'vitest';
+import { brokerOfFile } from '../../support/broker.ts';
+import { contents, created, notesFleet, revised } from '../../support/notes-fleet.ts';
+import { appendAll } from '../../support/test-fleet.ts';
+import { until } from '../../support/until.ts';
+import { notes } from './notes/projection.ts';
+
+const broker = brokerOfFile();
+
+test('a copy of an event later in the log has no second effect', async () => {
+  await using fleet = await notesFleet(broker, { 'projections.batch': '2' });
+  const first = created('m', 'first');
+  const second = revised('m', 'second');
+  const third = revised('m', 'third');
+  await appendAll(broker, fleet.config, [first, second, second, third, second, first]);
+  fleet.start();
+  await fleet.applied(6);
+  expect(await contents(fleet)).toEqual({ m: 'third' });
+  const { rows } = await fleet.pool.query('select sequence from notes_1.revisions order by 1');
+  expect(rows).toEqual([{ sequence: '2' }, { sequence: '4' }]);
+});
+
+test('a durable that is set back delivers everything again, to no effect', async () => {
+  await using fleet = await notesFleet(broker, { 'projections.batch': '3' });
+  const events = Array.from({ length: 20 }, (_, index) => created(`m-${index % 4}`, `c-${index}`));
+  await appendAll(broker, fleet.config, events);
+  fleet.start();
+  await fleet.applied(20);
+  const before = await hashTables(fleet.pool, notes, 1);
+  await broker.jsm.consumers.reset(fleet.config.log.stream, 'projection-notes-1-0', 1);
+  await until('the lane has set its durable to the checkpoint', async () => {
+    const info = await broker.jsm.consumers.info(fleet.config.log.stream, 'projection-notes-1-0');
+    return info.num_pending === 0 && info.ack_floor.stream_seq >= 20;
+  });
+  expect(await hashTables(fleet.pool, notes, 1)).toEqual(before);
+  await appendAll(broker, fleet.config, [revised('m-0', 'last')]);
+  await fleet.applied(21);
+  expect(await contents(fleet)).toMatchObject({ 'm-0': 'last' });
+});
+
+test('a stream that was recreated halts the lane, and nothing is overwritten', async () => {
+  await using fleet = await notesFleet(broker);
+  await appendAll(broker, fleet.config, [created('m', 'one'), created('n', 'two')]);
+  const engine = fleet.start();
+  await fleet.applied(2);
+  await engine.stop();
+  const before = await hashTables(fleet.pool, notes, 1);
+  await broker.jsm.streams.delete(fleet.config.log.stream);
+  const { config, pool } = fleet;
+  await provisionFleet({ config, jsm: broker.jsm, pool, projections: [notes] });
+  await appendAll(broker, config, [created('m', 'x'), created('n', 'y'), created('o', 'z')]);
+  const again = fleet.start();
+  const cause = await until('the lane is halted', async () => {
+    const [lane] = await laneStatus(pool);
+    return lane?.state === 'halted' && lane.cause;
+  });
+  expect(cause).toContain('was recreated');
+  expect(again.progress.state.state).toBe('halted');
+  expect(await hashTables(pool, notes, 1)).toEqual(before);
+});
+
+test.each([
+  ['it ends before the checkpoint', 'set position = position + 5', 'it ends at 2'],
+  ['another event is at the position', `set event_digest = '\\x00'`, 'holds another event'],
+])('a stream restored from an older copy halts the lane: %s', async (_, change, cause) => {
+  await using fleet = await notesFleet(broker);
+  await appendAll(broker, fleet.config, [created('m', 'one'), created('n', 'two')]);
+  const engine = fleet.start();
+  await fleet.applied(2);
+  await engine.stop();
+  await fleet.pool.query(`update memfleet.checkpoints ${change}`);
+  fleet.start();
+  const found = await until('the lane is halted', async () => {
+    const [lane] = await laneStatus(fleet.pool);
+    return lane?.state === 'halted' && lane.cause;
+  });
+  expect(found).toContain('was restored from an older copy');
+  expect(found).toContain(cause);
+});

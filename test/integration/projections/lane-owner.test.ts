@@ -1,0 +1,69 @@
+import { findRunnable, laneStatus, leaseOf } from '@memfleet/projections';
+import { acquireLease } from '@memfleet/runtime';
+import { expect, test } from 'vitest';
+import { brokerOfFile } from '../../support/broker.ts';
+import { contents, created, notesFleet, revised } from '../../support/notes-fleet.ts';
+import { appendAll } from '../../support/test-fleet.ts';
+import { until } from '../../support/until.ts';
+import { notes } from './notes/projection.ts';
+
+const broker = brokerOfFile();
+
+const ID = { projection: 'notes', generation: 1, lane: 0 };
+
+test('a lane goes to another worker when its own is gone, and to one only', async () => {
+  await using fleet = await notesFleet(broker);
+  const first = fleet.start();
+  const second = fleet.start();
+  const owner = async (): Promise<string | undefined> =>
+    (await laneStatus(fleet.pool)).find(({ state }) => state === 'running')?.owner;
+  const before = await until('one of them has it', owner);
+  const [holder, other] = before === first.instance ? [first, second] : [second, first];
+  await appendAll(broker, fleet.config, [created('m', 'one')]);
+  await fleet.applied(1);
+  expect(await acquireLease(fleet.pool, leaseOf(ID), 'third', 1_000)).toBeUndefined();
+  await holder.stop();
+  await until('the other has taken over', async () => (await owner()) === other.instance);
+  await appendAll(broker, fleet.config, [revised('m', 'two')]);
+  await fleet.applied(2);
+  expect(await contents(fleet)).toEqual({ m: 'two' });
+});
+
+test('lanes are shared among live workers', async () => {
+  await using fleet = await notesFleet(broker, {
+    'projections.lanes': '8',
+    'workers.report': '50ms',
+  });
+  const first = fleet.start({ instance: 'first' });
+  const held = async (): Promise<Record<string, number>> => {
+    const lanes = await laneStatus(fleet.pool);
+    return Object.fromEntries(
+      ['first', 'second'].map((name) => [name, lanes.filter(({ owner }) => owner === name).length]),
+    );
+  };
+  await until('the first has all', async () => (await held())['first'] === 8);
+  await fleet.pool.query(
+    `insert into memfleet.worker_reports (instance, worker, host, pid, state, in_flight, processed, rate)
+      select name, 'projection', 'h', 1, 'idle', 0, 0, 0 from unnest(array['first', 'second']) as name`,
+  );
+  fleet.start({ instance: 'second' });
+  await until('both have four', async () => {
+    const now = await held();
+    return now['first'] === 4 && now['second'] === 4;
+  });
+  await first.stop();
+  await fleet.pool.query(`delete from memfleet.worker_reports where instance = 'first'`);
+  await until('the second has all', async () => (await held())['second'] === 8);
+  expect(await held()).toEqual({ first: 0, second: 8 });
+});
+
+test('a durable that is deleted ends the engine', async () => {
+  await using fleet = await notesFleet(broker);
+  const engine = fleet.start();
+  await until('the lane runs', async () => (await laneStatus(fleet.pool))[0]?.state === 'running');
+  await broker.jsm.consumers.delete(fleet.config.log.stream, 'projection-notes-1-0');
+  await expect(engine.ended).rejects.toMatchObject({ code: 'CONSUMER_MISSING' });
+  await expect(
+    findRunnable({ config: fleet.config, jsm: broker.jsm, db: fleet.pool, projections: [notes] }),
+  ).rejects.toMatchObject({ code: 'CONSUMER_MISSING' });
+});

@@ -1,0 +1,106 @@
+import { laneStatus } from '@memfleet/projections';
+import { expect, test } from 'vitest';
+import { brokerOfFile } from '../../support/broker.ts';
+import { contents, created, notesFleet, parked, revised } from '../../support/notes-fleet.ts';
+import { appendAll, appendBytes } from '../../support/test-fleet.ts';
+import { until } from '../../support/until.ts';
+
+const broker = brokerOfFile();
+
+test('a failing event parks its memory in order, and everything else flows', async () => {
+  await using fleet = await notesFleet(broker);
+  await appendAll(broker, fleet.config, [
+    created('good', 'one'),
+    created('throws', 'thrown'),
+    created('refuses', 'before'),
+    created('refuses', 'refused'),
+    revised('throws', 'later'),
+    revised('good', 'two'),
+  ]);
+  const first = fleet.start();
+  await fleet.applied(6);
+  await first.stop();
+  const waiting: [string, number, string][] = [
+    ['refuses', 4, expect.stringContaining('the row was refused') as string],
+    ['throws', 2, 'the handler failed: no such note'],
+    ['throws', 5, 'waits for 2'],
+  ];
+  expect(await contents(fleet)).toEqual({ good: 'two', refuses: 'before' });
+  expect(await parked(fleet)).toEqual(waiting);
+
+  // Another process knows which memories wait.
+  await appendAll(broker, fleet.config, [
+    revised('throws', 'more'),
+    created('new', 'three'),
+    revised('refuses', 'after'),
+  ]);
+  fleet.start();
+  await fleet.applied(9);
+  expect(await contents(fleet)).toEqual({ good: 'two', refuses: 'before', new: 'three' });
+  expect(await parked(fleet)).toEqual([
+    waiting[0],
+    ['refuses', 9, 'waits for 4'],
+    ...waiting.slice(1),
+    ['throws', 7, 'waits for 2'],
+  ]);
+  expect(await laneStatus(fleet.pool)).toMatchObject([
+    { position: 9, state: 'running', parkedKeys: 2, parkedEvents: 5 },
+  ]);
+});
+
+test('bytes that are no event park the memory that their subject names', async () => {
+  await using fleet = await notesFleet(broker);
+  const { root } = fleet.config.log;
+  await appendBytes(broker, `${root}.t.broken.content.created`, '{"half');
+  await appendBytes(broker, `${root}.t.b%d.content.created`, 'null');
+  await appendAll(broker, fleet.config, [revised('broken', 'x'), created('good', 'one')]);
+  fleet.start();
+  await fleet.applied(4);
+  expect(await contents(fleet)).toEqual({ good: 'one' });
+  expect(await parked(fleet)).toEqual([
+    ['broken', 1, 'the bytes are not JSON'],
+    ['broken', 3, 'waits for 1'],
+    ['unknown', 2, expect.any(String)],
+  ]);
+});
+
+test('an event of a newer version halts the lane in front of it, and skips nothing', async () => {
+  await using fleet = await notesFleet(broker);
+  await appendAll(broker, fleet.config, [
+    created('good', 'one'),
+    { ...revised('good', 'two'), schemaversion: 9 },
+    revised('good', 'three'),
+  ]);
+  const engine = fleet.start();
+  const halted = await until('the lane says that it is halted', async () => {
+    const [lane] = await laneStatus(fleet.pool);
+    return lane?.state === 'halted' ? lane : undefined;
+  });
+  expect(halted.position).toBe(1);
+  expect(halted.owner).toBe(engine.instance);
+  expect(halted.cause).toContain('position 2: memory.revised version 9 is newer');
+  expect(engine.progress.state).toMatchObject({ state: 'halted' });
+  expect(await contents(fleet)).toEqual({ good: 'one' });
+  expect(await parked(fleet)).toEqual([]);
+});
+
+test('where so configured, an event of a newer version or an unknown type parks its memory alone', async () => {
+  await using fleet = await notesFleet(broker, { 'projections.onNewer': 'park' });
+  const dreamt = { ...created('dreamer', 'x'), type: 'memory.dreamt' };
+  await appendAll(broker, fleet.config, [
+    created('late', 'one'),
+    { ...revised('late', 'two'), schemaversion: 9 },
+    dreamt,
+    created('good', 'one'),
+    revised('late', 'three'),
+  ]);
+  fleet.start();
+  await fleet.applied(5);
+  expect(await contents(fleet)).toEqual({ good: 'one', late: 'one' });
+  expect(await parked(fleet)).toEqual([
+    ['dreamer', 3, 'unknown event type memory.dreamt'],
+    ['late', 2, 'memory.revised version 9 is newer than 1, the newest known here'],
+    ['late', 5, 'waits for 2'],
+  ]);
+  expect(await laneStatus(fleet.pool)).toMatchObject([{ position: 5, state: 'running' }]);
+});
