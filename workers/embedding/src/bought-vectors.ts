@@ -12,7 +12,7 @@ import { type Attempt, embedApart } from './embed-apart.ts';
 import { allAborted, Interest } from './interest.ts';
 import { RecentVectors } from './recent-vectors.ts';
 import { FREE } from './shares.ts';
-import type { Asker, TextVector, TextVectors } from './text-vectors.ts';
+import { type Asker, type TextVector, type TextVectors, TOGETHER_MS } from './text-vectors.ts';
 
 interface Found {
   readonly vector: Float32Array | undefined;
@@ -46,6 +46,7 @@ export interface BoughtVectorsOptions {
   readonly gate: ProviderGate;
   /** Texts per look-up in the table. */
   readonly batch: number;
+  /** How long a call waits for more texts. */
   readonly lingerMs: number;
   /** Texts being embedded at a time. */
   readonly concurrency: number;
@@ -79,7 +80,7 @@ export class BoughtVectors implements TextVectors {
         return digests.map((digest) => stored.has(digest));
       },
       size: batch,
-      lingerMs,
+      lingerMs: TOGETHER_MS,
       parallel: 2,
     });
     const parallel = Math.max(1, Math.ceil(concurrency / embedder.maxBatch));

@@ -3,7 +3,7 @@ import { contentDigest, findStored, type LocalEmbedder } from '@memfleet/recall'
 import { Coalescer, type Queryable } from '@memfleet/runtime';
 import { RecentVectors } from './recent-vectors.ts';
 import { FREE, shares } from './shares.ts';
-import type { TextVector, TextVectors } from './text-vectors.ts';
+import { type TextVector, type TextVectors, TOGETHER_MS } from './text-vectors.ts';
 
 interface Wanted {
   readonly digest: string;
@@ -20,7 +20,6 @@ export interface ComputedVectorsOptions {
   readonly db: Queryable;
   /** Texts per look-up in the table. */
   readonly batch: number;
-  readonly lingerMs: number;
 }
 
 const NO_CALL = { calls: 0, input_tokens: 0, output_tokens: 0 } as const;
@@ -33,14 +32,14 @@ export class ComputedVectors implements TextVectors {
   readonly #underWay = new Map<string, Promise<Computed>>();
   readonly #recent: RecentVectors;
 
-  constructor({ embedder, db, batch, lingerMs }: ComputedVectorsOptions) {
+  constructor({ embedder, db, batch }: ComputedVectorsOptions) {
     this.#embedder = embedder;
     this.#db = db;
     this.#recent = new RecentVectors(embedder.dimensions);
     this.#computing = new Coalescer({
       flush: (wanted) => this.#compute(wanted),
       size: batch,
-      lingerMs,
+      lingerMs: TOGETHER_MS,
       parallel: 2,
     });
   }

@@ -92,12 +92,13 @@ export function embeddingStage(options: EmbeddingOptions): Stage<readonly Addres
 
 function vectorsOf({ embedder, pool, gate, settings }: EmbeddingOptions): TextVectors {
   const { batch, linger, concurrency, deadline } = settings;
-  const common = { db: pool, batch, lingerMs: linger };
+  const common = { db: pool, batch };
   return embedder.remote
     ? new BoughtVectors({
         ...common,
         embedder,
         gate,
+        lingerMs: linger,
         concurrency,
         // An event may wait for its call as long as the call may take.
         callTimeoutMs: deadline / 2,

@@ -14,6 +14,9 @@ export interface Asker extends Pick<StageContext, 'signal' | 'attempt'> {
   readonly tenant: string;
 }
 
+/** Texts of events that were claimed together are looked up together. */
+export const TOGETHER_MS = 1;
+
 /**
  * Texts → vectors, for many events at a time. What is in the table is found there, and equal texts
  * that come together have one vector between them.
