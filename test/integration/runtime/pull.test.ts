@@ -126,6 +126,8 @@ test('the signal ends it at once, and what has arrived is still handed out', asy
   expect(messages).toHaveLength(3);
   // The request is gone: what is published now waits for others.
   await bench.send(1);
+  // A consumer hears of what is stored a moment after the publisher does.
+  await until('the consumer knows of it', async () => (await bench.state()).pending === 1);
   expect(await bench.state()).toMatchObject({ unanswered: 3, pending: 1 });
 });
 
