@@ -55,7 +55,13 @@ export {
   type Queryable,
   redactUrl,
 } from './database/pool.ts';
-export { isTransientDatabaseError, retryTransient, transaction } from './database/transaction.ts';
+export {
+  flight,
+  isTransientDatabaseError,
+  retryTransient,
+  sqlState,
+  transaction,
+} from './database/transaction.ts';
 export { DEAD_LETTER_HEADERS } from './dead-letters/dead-letter.ts';
 export { type Discarding, markDiscarded } from './dead-letters/mark-discarded.ts';
 export { findLetter, type LetterFilter, readLetters } from './dead-letters/read-letters.ts';

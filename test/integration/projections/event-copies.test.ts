@@ -272,7 +272,7 @@ test('copies are noted alike, in whatever order and batches they are met', async
       const fold = new Fold();
       for (const sequence of sequences) addTo(fold, lineage, made, sequence);
       addTo(fold, lineage, event(`neighbour-${name}-${index}`, { content: 'y' }), 100);
-      const write = writer.prepare(fold);
+      const { write } = writer.prepare(fold);
       await transaction(fleet.pool, async (client) => await write(client));
       // As if each had been compared with what was the first until then.
       await fleet.pool.query(`update memfleet.event_copies set verdict = 'same'

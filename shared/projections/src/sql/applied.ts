@@ -1,5 +1,11 @@
 import type { Queryable } from '@memfleet/runtime';
-import { bindRows, cellOfRow, type Statement } from './statement.ts';
+import {
+  type BoundStatement,
+  bindRows,
+  cellOfRow,
+  requireFresh,
+  type Statement,
+} from './statement.ts';
 
 /** What makes an application one: the event, and the memory whose order it stands in. */
 export interface AppliedKey {
@@ -16,33 +22,44 @@ export const APPLIED_SQL = `create table applied (
 
 export class AppliedWriter {
   readonly #claim: Statement;
+  readonly #claimAll: Statement;
 
   constructor(schema: string) {
     const columns = [
       ['event_key', 'uuid'],
       ['memory', 'text'],
     ] as const;
-    this.#claim = {
+    const insert = {
       name: `${schema}.applied`,
       text: `insert into ${schema}.applied (event_key, memory)
         select given.event_key::uuid, given.memory
         from unnest($1::text[], $2::text[]) as given (event_key, memory)
-        on conflict do nothing
-        returning event_key, memory`,
+        on conflict do nothing`,
       columns,
     };
+    this.#claim = { ...insert, text: `${insert.text} returning event_key, memory` };
+    this.#claimAll = requireFresh(insert);
   }
 
   /** @returns the ids (`appliedId`) of those that were not applied before. */
   async claim(db: Queryable, keys: readonly AppliedKey[]): Promise<ReadonlySet<string>> {
-    const { name, text, values } = bindRows(
-      this.#claim,
-      keys.map((key) => ({ ...key })),
-      cellOfRow,
-    );
+    const { name, text, values } = bound(this.#claim, keys);
     const { rows } = await db.query<AppliedKey>({ name, text, values: [...values] });
     return new Set(rows.map(appliedId));
   }
+
+  /** Fails unless none was applied before. */
+  claimAll(keys: readonly AppliedKey[]): BoundStatement {
+    return bound(this.#claimAll, keys);
+  }
+}
+
+function bound(statement: Statement, keys: readonly AppliedKey[]): BoundStatement {
+  return bindRows(
+    statement,
+    keys.map((key) => ({ ...key })),
+    cellOfRow,
+  );
 }
 
 export function appliedId({ event_key, memory }: AppliedKey): string {

@@ -10,7 +10,10 @@ import {
   columnList,
   given,
   names,
+  requireFresh,
+  runBound,
   type Statement,
+  type WriteStep,
 } from './statement.ts';
 
 /** Adds the rows of one log table. */
@@ -32,33 +35,31 @@ export class LogWriter {
  */
 export class ReportingLogWriter {
   readonly #insert: Statement;
+  readonly #insertAll: Statement;
   readonly #record: Statement;
   readonly #add: LogWriter;
 
   constructor(schema: string, table: LogTable) {
     this.#insert = insertStatement(schema, table);
+    this.#insertAll = requireFresh(this.#insert);
     this.#record = copiesStatement(schema, table.name);
     this.#add = new LogWriter(schema, table);
   }
 
   /** `copies` are rows of the batch which gave way to one of `rows`. */
-  prepare(rows: readonly Row[], copies: readonly Row[]): (db: Queryable) => Promise<void> {
+  prepare(rows: readonly Row[], copies: readonly Row[]): WriteStep {
     const insert = bindRows(this.#insert, rows, cellOfRow);
-    return async (db) => {
+    const write = async (db: Queryable): Promise<void> => {
       const { rowCount: fresh } = await runBound(db, insert);
       if (fresh === rows.length && copies.length === 0) return;
       // Before a copy that is met first gives way to the first: its position would be lost.
       await runBound(db, bindRows(this.#record, [...rows, ...copies], cellOfRow));
       if (fresh !== rows.length) await runBound(db, this.#add.add(rows));
     };
+    if (copies.length > 0) return { write, fresh: undefined };
+    const { name, text } = this.#insertAll;
+    return { write, fresh: [{ name, text, values: insert.values }] };
   }
-}
-
-async function runBound(
-  db: Queryable,
-  { name, text, values }: BoundStatement,
-): Promise<{ rowCount: number | null }> {
-  return await db.query({ name, text, values: [...values] });
 }
 
 function insertStatement(schema: string, table: LogTable): Statement {

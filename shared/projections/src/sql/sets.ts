@@ -9,14 +9,18 @@ import {
   columnList,
   given,
   names,
+  requireFresh,
+  runBound,
   sameKey,
   type Statement,
+  type WriteStep,
 } from './statement.ts';
 
 /** Writes the owners of a set table, and replaces the members of those that advanced. */
 export class SetWriter {
   readonly #table: SetTable;
   readonly #owners: Statement;
+  readonly #allOwners: Statement;
   readonly #members: readonly {
     readonly name: string;
     readonly remove: Statement;
@@ -25,7 +29,10 @@ export class SetWriter {
 
   constructor(schema: string, table: SetTable) {
     this.#table = table;
-    this.#owners = ownerStatement(schema, table);
+    const owners = ownerStatement(schema, table);
+    const keys = Object.keys(table.key).map((name) => `stored.${name}`);
+    this.#owners = { ...owners, text: `${owners.text} returning ${keys.join(', ')}` };
+    this.#allOwners = requireFresh(owners);
     this.#members = Object.entries(table.members).map(([name, member]) => ({
       name,
       remove: removeStatement(schema, table, name),
@@ -33,16 +40,27 @@ export class SetWriter {
     }));
   }
 
-  /** Returns the keys of the owners that advanced. */
-  owners(rows: readonly SetRow[]): BoundStatement {
+  prepare(rows: readonly SetRow[]): WriteStep {
     const { guard } = this.#table.group;
-    return bindRows(this.#owners, rows, (row, column) =>
+    const owners = bindRows(this.#owners, rows, (row, column) =>
       column === guard ? row.guard : (row.key[column] ?? row.row[column]),
     );
+    // Nearly always every owner advances: its members are made ready beforehand.
+    const all = this.#replace(rows);
+    const { name, text } = this.#allOwners;
+    return {
+      fresh: [{ name, text, values: owners.values }, ...all],
+      write: async (db) => {
+        const { rows: returned } = await runBound(db, owners);
+        const advanced =
+          returned.length === rows.length ? all : this.#replace(this.#pick(rows, returned));
+        for (const statement of advanced) await runBound(db, statement);
+      },
+    };
   }
 
   /** What to run for owners that advanced: members out, members in. */
-  replace(advanced: readonly SetRow[]): BoundStatement[] {
+  #replace(advanced: readonly SetRow[]): BoundStatement[] {
     if (advanced.length === 0) return [];
     const keys = advanced.map(({ key }) => key);
     const columns = Object.keys(this.#table.key);
@@ -60,7 +78,7 @@ export class SetWriter {
   }
 
   /** Those of the rows whose keys the database returned. */
-  pick(rows: readonly SetRow[], returned: readonly Row[]): SetRow[] {
+  #pick(rows: readonly SetRow[], returned: readonly Row[]): SetRow[] {
     const columns = Object.keys(this.#table.key);
     const idOf = (key: Row): string => columns.map((name) => key[name]).join('\u0000');
     const ids = new Set(returned.map(idOf));
@@ -76,8 +94,7 @@ function ownerStatement(schema: string, { name, key, group }: SetTable): Stateme
   const text = `insert into ${schema}.${name} as stored (${names(columns)})
     select ${casts(columns)} from ${given(columns)}
     on conflict (${keys.join(', ')}) do update set ${sets.join(', ')}
-    where excluded.${guard} >= stored.${guard}
-    returning ${keys.map((each) => `stored.${each}`).join(', ')}`;
+    where excluded.${guard} >= stored.${guard}`;
   return { name: `${schema}.${name}`, text, columns };
 }
 

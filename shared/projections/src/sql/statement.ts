@@ -1,4 +1,4 @@
-import type { Cell } from '@memfleet/runtime';
+import type { Cell, Queryable } from '@memfleet/runtime';
 import type { ColumnType, Columns, Row } from '../kit/columns.ts';
 import { binaryArray, wireType } from './binary-array.ts';
 
@@ -14,6 +14,24 @@ export interface BoundStatement {
   readonly name: string;
   readonly text: string;
   readonly values: readonly Buffer[];
+}
+
+/** What a batch does to one table. */
+export interface WriteStep {
+  /** Whatever stands in the table. */
+  readonly write: (db: Queryable) => Promise<void>;
+  /**
+   * The same in statements that need not wait for each other: they fail with MF002 when rows turn out
+   * to be there that would make a difference. Undefined when that is known beforehand.
+   */
+  readonly fresh: readonly BoundStatement[] | undefined;
+}
+
+export async function runBound(
+  db: Queryable,
+  { name, text, values }: BoundStatement,
+): Promise<{ readonly rows: Row[]; readonly rowCount: number | null }> {
+  return await db.query<Row>({ name, text, values: [...values] });
 }
 
 /** The rows as one parameter a column. @throws UnwritableValue */
@@ -51,6 +69,20 @@ export function given(columns: readonly (readonly [string, ColumnType])[]): stri
     ([name, type], index) => `unnest($${index + 1}::${wireType(type)}[]) as ${name}`,
   );
   return `(select ${parts.join(', ')}) as given`;
+}
+
+/**
+ * A statement that inserts rows, or updates owners, as one that fails with MF002 unless it did so for
+ * all that were given: what follows need not wait for its answer. `returning 1` counts.
+ */
+export function requireFresh({ name, text, columns }: Statement): Statement {
+  const [, type] = columns[0] ?? ['', 'text'];
+  return {
+    name: `${name}-fresh`,
+    text: `with fresh as (${text} returning 1)
+      select memfleet.require_fresh(count(*), cardinality($1::${wireType(type)}[])) from fresh`,
+    columns,
+  };
 }
 
 export function names(columns: readonly (readonly [string, ColumnType])[]): string {

@@ -1,5 +1,3 @@
-import type { Queryable } from '@memfleet/runtime';
-import type { Row } from '../kit/columns.ts';
 import type { Projection } from '../kit/define.ts';
 import type { Fold } from '../kit/fold.ts';
 import type { KeyedTable, LogTable, SetTable, Table } from '../kit/tables.ts';
@@ -7,12 +5,9 @@ import { AppliedWriter } from './applied.ts';
 import { KeyedWriter } from './keyed.ts';
 import { LogWriter, ReportingLogWriter } from './log.ts';
 import { SetWriter } from './sets.ts';
-import type { BoundStatement } from './statement.ts';
+import { type BoundStatement, runBound, type WriteStep } from './statement.ts';
 
 type Step = (fold: Fold) => WriteStep[];
-
-/** One or two statements on one table, with their parameters made. */
-type WriteStep = (db: Queryable) => Promise<void>;
 
 /** Writes folds into the tables of one generation: a handful of statements, whatever the batch. */
 export class ProjectionWriter {
@@ -29,10 +24,13 @@ export class ProjectionWriter {
    * runs the statements, in the order of the tables.
    * @throws UnwritableValue
    */
-  prepare(fold: Fold): (db: Queryable) => Promise<void> {
+  prepare(fold: Fold): WriteStep {
     const steps = this.#steps.flatMap((step) => step(fold));
-    return async (db) => {
-      for (const step of steps) await step(db);
+    return {
+      write: async (db) => {
+        for (const { write } of steps) await write(db);
+      },
+      fresh: joined(steps.map(({ fresh }) => fresh)),
     };
   }
 }
@@ -79,30 +77,23 @@ function reportingStep(writer: ReportingLogWriter, table: LogTable): Step {
 function setStep(writer: SetWriter, table: SetTable): Step {
   return (fold) => {
     const rows = fold.sets(table);
-    if (rows.length === 0) return [];
-    const owners = writer.owners(rows);
-    // Nearly always every owner advances: its members are made ready beforehand.
-    const all = writer.replace(rows);
-    return [
-      async (db) => {
-        const { rows: returned } = await run(db, owners);
-        const advanced =
-          returned.length === rows.length ? all : writer.replace(writer.pick(rows, returned));
-        for (const statement of advanced) await run(db, statement);
-      },
-    ];
+    return rows.length === 0 ? [] : [writer.prepare(rows)];
   };
 }
 
 function running(statement: BoundStatement): WriteStep {
-  return async (db) => {
-    await run(db, statement);
+  return {
+    write: async (db) => {
+      await runBound(db, statement);
+    },
+    fresh: [statement],
   };
 }
 
-async function run(
-  db: Queryable,
-  { name, text, values }: BoundStatement,
-): Promise<{ rows: Row[] }> {
-  return await db.query<Row>({ name, text, values: [...values] });
+/** Undefined as soon as one part is. */
+function joined(
+  parts: readonly (readonly BoundStatement[] | undefined)[],
+): readonly BoundStatement[] | undefined {
+  const known = parts.filter((part) => part !== undefined);
+  return known.length === parts.length ? known.flat() : undefined;
 }

@@ -30,6 +30,8 @@ export function createPool(
     statement_timeout: settings.statementTimeout,
     query_timeout: settings.statementTimeout + 2_000,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+    // Statements that are given to a client together are sent together: see `flight`.
+    pipeline: true,
     keepAlive: true,
     keepAliveInitialDelayMillis: 2_000,
     // Our statements take arrays, and tables grow fast: a plan made for an empty table and kept

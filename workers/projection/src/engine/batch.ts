@@ -1,5 +1,11 @@
-import { appliedId, type AppliedKey, Fold, type ProjectionWriter } from '@memfleet/projections';
-import { type Queryable, UnwritableValue } from '@memfleet/runtime';
+import {
+  appliedId,
+  type AppliedKey,
+  Fold,
+  type ProjectionWriter,
+  type WriteStep,
+} from '@memfleet/projections';
+import { UnwritableValue } from '@memfleet/runtime';
 import type { ParkedEvent, ParkedKeys } from './parked-keys.ts';
 import type { ReadEvent } from './read-event.ts';
 
@@ -9,7 +15,7 @@ export interface Batch {
   /** Of the parked keys it was made with. */
   readonly parkedVersion: number;
   /** Writes all but what was applied before. */
-  write(client: Queryable): Promise<void>;
+  readonly rows: WriteStep;
 }
 
 interface Once {
@@ -42,26 +48,29 @@ export function makeBatch(
     return false;
   });
   const { once, copies } = apartFromCopies(applying);
-  const write = writer.prepare(foldOf(applying, copies));
+  const rows = writer.prepare(foldOf(applying, copies));
   const parkedVersion = parked.version;
-  if (once.length === 0) return { parking, parkedVersion, write };
-  return { parking, parkedVersion, write: writeFresh(writer, { applying, once, copies }, write) };
+  if (once.length === 0) return { parking, parkedVersion, rows };
+  return { parking, parkedVersion, rows: onlyOnce(writer, { applying, once, copies }, rows) };
 }
 
 /** Apart, since it keeps the events until they are written, and most batches need not. */
-function writeFresh(
+function onlyOnce(
   writer: ProjectionWriter,
   { applying, once, copies }: Applying,
-  writeAll: Batch['write'],
-): Batch['write'] {
-  return async (client) => {
-    const keys = once.map(({ key }) => key);
-    const fresh = await writer.applied.claim(client, keys);
-    if (fresh.size === once.length) return await writeAll(client);
-    // Copies of events applied long ago are rare: only then is the batch folded a second time.
-    const stale = once.filter(({ key }) => !fresh.has(appliedId(key)));
-    const left = new Set([...copies, ...stale.map(({ event }) => event)]);
-    return await writer.prepare(foldOf(applying, left))(client);
+  all: WriteStep,
+): WriteStep {
+  const keys = once.map(({ key }) => key);
+  return {
+    fresh: all.fresh && [writer.applied.claimAll(keys), ...all.fresh],
+    write: async (client) => {
+      const fresh = await writer.applied.claim(client, keys);
+      if (fresh.size === once.length) return await all.write(client);
+      // Copies of events applied long ago are rare: only then is the batch folded a second time.
+      const stale = once.filter(({ key }) => !fresh.has(appliedId(key)));
+      const left = new Set([...copies, ...stale.map(({ event }) => event)]);
+      return await writer.prepare(foldOf(applying, left)).write(client);
+    },
   };
 }
 

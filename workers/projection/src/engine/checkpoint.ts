@@ -1,5 +1,5 @@
 import type { LaneId } from '@memfleet/projections';
-import type { Queryable } from '@memfleet/runtime';
+import { type Queryable, sqlState } from '@memfleet/runtime';
 
 /** How far a lane is, and by what to recognise the log it has read. */
 export interface Checkpoint {
@@ -83,33 +83,76 @@ export interface Advance {
  */
 export async function advanceCheckpoint(
   client: Queryable,
-  { projection, generation, lane }: LaneId,
+  id: LaneId,
   epoch: bigint,
   advance: Advance,
 ): Promise<boolean> {
-  const { from, to, streamCreated, eventDigest, eventTime } = advance;
   const { rowCount } = await client.query({
     name: 'checkpoint-advance',
     text: `update memfleet.checkpoints
       set position = $6, stream_created = $7, event_digest = $8, event_time = $9, updated_at = now()
       where projection = $1 and generation = $2 and lane = $3 and epoch = $4 and position = $5
         and (hold_at is null or hold_at >= $6 or hold_until < clock_timestamp())`,
-    values: [
-      projection,
-      generation,
-      lane,
-      epoch.toString(),
-      from,
-      to,
-      streamCreated,
-      eventDigest,
-      eventTime,
-    ],
+    values: valuesOf(id, epoch, advance),
   });
   if (rowCount === 1) return true;
-  const row = await readCheckpoint(client, { projection, generation, lane });
+  await explainStandstill(client, id, epoch, advance);
+  return false;
+}
+
+/** What `advanceOrFail` needs to see: that the transaction has begun. */
+export const BEGIN_FLIGHT = `begin; set local memfleet.flight = 'on'`;
+const NOT_ADVANCED = 'MF001';
+
+/** The same as a statement that fails when it cannot: nobody waits for what it says. */
+export async function advanceOrFail(
+  client: Queryable,
+  id: LaneId,
+  epoch: bigint,
+  advance: Advance,
+): Promise<void> {
+  await client.query({
+    name: 'checkpoint-advance-or-fail',
+    text: 'select memfleet.advance_checkpoint($1, $2, $3, $4, $5, $6, $7, $8, $9)',
+    values: valuesOf(id, epoch, advance),
+  });
+}
+
+export function isNotAdvanced(error: unknown): boolean {
+  return sqlState(error) === NOT_ADVANCED;
+}
+
+function valuesOf(
+  { projection, generation, lane }: LaneId,
+  epoch: bigint,
+  { from, to, streamCreated, eventDigest, eventTime }: Advance,
+): unknown[] {
+  return [
+    projection,
+    generation,
+    lane,
+    epoch.toString(),
+    from,
+    to,
+    streamCreated,
+    eventDigest,
+    eventTime,
+  ];
+}
+
+/**
+ * Why the checkpoint could not be moved; nothing when it stands there already.
+ * @throws LaneLost, LaneHeld
+ */
+export async function explainStandstill(
+  db: Queryable,
+  id: LaneId,
+  epoch: bigint,
+  { from, to }: Advance,
+): Promise<void> {
+  const row = await readCheckpoint(db, id);
   if (row?.epoch === epoch.toString()) {
-    if (Number(row.position) === to) return false;
+    if (Number(row.position) === to) return;
     // Between the two statements it may have been let go: the next try will show.
     if (Number(row.position) === from) throw new LaneHeld(Number(row.hold_at ?? from));
   }

@@ -1,17 +1,33 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { LaneId, ProjectionWriter } from '@memfleet/projections';
+import {
+  type BoundStatement,
+  type LaneId,
+  type ProjectionWriter,
+  runBound,
+} from '@memfleet/projections';
 import {
   crashPoint,
   type Delivery,
+  flight,
   messageOf,
   type Pool,
   retryTransient,
+  sqlState,
   transaction,
   UnwritableValue,
 } from '@memfleet/runtime';
 import { type Batch, isFaultOfEvents, makeBatch } from './batch.ts';
-import { advanceCheckpoint, LaneHeld, mayAdvance } from './checkpoint.ts';
+import {
+  type Advance,
+  advanceCheckpoint,
+  advanceOrFail,
+  BEGIN_FLIGHT,
+  explainStandstill,
+  isNotAdvanced,
+  LaneHeld,
+  mayAdvance,
+} from './checkpoint.ts';
 import { BrokenDelivery } from './feed.ts';
 import { type ParkedKeys, writeParked } from './parked-keys.ts';
 import type { LaneEvent } from './read-event.ts';
@@ -29,7 +45,7 @@ export interface CommitterOptions {
   readonly read: (message: Delivery) => LaneEvent;
   /** What the log holds at a position; null when it was erased. */
   readonly readLog: (position: number) => Promise<StoredEvent | null>;
-  /** Nobody reads these tables: a crash may take the last transactions along, rows and checkpoint. */
+  /** Nobody reads these tables. */
   readonly isBackground: () => boolean;
   /** Ends the retries. */
   readonly signal: AbortSignal;
@@ -174,7 +190,7 @@ export class Committer {
   }
 
   async #transact(messages: readonly Delivery[], batch: Batch): Promise<Committed> {
-    const { id, epoch, pool, streamCreated, signal, onRetry, isBackground } = this.#options;
+    const { streamCreated, signal, onRetry } = this.#options;
     const { parking } = batch;
     const last = messages.at(-1);
     if (last === undefined) return { applied: 0, parked: 0 };
@@ -185,22 +201,59 @@ export class Committer {
       eventDigest: digestOf(last.data),
       eventTime: new Date(last.info.timestampNanos / 1_000_000),
     };
-    await retryTransient(
-      () =>
-        transaction(pool, async (client) => {
-          if (isBackground()) await client.query('set local synchronous_commit = off');
-          if (!(await advanceCheckpoint(client, id, epoch, advance))) return;
-          await batch.write(client);
-          await writeParked(client, id, parking);
-          crashPoint('before-commit');
-        }),
-      { signal, onRetry },
-    );
+    await retryTransient(() => this.#write(batch, advance), { signal, onRetry });
     crashPoint('after-commit');
     this.#position = last.seq;
     return { applied: messages.length - parking.length, parked: parking.length };
   }
+
+  /** In one flight, as long as nothing turns up that was there before. @throws LaneLost, LaneHeld */
+  async #write(batch: Batch, advance: Advance): Promise<void> {
+    const { id, epoch, pool } = this.#options;
+    const { fresh } = batch.rows;
+    if (fresh === undefined) return await this.#writeInSteps(batch, advance);
+    try {
+      await this.#writeAtOnce(batch.parking, fresh, advance);
+    } catch (error) {
+      if (isNotAdvanced(error)) return await explainStandstill(pool, id, epoch, advance);
+      if (sqlState(error) !== NOT_FRESH) throw error;
+      await this.#writeInSteps(batch, advance);
+    }
+  }
+
+  async #writeAtOnce(
+    parking: Batch['parking'],
+    fresh: readonly BoundStatement[],
+    advance: Advance,
+  ): Promise<void> {
+    const { id, epoch, pool, isBackground } = this.#options;
+    await flight(pool, isBackground() ? `${BEGIN_FLIGHT}; ${LAZILY}` : BEGIN_FLIGHT, (client) => {
+      const sent = [
+        advanceOrFail(client, id, epoch, advance),
+        ...fresh.map((statement) => runBound(client, statement)),
+        writeParked(client, id, parking),
+      ];
+      crashPoint('before-commit');
+      return sent;
+    });
+  }
+
+  async #writeInSteps({ rows, parking }: Batch, advance: Advance): Promise<void> {
+    const { id, epoch, pool, isBackground } = this.#options;
+    await transaction(pool, async (client) => {
+      if (isBackground()) await client.query(LAZILY);
+      if (!(await advanceCheckpoint(client, id, epoch, advance))) return;
+      await rows.write(client);
+      await writeParked(client, id, parking);
+      crashPoint('before-commit');
+    });
+  }
 }
+
+/** Nobody reads these tables: a crash may take the last transactions along, rows and checkpoint. */
+const LAZILY = 'set local synchronous_commit = off';
+/** SQLSTATE of a batch of which some rows were there before. */
+const NOT_FRESH = 'MF002';
 
 export interface Prepared {
   readonly messages: readonly Delivery[];

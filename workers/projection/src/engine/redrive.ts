@@ -138,7 +138,7 @@ export class Redriver {
       () =>
         transaction(pool, async (client) => {
           await lockCheckpoint(client, id, epoch);
-          await batch.write(client);
+          await batch.rows.write(client);
           await client.query({
             name: 'parked-applied',
             text: `delete from memfleet.parked_events where projection = $1 and generation = $2
