@@ -1,11 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Envelope } from '@memfleet/events';
+import { startRebuild } from '@memfleet/projections';
 import type { Globals } from '../globals.ts';
 import { note } from '../output.ts';
-import { sampleMemories } from './backlog.ts';
+import { fillLog, sampleMemories } from './backlog.ts';
 import { startBenchWorker } from './bench-worker.ts';
 import { latencyOf } from './latency.ts';
 import { measureOf, printMeasure } from './measure.ts';
+import { leastPosition, memoriesProjection } from './rebuild.ts';
 import { openBenchServers } from './servers.ts';
 import { createThrowAwayFleet, type ThrowAwayFleet } from './throw-away-fleet.ts';
 
@@ -13,6 +15,8 @@ export interface LatencyBench {
   readonly seconds: number;
   readonly rate: number;
   readonly bytes: number;
+  /** So many events are in the log before, and `memories` is rebuilt of them meanwhile. */
+  readonly rebuild?: number;
 }
 
 const WARM_UP_SECONDS = 3;
@@ -25,10 +29,11 @@ const LOOK_MS = 1;
  */
 export async function benchLatency(
   globals: Globals,
-  { seconds, rate, bytes }: LatencyBench,
+  { seconds, rate, bytes, rebuild }: LatencyBench,
 ): Promise<void> {
   await using servers = await openBenchServers(globals);
   await using fleet = await createThrowAwayFleet(globals, servers);
+  if (rebuild !== undefined) await fillLog(fleet, rebuild, bytes);
   await using worker = await startBenchWorker('projection', fleet);
   note(`memfleet: ${rate} events/s for ${WARM_UP_SECONDS} + ${seconds} s`);
   const [first, ...events] = sampleMemories(1 + (WARM_UP_SECONDS + seconds) * rate, bytes);
@@ -37,6 +42,7 @@ export async function benchLatency(
   // The clock starts when the lanes run, not with their process.
   const { sequence: before } = await fleet.publisher.append(first);
   await watchVisible(fleet, before, check, stop.signal);
+  const rebuilding = rebuild === undefined ? undefined : await beginRebuild(fleet, rebuild);
   const visible = watchVisible(fleet, before + events.length, check, stop.signal);
   const started = performance.now();
   let appended: Map<number, number>;
@@ -52,15 +58,28 @@ export async function benchLatency(
   const latencies = [...appended]
     .filter(([sequence]) => sequence > before + WARM_UP_SECONDS * rate)
     .map(([sequence, at]) => seenAt(seen, sequence) - at);
+  // Where the rebuild stands: below the number of its events it was at work all the while.
+  const rebuilt =
+    rebuilding === undefined
+      ? {}
+      : { rebuild: rebuilding.events, rebuildPosition: await rebuilding.position() };
   const peakMB = await worker.peakMB();
   const measure = {
     measure: 'append-to-visible',
     bytesPerEvent: Buffer.byteLength(JSON.stringify(events[0])),
     ...latencyOf(latencies),
     ...(peakMB === undefined ? {} : { rssMB: peakMB }),
-    settings: { rate, warmUpSeconds: WARM_UP_SECONDS, lookMs: LOOK_MS },
+    settings: { rate, warmUpSeconds: WARM_UP_SECONDS, lookMs: LOOK_MS, ...rebuilt },
   };
   await printMeasure(globals, measureOf({ events: events.length, seconds: sent }, measure));
+}
+
+async function beginRebuild(
+  fleet: ThrowAwayFleet,
+  events: number,
+): Promise<{ readonly events: number; position(): Promise<number> }> {
+  const { generation } = await startRebuild(fleet, memoriesProjection());
+  return { events, position: () => leastPosition(fleet, generation) };
 }
 
 /** Sends each event when it is due, whether or not those before are confirmed. @returns sequence → when */
@@ -103,7 +122,9 @@ async function watchVisible(
     check();
     const { rows } = await pool.query<{ position: string }>({
       name: 'bench-visible',
-      text: `select position from memfleet.checkpoints where projection = 'memories'`,
+      text: `select position from memfleet.checkpoints
+        join memfleet.projection_generations using (projection, generation)
+        where projection = 'memories' and state = 'live'`,
     });
     const position = Number(rows[0]?.position ?? 0);
     if (position > (seen.at(-1)?.position ?? 0)) seen.push({ position, at: performance.now() });

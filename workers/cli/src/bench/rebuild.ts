@@ -2,6 +2,7 @@ import {
   buildIndexes,
   lanesOf,
   leaseOf,
+  type Projection,
   PROJECTIONS,
   readGenerations,
   startRebuild,
@@ -100,15 +101,13 @@ async function oneRound(
 
 async function rebuilt(fleet: ThrowAwayFleet, events: number, warmUp: number): Promise<Rebuilt> {
   const { pool } = fleet;
-  const projection = PROJECTIONS.find(({ name }) => name === PROJECTION);
-  if (projection === undefined) throw new Error(`there is no projection ${PROJECTION}`);
   // The live tables are as empty as they were made: what another holds, the worker leaves alone.
   for (const { projection: name, generation, lanes } of await readGenerations(pool)) {
     for (const lane of lanesOf(name, generation, lanes)) {
       await acquireLease(pool, leaseOf(lane), 'bench', KEPT_AWAY_MS);
     }
   }
-  const { generation } = await startRebuild(fleet, projection);
+  const { generation } = await startRebuild(fleet, memoriesProjection());
   await using worker = await startBenchWorker('projection', fleet);
   const rows = await watchRun(worker, events, warmUp, () => leastPosition(fleet, generation));
   const { signal } = new AbortController();
@@ -125,12 +124,18 @@ async function rebuilt(fleet: ThrowAwayFleet, events: number, warmUp: number): P
   };
 }
 
+export function memoriesProjection(): Projection {
+  const projection = PROJECTIONS.find(({ name }) => name === PROJECTION);
+  if (projection === undefined) throw new Error(`there is no projection ${PROJECTION}`);
+  return projection;
+}
+
 function onIndex(name: string): void {
   note(`memfleet: making the index ${name}`);
 }
 
 /** How far the slowest lane is, by what its transactions have committed. */
-async function leastPosition({ pool }: ThrowAwayFleet, generation: number): Promise<number> {
+export async function leastPosition({ pool }: ThrowAwayFleet, generation: number): Promise<number> {
   const { rows } = await pool.query<{ position: string }>({
     name: 'bench-rebuild-position',
     text: `select min(position) as position from memfleet.checkpoints

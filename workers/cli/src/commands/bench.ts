@@ -20,6 +20,7 @@ interface LatencyFlags {
   readonly seconds: number;
   readonly rate: number;
   readonly bytes: number;
+  readonly rebuild?: number;
 }
 
 const WHERE = `Runs on a throw-away stream and database, on the servers that NATS_URL and DATABASE_URL, --context or
@@ -154,16 +155,23 @@ function latencyCommand(): Command {
     .option('--seconds <n>', 'how long to measure', wholeNumber(1, 3_600), 20)
     .option('--rate <n>', 'events per second', wholeNumber(1, 20_000), 1_000)
     .option('--bytes <n>', 'bytes of content per event', wholeNumber(1, 60_000), 100)
+    .option(
+      '--rebuild <n>',
+      'rebuild memories of so many events meanwhile',
+      wholeNumber(1, 10_000_000),
+    )
     .addHelpText(
       'after',
       `
 ${WHERE}
 All projections are at work in one process; an event counts as visible when the transaction with its
-row in \`memories\` is seen to be committed.
+row in \`memories\` is seen to be committed. With --rebuild, \`settings\` tells where the rebuild stood at the
+end: it was at work all the while as long as that is below the number of its events.
 
 Examples:
   $ memfleet bench latency
-  $ memfleet bench latency --rate 2000 --json`,
+  $ memfleet bench latency --rate 2000 --json
+  $ memfleet bench latency --rebuild 1000000`,
     )
     .action(async (options: LatencyFlags, command: Command) => {
       const { benchLatency } = await import('../bench/append-latency.ts');

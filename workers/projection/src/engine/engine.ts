@@ -168,8 +168,8 @@ class Engine {
         lanes: seat.runnable.generation.lanes,
         monitor: seat.monitor,
         isBackground: () => isBackground(seat),
-        giveWay: async () => {
-          if (isBackground(seat)) await giveWayTo(this.#foreground());
+        giveWay: async (size) => {
+          return isBackground(seat) ? await giveWayTo(this.#foreground(), size) : size;
         },
         onCommitted: (how, count) => progress.advanced(how, count),
       },

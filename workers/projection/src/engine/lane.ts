@@ -43,7 +43,7 @@ export interface LaneContext {
   /** True while nobody reads the generation's tables. */
   readonly isBackground: () => boolean;
   /** Lets the lanes go first that somebody waits for; at once for those themselves. */
-  readonly giveWay: () => Promise<void>;
+  readonly giveWay: (size: number) => Promise<number>;
   readonly onCommitted: (how: 'applied' | 'parked', count: number) => void;
 }
 
@@ -169,9 +169,9 @@ async function writeAll(
         committing = undefined;
       }
       if (isAsked) await redriver.run();
-      await context.giveWay();
-      await pace.next(inbox, size);
-      const messages = inbox.take(size);
+      const most = await context.giveWay(size);
+      await pace.next(inbox, most);
+      const messages = inbox.take(most);
       if (messages === undefined) break;
       if (messages.length === 0) continue;
       const { events, newer } = await readBatch(reader, messages);
