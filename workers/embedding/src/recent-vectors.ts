@@ -16,8 +16,11 @@ export class RecentVectors {
 
   get(digest: string): Float32Array | undefined {
     const vector = this.#vectors.get(digest);
-    if (vector !== undefined) this.add(digest, vector);
-    return vector;
+    if (vector === undefined) return undefined;
+    // Vectors of one call may share their memory: one that outlives the others must not keep theirs.
+    const own = vector.byteLength < vector.buffer.byteLength ? vector.slice() : vector;
+    this.add(digest, own);
+    return own;
   }
 
   add(digest: string, vector: Float32Array): void {
