@@ -1,5 +1,13 @@
-import { type PaidResult, ResultCache, resultKey, storeResults } from '@memfleet/runtime';
+import {
+  type PaidResult,
+  ProviderGate,
+  ResultCache,
+  resultKey,
+  storeResults,
+} from '@memfleet/runtime';
 import { expect, test } from 'vitest';
+import type { RemoteExtractor } from '../../../workers/extraction/src/extractor.ts';
+import { obtain } from '../../../workers/extraction/src/paid-result.ts';
 import { createTestDatabase } from '../../support/database.ts';
 
 const alive = new AbortController().signal;
@@ -29,7 +37,7 @@ test('what one process stored another finds, in one round trip for many', async 
   const found = await Promise.all(
     items.map(({ key }) => cache.resolve(key, alive, () => Promise.reject(new Error('called')))),
   );
-  expect(found).toEqual(items.map(({ result }) => ({ result, cached: true })));
+  expect(found).toEqual(items.map(({ result }) => ({ result, isStored: true, cached: true })));
   expect(statements).toBe(1);
 });
 
@@ -63,7 +71,11 @@ test('who asks while a call is under way waits for it', async () => {
   expect(calls).toBe(1);
   expect(results.filter(({ cached }) => !cached)).toHaveLength(1);
   // Not stored yet, and still known: the record may be committed later.
-  expect(await cache.resolve(key, alive, make)).toEqual({ result: '"made"', cached: true });
+  expect(await cache.resolve(key, alive, make)).toEqual({
+    result: '"made"',
+    isStored: false,
+    cached: true,
+  });
 });
 
 test('a failed call fails all who waited, and is not remembered', async () => {
@@ -77,6 +89,7 @@ test('a failed call fails all who waited, and is not remembered', async () => {
   }
   expect(await cache.resolve(key, alive, () => Promise.resolve('"up"'))).toEqual({
     result: '"up"',
+    isStored: false,
     cached: false,
   });
 });
@@ -98,7 +111,7 @@ test('when the one who asked is given up, the next asks', async () => {
   await expect.poll(() => calls).toBe(1);
   stop.abort(new Error('lease lost'));
   await expect(hanging).rejects.toThrow('aborted');
-  expect(await waiting).toEqual({ result: '"second"', cached: false });
+  expect(await waiting).toEqual({ result: '"second"', isStored: false, cached: false });
 });
 
 test('who waits is let go by its own signal', async () => {
@@ -112,5 +125,45 @@ test('who waits is let go by its own signal', async () => {
   stop.abort(new Error('past its deadline'));
   await expect(waiting).rejects.toThrow('past its deadline');
   resolve('"made"');
-  expect(await asking).toEqual({ result: '"made"', cached: false });
+  expect(await asking).toEqual({ result: '"made"', isStored: false, cached: false });
+});
+
+test('whoever uses a result that was not read from the table stores it too', async () => {
+  await using database = await createTestDatabase();
+  const output = {
+    facts: [],
+    entities: [],
+    emptyReason: 'small talk',
+    usage: { calls: 1, input_tokens: 1, output_tokens: 1 },
+    costUsd: 0,
+  };
+  let calls = 0;
+  const extractor: RemoteExtractor = {
+    name: 'test',
+    version: '1',
+    remote: true,
+    extract: async () => {
+      calls += 1;
+      return output;
+    },
+  };
+  const ask = async (cache: ResultCache) =>
+    await obtain(
+      extractor,
+      new ProviderGate(),
+      cache,
+      { content: 'Hello!', time: '2025-03-01T00:00:00Z' },
+      { tenant: 'acme', signal: alive },
+    );
+  const cache = new ResultCache(database.pool, options);
+  const first = await ask(cache);
+  // The event of the first goes to another worker, and is never recorded here.
+  const second = await ask(cache);
+  expect([first.cached, second.cached]).toEqual([false, true]);
+  expect(second.paid).toEqual(first.paid);
+  await storeResults(database.pool, 'extraction', second.paid === undefined ? [] : [second.paid]);
+  const elsewhere = await ask(new ResultCache(database.pool, options));
+  expect(elsewhere).toMatchObject({ cached: true, output: { emptyReason: 'small talk' } });
+  expect(elsewhere.paid).toBeUndefined();
+  expect(calls).toBe(1);
 });

@@ -24,7 +24,7 @@ const kept = z.object({
 export interface Obtained {
   readonly output: ExtractionOutput;
   readonly cached: boolean;
-  /** There when a call was made just now: to be stored with the result. */
+  /** There unless it came from the table: to be stored with the result. */
   readonly paid?: PaidResult;
 }
 
@@ -45,7 +45,7 @@ export async function obtain(
   const { name, version, model = '' } = extractor;
   const key = resultKey('extraction', name, version, model, cacheKey(input));
   let made: ExtractionOutput | undefined;
-  const { result } = await cache.resolve(key, signal, async () => {
+  const { result, isStored } = await cache.resolve(key, signal, async () => {
     const output = await call(extractor, gate, input, { tenant, signal });
     made = output;
     const { facts, entities, emptyReason } = output;
@@ -62,6 +62,7 @@ export async function obtain(
       costUsd: 0,
     },
     cached: true,
+    ...(isStored ? {} : { paid: { key, result } }),
   };
 }
 

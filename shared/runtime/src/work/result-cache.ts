@@ -18,14 +18,28 @@ export function resultKey(...parts: readonly string[]): Buffer {
   return createHash('sha256').update(JSON.stringify(parts)).digest();
 }
 
+interface Known {
+  readonly result: string;
+  /**
+   * Whether it was read from the table. One that was only made here may be lost: the event it was made
+   * for can go to another worker before it is recorded. Whoever uses it stores it too.
+   */
+  readonly isStored: boolean;
+}
+
+export interface Resolved extends Known {
+  /** Nothing was paid for it, or somebody else did. */
+  readonly cached: boolean;
+}
+
 /**
  * Results of paid calls by content. Equal content is paid for once: what is in the table is read
  * from there, what is being asked for at this moment is waited for.
  */
 export class ResultCache {
   readonly #reads: Coalescer<Buffer, string | undefined>;
-  readonly #asked = new Map<string, Promise<string>>();
-  readonly #remembered = new Map<string, string>();
+  readonly #asked = new Map<string, Promise<Known>>();
+  readonly #remembered = new Map<string, Known>();
 
   /** Reads of up to `batch` keys that come within the linger share one round trip. */
   constructor(
@@ -45,23 +59,19 @@ export class ResultCache {
    * same key meanwhile; when it is given up because its own event was (`signal`), the next asks.
    * @throws what the call throws, to all who wait for it; the signal's reason when it aborts
    */
-  async resolve(
-    key: Buffer,
-    signal: AbortSignal,
-    make: () => Promise<string>,
-  ): Promise<{ readonly result: string; readonly cached: boolean }> {
+  async resolve(key: Buffer, signal: AbortSignal, make: () => Promise<string>): Promise<Resolved> {
     const name = key.toString('base64');
     for (;;) {
       signal.throwIfAborted();
       const known = this.#remembered.get(name);
-      if (known !== undefined) return { result: known, cached: true };
+      if (known !== undefined) return { ...known, cached: true };
       const asked = this.#asked.get(name);
       if (asked === undefined) return await this.#ask(key, name, signal, make);
-      const result = await abortable(asked, signal).catch((error: unknown) => {
+      const shared = await abortable(asked, signal).catch((error: unknown) => {
         if (error instanceof GivenUp) return undefined;
         throw error;
       });
-      if (result !== undefined) return { result, cached: true };
+      if (shared !== undefined) return { ...shared, cached: true };
     }
   }
 
@@ -70,12 +80,11 @@ export class ResultCache {
     name: string,
     signal: AbortSignal,
     make: () => Promise<string>,
-  ): Promise<{ readonly result: string; readonly cached: boolean }> {
-    let cached = false;
-    const work = async (): Promise<string> => {
+  ): Promise<Resolved> {
+    const work = async (): Promise<Known> => {
       const found = await this.#reads.add(key);
-      cached = found !== undefined;
-      return found ?? (await make());
+      if (found !== undefined) return { result: found, isStored: true };
+      return { result: await make(), isStored: false };
     };
     const asking = work();
     const shared = asking.catch((error: unknown) => {
@@ -85,16 +94,16 @@ export class ResultCache {
     shared.catch(() => undefined);
     this.#asked.set(name, shared);
     try {
-      const result = await asking;
-      this.#remember(name, result);
-      return { result, cached };
+      const known = await asking;
+      this.#remember(name, known);
+      return { ...known, cached: known.isStored };
     } finally {
       this.#asked.delete(name);
     }
   }
 
-  #remember(name: string, result: string): void {
-    this.#remembered.set(name, result);
+  #remember(name: string, known: Known): void {
+    this.#remembered.set(name, known);
     if (this.#remembered.size <= REMEMBERED) return;
     const [oldest] = this.#remembered.keys();
     if (oldest !== undefined) this.#remembered.delete(oldest);
