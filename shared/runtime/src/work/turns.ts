@@ -100,6 +100,8 @@ export class Turns {
     // An outage is no flood: what cannot be worked on stays in the log.
     while (!signal.aborted && this.areTaken) {
       if (gate.cause === undefined && this.size < lookahead) return batch;
+      // The pause is over, and only a call can show whether the outage is: somebody must wait for it.
+      if (gate.pause === undefined && this.#waiting.size === 0) return 1;
       await delay(SHORT_MS, undefined, { signal }).catch(() => undefined);
     }
     return 0;
