@@ -136,6 +136,8 @@ test.each([
     };
     await appendAll(fleet.broker, fleet.config, events(100, 1));
     const workers = [fleet.start(), fleet.start()];
+    // One that is still starting when the server goes away would end, and say so.
+    await Promise.all(workers.map(({ process: worker }) => worker.ready()));
     await fleet.applied(100);
     await nats.backUp();
     await connected();

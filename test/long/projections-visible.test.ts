@@ -1,11 +1,11 @@
 import { createEvent, type Envelope } from '@memfleet/events';
 import { provisionFleet } from '@memfleet/projections';
-import type { Pool } from '@memfleet/runtime';
 import { expect, test, vi } from 'vitest';
 import { fleetVerdict } from '../../workers/cli/src/health/fleet-verdict.ts';
 import type { LaneEntry } from '../../workers/cli/src/status/projections.ts';
 import { takeSnapshot } from '../../workers/cli/src/status/snapshot.ts';
 import { createProjectionFleet, type ProjectionFleet } from '../chaos/projection-fleet.ts';
+import { changeDatabase } from '../support/database.ts';
 import { appendAll, appendBytes } from '../support/test-fleet.ts';
 import { until } from '../support/until.ts';
 
@@ -144,17 +144,6 @@ test('a worker that is stopped', async () => {
   worker.process.kill('SIGCONT');
   await fleet.applied(3);
 });
-
-/** Every connection is made anew under the change, the one that made it included. */
-async function changeDatabase(pool: Pool, sql: string): Promise<void> {
-  const client = await pool.connect();
-  await client.query(sql);
-  await client.query(
-    `select pg_terminate_backend(pid) from pg_stat_activity
-      where datname = current_database() and pid <> pg_backend_pid()`,
-  );
-  client.release(true);
-}
 
 test('a database that refuses writes', async () => {
   await using fleet = await createProjectionFleet(SHIPPED);

@@ -67,29 +67,18 @@ const CASES: readonly StageCase[] = STAGES.map(({ stage, durable, provider }) =>
 }));
 
 describe.each(CASES)('the $stage stage', { timeout: LIMIT_MS }, (stageCase) => {
-  test('PostgreSQL is killed and started again: nothing is lost, doubled or counted', async () => {
-    await using database = await ownDatabase();
-    await using fleet = await createStageFleet(stageCase, {}, { database });
+  test.each([
+    { name: 'PostgreSQL', own: ownDatabase, as: 'database' },
+    { name: 'NATS', own: ownBroker, as: 'broker' },
+  ])('$name is killed and started again: nothing is lost, doubled or counted', async (server) => {
+    await using its = await server.own();
+    await using fleet = await createStageFleet(stageCase, {}, { [server.as]: its });
     await atWork(fleet);
     await using worker = fleet.start();
     await called(fleet, 40);
-    await database.kill();
-    await database.start();
-    expect(await backAfter(fleet, 'a restart of PostgreSQL')).toBeLessThan(BACK_MS);
-    expect(await finished(fleet)).toEqual(WHOLE);
-    worker.kill('SIGTERM');
-    await worker.endsWith(0);
-  });
-
-  test('NATS is killed and started again: nothing is lost, doubled or counted', async () => {
-    await using broker = await ownBroker();
-    await using fleet = await createStageFleet(stageCase, {}, { broker });
-    await atWork(fleet);
-    await using worker = fleet.start();
-    await called(fleet, 40);
-    await broker.kill();
-    await broker.start();
-    expect(await backAfter(fleet, 'a restart of NATS')).toBeLessThan(BACK_MS);
+    await its.kill();
+    await its.start();
+    expect(await backAfter(fleet, `a restart of ${server.name}`)).toBeLessThan(BACK_MS);
     expect(await finished(fleet)).toEqual(WHOLE);
     worker.kill('SIGTERM');
     await worker.endsWith(0);

@@ -39,3 +39,14 @@ async function cloneTemplate(maintenance: Pool, name: string): Promise<void> {
     client.release(true);
   }
 }
+
+/** Changes the database under those who use it: every connection is made anew, the own one included. */
+export async function changeDatabase(pool: Pool, sql: string): Promise<void> {
+  const client = await pool.connect();
+  await client.query(sql);
+  await client.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and pid <> pg_backend_pid()`,
+  );
+  client.release(true);
+}

@@ -6,6 +6,7 @@ import { Committer } from '../../../workers/projection/src/engine/commit.ts';
 import { ParkedKeys } from '../../../workers/projection/src/engine/parked-keys.ts';
 import { EventReader } from '../../../workers/projection/src/engine/read-event.ts';
 import { brokerOfFile } from '../../support/broker.ts';
+import { changeDatabase } from '../../support/database.ts';
 import { contents, created, notesFleet, parked, revised } from '../../support/notes-fleet.ts';
 import { appendAll, type TestFleet } from '../../support/test-fleet.ts';
 import { until } from '../../support/until.ts';
@@ -26,28 +27,17 @@ test('database trouble is waited out: nothing parked, nothing lost', async () =>
   const engine = fleet.start();
   await fleet.applied(100);
   // A standby before it is promoted: every write is refused.
-  await changeDatabase(fleet, `alter database ${name} set default_transaction_read_only = on`);
+  await changeDatabase(fleet.pool, `alter database ${name} set default_transaction_read_only = on`);
   await appendAll(broker, fleet.config, events.slice(100));
   await until('the trouble shows', () => engine.progress.state.state === 'troubled');
   await changeDatabase(
-    fleet,
+    fleet.pool,
     `begin read write; alter database ${name} reset default_transaction_read_only; commit`,
   );
   await fleet.applied(400);
   expect(Object.keys(await contents(fleet))).toHaveLength(400);
   expect(await parked(fleet)).toEqual([]);
 });
-
-/** Every connection is made anew under the change, the one that made it included. */
-async function changeDatabase({ pool }: TestFleet, sql: string): Promise<void> {
-  const client = await pool.connect();
-  await client.query(sql);
-  await client.query(
-    `select pg_terminate_backend(pid) from pg_stat_activity
-      where datname = current_database() and pid <> pg_backend_pid()`,
-  );
-  client.release(true);
-}
 
 /** Events as a lane hands them to its committer. */
 async function readEvents(fleet: TestFleet, count: number) {

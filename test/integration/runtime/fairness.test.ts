@@ -1,8 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Stage } from '@memfleet/runtime';
+import { ProviderError, ProviderGate, type Stage, TenantQueue } from '@memfleet/runtime';
 import { expect, test } from 'vitest';
+import type { Delivery } from '../../../shared/runtime/src/broker/delivery.ts';
+import { InFlight } from '../../../shared/runtime/src/work/in-flight.ts';
+import { Turns } from '../../../shared/runtime/src/work/turns.ts';
 import { memoryCreated, nothingExtracted } from '../../support/events.ts';
-import { createStageBench, type StageBench } from '../../support/stage.ts';
+import { createStageBench, silent, type StageBench } from '../../support/stage.ts';
 import { until } from '../../support/until.ts';
 
 const IDENTITY = { name: 'test', version: 1 };
@@ -89,6 +92,64 @@ test('what waits by tenant is worked on to the last event, whoever put it there'
   const rows = await bench.work();
   expect(rows).toHaveLength(320);
   expect(rows.every(({ state, published }) => state === 'done' && published)).toBe(true);
+});
+
+test('an outage is no flood: it makes nobody take turns, and ends by itself', async () => {
+  await using bench = await createStageBench({
+    'stages.extraction.concurrency': '8',
+    'stages.extraction.fairness.after': '100ms',
+  });
+  const events = 40;
+  await publish(bench, 'one', events);
+  const gate = new ProviderGate();
+  let isDown = true;
+  let calls = 0;
+  const stage: Stage = {
+    ...IDENTITY,
+    async handle(event, { sequence }) {
+      await gate.call(async () => {
+        calls += 1;
+        if (isDown) throw new ProviderError('transient', 'no answer');
+      });
+      return { kind: 'done', events: [nothingExtracted(event, sequence, IDENTITY)] };
+    },
+  };
+  const running = bench.start(stage, { gate, turns: true });
+  await until('the gate is closed', () => gate.cause !== undefined);
+  const before = calls;
+  // Each probe comes from the log, and finds that it has hardly moved.
+  await until('it is probed twice', () => calls >= before + 2);
+  expect(await queued(bench)).toBe(0);
+  isDown = false;
+  await until('all is done', async () => (await done(bench, 'one')) === events, 60_000);
+  await running.stop();
+});
+
+test('where an outage finds turns taken and nobody waiting, one event is read on to probe with', async () => {
+  await using bench = await createStageBench();
+  const { signal } = new AbortController();
+  const gate = new ProviderGate();
+  const inFlight = new InFlight(1);
+  // Nothing here looks at its message.
+  inFlight.hold({} as Delivery);
+  const queue = new TenantQueue({
+    db: bench.database.pool,
+    jsm: bench.broker.jsm,
+    stage: IDENTITY.name,
+    stream: bench.config.log.stream,
+    ackWaitMs: 1_000,
+  });
+  const options = { queue, gate, batch: 8, afterMs: 1, lookahead: 100, log: silent };
+  const turns = new Turns(options, inFlight);
+  await turns.patience(signal);
+  expect(turns.areTaken).toBe(true);
+  expect(await turns.roomAhead(signal)).toBe(8);
+  for (let failures = 0; failures < 5; failures += 1) {
+    const call = gate.call(() => Promise.reject(new ProviderError('transient', 'down')));
+    await expect(call).rejects.toThrow('down');
+  }
+  expect(await turns.roomAhead(signal)).toBe(1);
+  expect(gate.cause).toBe('the service fails: down');
 });
 
 test('a stage that keeps up reads the log and nothing else', async () => {

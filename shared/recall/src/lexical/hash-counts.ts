@@ -15,7 +15,14 @@ export class HashCounts {
 
   clear(): void {
     this.#size = 0;
-    this.#slots.fill(0);
+    if (this.#slots.length === FIRST_SLOTS) {
+      this.#slots.fill(0);
+      return;
+    }
+    // What one very long text needed, the next should not have to sweep.
+    this.#hashes = new Int32Array(FIRST_SLOTS / 2);
+    this.#counts = new Int32Array(FIRST_SLOTS / 2);
+    this.#slots = new Int32Array(FIRST_SLOTS);
   }
 
   /** The hash must be spread over all of its bits, the low ones too. */

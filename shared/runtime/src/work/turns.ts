@@ -71,11 +71,13 @@ export class Turns {
   /** Told of what the durable delivered: how many wait behind tells whether the stage keeps up. */
   delivered(messages: readonly Received[]): void {
     this.#notePending(messages);
+    const { afterMs, gate } = this.#options;
     if (this.#pending === 0) {
       this.#behindSince = undefined;
       return;
     }
-    const { afterMs } = this.#options;
+    // An outage is no flood: what is delivered during it are probes.
+    if (gate.cause !== undefined) return;
     const now = performance.now();
     const { finished } = this.#inFlight;
     this.#behindSince ??= { at: now, finished };
@@ -91,13 +93,14 @@ export class Turns {
     const { afterMs } = this.#options;
     if (this.areTaken || this.#inFlight.free > 0) return;
     await this.#inFlight.untilFree(1, afterMs, signal);
-    if (this.#inFlight.free < 1 && !signal.aborted) this.#begin();
+    const isOutage = this.#options.gate.cause !== undefined;
+    if (this.#inFlight.free < 1 && !isOutage && !signal.aborted) this.#begin();
   }
 
   /** How much of the log may be read on now; waits while nothing may be. */
   async roomAhead(signal: AbortSignal): Promise<number> {
     const { gate, lookahead, batch } = this.#options;
-    // An outage is no flood: what cannot be worked on stays in the log.
+    // What cannot be worked on stays in the log.
     while (!signal.aborted && this.areTaken) {
       if (gate.cause === undefined && this.size < lookahead) return batch;
       // The pause is over, and only a call can show whether the outage is: somebody must wait for it.

@@ -1,0 +1,83 @@
+import { derivedEventId } from '@memfleet/events';
+import { contentDigest, lexicalEmbedder } from '@memfleet/recall';
+import { describe, expect, test } from 'vitest';
+import { EmbeddingFleet } from './running-stage.ts';
+
+describe('with the local embedder', () => {
+  test('content is embedded: the vector in the table, the reference in the log', async () => {
+    await using fleet = await EmbeddingFleet.create();
+    await fleet.start(lexicalEmbedder);
+    const content = 'Ada prefers tea to coffee.';
+    const created = await fleet.publish('memory.created', 'm1', { content });
+    const [event] = await fleet.published(1);
+    expect(event).toMatchObject({
+      id: derivedEventId(created, 'embedding', 1, 0),
+      subject: 'm1',
+      tenantid: 'acme',
+      causationid: created.id,
+      correlationid: created.correlationid,
+      source: '/memfleet/embedding',
+      data: {
+        cause: { source: '/test', id: created.id, sequence: 1 },
+        embedder: { name: 'lexical', version: '1' },
+        space: lexicalEmbedder.space,
+        target: { kind: 'content' },
+        vector: { content_sha256: contentDigest(content), dimensions: 512 },
+        usage: { calls: 0 },
+        cached: false,
+      },
+    });
+    const [expected] = lexicalEmbedder.embed([content]);
+    const stored = (await fleet.vectors()).get(contentDigest(content));
+    expect(Float32Array.from(stored ?? [])).toEqual(expected);
+  });
+
+  test('every fact of an extraction has a vector of its own; none is a skip', async () => {
+    await using fleet = await EmbeddingFleet.create();
+    await fleet.start(lexicalEmbedder);
+    const fact = { subject: 'Ada', predicate: 'does', object: 'things', confidence: 1 };
+    const common = {
+      cause: { source: '/test', id: '019c1234-0000-7000-8000-000000000001', sequence: 1 },
+      extractor: { name: 'local', version: '1' },
+      entities: [],
+      usage: { calls: 1, input_tokens: 0, output_tokens: 0 },
+      cost_usd: 0,
+      duration_ms: 1,
+      cached: false,
+    };
+    const texts = ['Ada prefers tea.', ' ', 'Ada lives in Lisbon.'];
+    const extracted = await fleet.publish('memory.extracted', 'm1', {
+      ...common,
+      facts: texts.map((text) => ({ ...fact, text })),
+    });
+    await fleet.publish('memory.extracted', 'm2', {
+      ...common,
+      facts: [],
+      empty_reason: 'nothing',
+    });
+    const rows = await fleet.finished(2);
+    const events = await fleet.published(2);
+    expect(
+      events.map(({ id, data }) => ({ id, target: data.target, vector: data.vector })),
+    ).toEqual(
+      [0, 2].map((n) => ({
+        id: derivedEventId(extracted, 'embedding', 1, n),
+        target: { kind: 'fact', fact: n },
+        vector: { content_sha256: contentDigest(texts[n] ?? ''), dimensions: 512 },
+      })),
+    );
+    expect(rows.map(({ state, reason }) => [state, reason])).toEqual([
+      ['done', null],
+      ['skipped', 'no facts'],
+    ]);
+    expect((await fleet.vectors()).size).toBe(2);
+  });
+
+  test('content of blanks is skipped', async () => {
+    await using fleet = await EmbeddingFleet.create();
+    await fleet.start(lexicalEmbedder);
+    await fleet.publish('memory.created', 'm1', { content: ' \n ' });
+    const [row] = await fleet.finished(1);
+    expect(row).toMatchObject({ state: 'skipped', reason: 'no text' });
+  });
+});
