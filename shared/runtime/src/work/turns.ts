@@ -72,12 +72,11 @@ export class Turns {
   delivered(messages: readonly Received[]): void {
     this.#notePending(messages);
     const { afterMs, gate } = this.#options;
-    if (this.#pending === 0) {
+    // An outage is no flood: what is delivered during it are probes.
+    if (this.#pending === 0 || gate.cause !== undefined) {
       this.#behindSince = undefined;
       return;
     }
-    // An outage is no flood: what is delivered during it are probes.
-    if (gate.cause !== undefined) return;
     const now = performance.now();
     const { finished } = this.#inFlight;
     this.#behindSince ??= { at: now, finished };
