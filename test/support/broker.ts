@@ -60,3 +60,17 @@ export function brokerOfFile(): BrokerClients {
     },
   };
 }
+
+/** A manager whose direct reads are answered by `getMessage`; all else is as it is. */
+export function readingDirectly(
+  { jsm }: BrokerClients,
+  getMessage: () => Promise<null>,
+): JetStreamManager {
+  const direct: unknown = Object.create(jsm.direct, { getMessage: { value: getMessage } });
+  return Object.create(jsm, { direct: { value: direct } }) as JetStreamManager;
+}
+
+/** Direct reads are answered by a replica that has none of the messages yet. */
+export function laggingReplica(broker: BrokerClients): JetStreamManager {
+  return readingDirectly(broker, () => Promise.resolve(null));
+}

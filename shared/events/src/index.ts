@@ -1,3 +1,4 @@
+export { messageAt } from './message-at.ts';
 export type { AppendOptions, Appended, AppendResult, PublisherOptions } from './append-options.ts';
 export { Publisher } from './publisher.ts';
 export {

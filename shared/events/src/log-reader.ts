@@ -1,5 +1,4 @@
 import {
-  type DirectMsgRequest,
   type JetStreamManager,
   jetstreamManager,
   type SeqMsgRequest,
@@ -9,6 +8,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import type { LogNames } from './append.ts';
 import { EventError } from './errors.ts';
 import { TOKEN_PATTERN } from './ids.ts';
+import { messageAt } from './message-at.ts';
 import { confirmed, unconfirmed } from './refusal.ts';
 import { memoryFilter } from './subjects.ts';
 
@@ -34,33 +34,24 @@ export class LogReader {
         'tenant and memory must be 1 to 64 letters, digits, "_" or "-"',
       );
     }
-    const last = await this.#fromReplica({
-      last_by_subj: memoryFilter(this.#log.root, tenant, memory),
-    });
+    const query = { last_by_subj: memoryFilter(this.#log.root, tenant, memory) };
+    const last = await this.#ask((manager) => manager.direct.getMessage(this.#log.stream, query));
     return last?.seq ?? 0;
   }
 
   /** The message at a sequence; `null` when it is no longer there. */
   async at(sequence: number): Promise<StoredMsg | null> {
-    return await this.#surely({ seq: sequence });
+    return await this.#message({ seq: sequence });
   }
 
   /** The memory's first event after a sequence. */
   async nextOf(tenant: string, memory: string, after: number): Promise<StoredMsg | null> {
     const query = { seq: after + 1, next_by_subj: memoryFilter(this.#log.root, tenant, memory) };
-    return await this.#surely(query);
+    return await this.#message(query);
   }
 
-  /** Any replica may answer, and one that lags does not know the newest; then the leader is asked. */
-  async #surely(query: SeqMsgRequest): Promise<StoredMsg | null> {
-    return (
-      (await this.#fromReplica(query)) ??
-      (await this.#ask((manager) => manager.streams.getMessage(this.#log.stream, query)))
-    );
-  }
-
-  #fromReplica(query: DirectMsgRequest): Promise<StoredMsg | null> {
-    return this.#ask((manager) => manager.direct.getMessage(this.#log.stream, query));
+  #message(query: SeqMsgRequest): Promise<StoredMsg | null> {
+    return this.#ask((manager) => messageAt(manager, this.#log.stream, query));
   }
 
   async #ask<Answer>(question: (manager: JetStreamManager) => Promise<Answer>): Promise<Answer> {

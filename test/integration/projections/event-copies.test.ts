@@ -19,7 +19,7 @@ import { expect, test, vi } from 'vitest';
 import { findEvents } from '../../../workers/cli/src/events/find.ts';
 import { takeSnapshot } from '../../../workers/cli/src/status/snapshot.ts';
 import { snapshotLine, snapshotText } from '../../../workers/cli/src/status/text.ts';
-import { type BrokerClients, brokerOfFile } from '../../support/broker.ts';
+import { brokerOfFile, readingDirectly } from '../../support/broker.ts';
 import { testSettings } from '../../support/settings.ts';
 import { appendAll, createTestFleet, type TestFleet } from '../../support/test-fleet.ts';
 import { until } from '../../support/until.ts';
@@ -190,15 +190,6 @@ async function rebuilt({ config, pool }: TestFleet): Promise<void> {
   expect(await known()).toEqual(before);
 }
 
-/** The log cannot be read by whoever compares; the lanes have it by their durables. */
-function blind(): BrokerClients['jsm'] {
-  const getMessage = async (): Promise<never> => {
-    throw new Error('no answer');
-  };
-  const direct: unknown = Object.create(broker.jsm.direct, { getMessage: { value: getMessage } });
-  return Object.create(broker.jsm, { direct: { value: direct } }) as BrokerClients['jsm'];
-}
-
 test('what was not compared is compared by the next worker, and what was erased cannot be', async () => {
   const config = testSettings(SOON);
   await using fleet = await createTestFleet(broker, config, projectionsOf('lineage'));
@@ -209,7 +200,9 @@ test('what was not compared is compared by the next worker, and what was erased 
     event('kept', { content: 'two' }, { memory: 'elsewhere' }),
   ]);
   const first = heardLog();
-  const engine = fleet.start({ log: first.log, jsm: blind() });
+  // The log cannot be read by whoever compares; the lanes have it by their durables.
+  const jsm = readingDirectly(broker, () => Promise.reject(new Error('no answer')));
+  const engine = fleet.start({ log: first.log, jsm });
   await fleet.applied(4);
   await until('it says that it cannot', () =>
     first.warn.mock.calls.some(([fields]) => 'reason' in Object(fields)),

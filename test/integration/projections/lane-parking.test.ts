@@ -1,6 +1,6 @@
-import { laneStatus } from '@memfleet/projections';
+import { laneStatus, readParkedKeys, readRedriven, requestRedrives } from '@memfleet/projections';
 import { expect, test } from 'vitest';
-import { brokerOfFile } from '../../support/broker.ts';
+import { brokerOfFile, laggingReplica } from '../../support/broker.ts';
 import { contents, created, notesFleet, parked, revised } from '../../support/notes-fleet.ts';
 import { appendAll, appendBytes } from '../../support/test-fleet.ts';
 import { until } from '../../support/until.ts';
@@ -46,6 +46,20 @@ test('a failing event parks its memory in order, and everything else flows', asy
   expect(await laneStatus(fleet.pool)).toMatchObject([
     { position: 9, state: 'running', parkedKeys: 2, parkedEvents: 5 },
   ]);
+});
+
+test('what a replica does not have yet is not taken for erased when it is tried again', async () => {
+  await using fleet = await notesFleet(broker);
+  const { pool, config } = fleet;
+  await appendAll(broker, config, [created('throws', 'thrown'), revised('throws', 'later')]);
+  fleet.start({ jsm: laggingReplica(broker) });
+  await fleet.applied(2);
+  const before = await parked(fleet);
+  expect(before).toHaveLength(2);
+  const keys = await readParkedKeys(pool, {});
+  await requestRedrives(pool, keys);
+  await until('it is tried again', async () => (await readRedriven(pool, keys)).length === 1);
+  expect(await parked(fleet)).toEqual(before);
 });
 
 test('bytes that are no event park the memory that their subject names', async () => {

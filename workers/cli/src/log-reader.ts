@@ -1,3 +1,4 @@
+import { messageAt } from '@memfleet/events';
 import type { JetStreamManager, StoredMsg } from '@memfleet/runtime';
 
 const PAGE = 500;
@@ -30,7 +31,7 @@ export async function firstFrom(
   from: { readonly seq: number; readonly subject?: string },
 ): Promise<StoredMsg | undefined> {
   const query = { seq: from.seq, next_by_subj: from.subject ?? '>' };
-  return (await jsm.direct.getMessage(stream, query)) ?? undefined;
+  return (await messageAt(jsm, stream, query)) ?? undefined;
 }
 
 /** What lies at or after a position: how much, and the first of it. */

@@ -1,3 +1,4 @@
+import { messageAt } from '@memfleet/events';
 import type { StoredMsg } from '@nats-io/jetstream';
 import { type JetStreamManager, streamInfo } from '../broker/manager.ts';
 import type { FleetConfig } from '../config/schema.ts';
@@ -57,7 +58,7 @@ export async function findLetter(
   config: FleetConfig,
   id: number,
 ): Promise<StoredLetter | undefined> {
-  const message = await jsm.direct.getMessage(config.deadLetters.stream, { seq: id });
+  const message = await messageAt(jsm, config.deadLetters.stream, { seq: id });
   return message === null ? undefined : storedLetter(config, message);
 }
 

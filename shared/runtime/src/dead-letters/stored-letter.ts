@@ -1,3 +1,4 @@
+import { messageAt } from '@memfleet/events';
 import type { StoredMsg } from '@nats-io/jetstream';
 import type { MsgHdrs } from '@nats-io/transport-node';
 import type { JetStreamManager } from '../broker/manager.ts';
@@ -74,7 +75,7 @@ export async function originalBytes(
   const { data, isInLog, logSequence, logSubject } = letter;
   if (!isInLog) return data;
   if (logSequence === undefined) return undefined;
-  const stored = await jsm.direct.getMessage(log.stream, { seq: logSequence });
+  const stored = await messageAt(jsm, log.stream, { seq: logSequence });
   // Another stream under the same name may have another event there.
   return stored === null || stored.subject !== logSubject ? undefined : stored.data;
 }

@@ -1,3 +1,4 @@
+import { messageAt } from '@memfleet/events';
 import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
 import type { Received } from '../broker/delivery.ts';
 import type { Queryable } from '../database/pool.ts';
@@ -127,7 +128,7 @@ export class TenantQueue {
     const { jsm, stream, stage, ackWaitMs } = this.#options;
     let message: StoredMsg | null;
     try {
-      message = await jsm.direct.getMessage(stream, { seq: taken.sequence });
+      message = await messageAt(jsm, stream, { seq: taken.sequence });
     } catch (error) {
       // Given back, for whoever can reach the log.
       await this.#answers.add({ ...taken, againMs: 1_000 });

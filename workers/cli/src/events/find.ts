@@ -1,3 +1,4 @@
+import { messageAt } from '@memfleet/events';
 import type { FleetConfig, JetStreamManager, Queryable } from '@memfleet/runtime';
 import { RuntimeError } from '@memfleet/runtime';
 import { readStored } from '../log-reader.ts';
@@ -50,7 +51,7 @@ async function knownPositions(db: Queryable, { id, tenant }: Wanted): Promise<nu
 }
 
 async function eventAt({ jsm, log }: Sources, sequence: number): Promise<StoredEvent | undefined> {
-  const message = await jsm.direct.getMessage(log.stream, { seq: sequence });
+  const message = await messageAt(jsm, log.stream, { seq: sequence });
   return message === null ? undefined : storedEvent(message, log.root);
 }
 

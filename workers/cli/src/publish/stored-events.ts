@@ -3,6 +3,7 @@ import {
   ConflictingPayloadError,
   EventError,
   eventKey,
+  messageAt,
   type Publisher,
   saysTheSame,
 } from '@memfleet/events';
@@ -97,7 +98,7 @@ export class StoredEvents {
     const { jsm, stream, signal } = this.#source;
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await jsm.direct.getMessage(stream, { seq: sequence });
+        return await messageAt(jsm, stream, { seq: sequence });
       } catch (error) {
         if (attempt === ATTEMPTS) {
           const message = `message ${sequence} of stream ${stream} cannot be read: ${messageOf(error)}`;

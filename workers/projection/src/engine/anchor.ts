@@ -1,3 +1,4 @@
+import { messageAt } from '@memfleet/events';
 import { type JetStreamManager, RuntimeError, streamInfo } from '@memfleet/runtime';
 import type { Checkpoint } from './checkpoint.ts';
 import { digestOf } from './commit.ts';
@@ -32,7 +33,7 @@ export async function verifyAnchor(
     );
   }
   if (eventDigest === null || first > position) return created;
-  const stored = await jsm.direct.getMessage(stream, { seq: position });
+  const stored = await messageAt(jsm, stream, { seq: position });
   // A message that was erased cannot speak for the stream; its neighbours and its age have.
   if (stored !== null && !digestOf(stored.data).equals(eventDigest)) {
     throw halt(

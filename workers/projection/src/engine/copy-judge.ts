@@ -1,4 +1,4 @@
-import { type Decoded, eventKey, registry, samePayload } from '@memfleet/events';
+import { type Decoded, eventKey, messageAt, registry, samePayload } from '@memfleet/events';
 import { type EventCopy, type JudgedCopy, keepVerdicts, readUnjudged } from '@memfleet/projections';
 import { type JetStreamManager, type Logger, messageOf, type Pool } from '@memfleet/runtime';
 
@@ -94,10 +94,7 @@ export class CopyJudge {
   /** The event at a position; undefined when it was erased, or the stream is another one by now. */
   async #read({ eventKey: key }: EventCopy, seq: number): Promise<Envelope | undefined> {
     const { jsm, stream } = this.#options;
-    // A replica that lags does not have it yet: what is gone is for the leader to say.
-    const stored =
-      (await jsm.direct.getMessage(stream, { seq })) ??
-      (await jsm.streams.getMessage(stream, { seq }));
+    const stored = await messageAt(jsm, stream, { seq });
     if (stored === null) return undefined;
     const decoded = registry.decode(stored.data);
     if (decoded.kind === 'invalid') return undefined;

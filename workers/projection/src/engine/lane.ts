@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { messageAt } from '@memfleet/events';
 import {
   durableOf,
   type LaneId,
@@ -106,7 +107,7 @@ export async function runLane(
     streamCreated,
     position,
     read: (message) => reader.read(message),
-    readLog: async (seq) => await jsm.direct.getMessage(stream, { seq }),
+    readLog: async (seq) => await messageAt(jsm, stream, { seq }),
     isBackground: context.isBackground,
     signal,
     onRetry,

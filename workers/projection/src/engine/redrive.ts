@@ -1,3 +1,4 @@
+import { messageAt } from '@memfleet/events';
 import type { LaneId, ProjectionWriter } from '@memfleet/projections';
 import {
   type JetStreamManager,
@@ -94,7 +95,7 @@ export class Redriver {
     const { jsm, stream, reader } = this.#options;
     const events: ReadEvent[] = [];
     for (const seq of sequences) {
-      const stored = await jsm.direct.getMessage(stream, { seq });
+      const stored = await messageAt(jsm, stream, { seq });
       if (stored !== null) events.push(reader.read(stored));
     }
     return events;

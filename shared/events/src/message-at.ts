@@ -1,0 +1,18 @@
+import type { JetStreamManager, SeqMsgRequest, StoredMsg } from '@nats-io/jetstream';
+
+/**
+ * The message at a sequence, or with `next_by_subj` the first from there on that the subject matches.
+ * Any replica may answer a direct read, and one that lags does not have the newest messages: that
+ * something is gone is for the leader to say.
+ * @returns `null` when the stream has it no more, or not yet
+ */
+export async function messageAt(
+  manager: JetStreamManager,
+  stream: string,
+  query: SeqMsgRequest,
+): Promise<StoredMsg | null> {
+  return (
+    (await manager.direct.getMessage(stream, query)) ??
+    (await manager.streams.getMessage(stream, query))
+  );
+}
