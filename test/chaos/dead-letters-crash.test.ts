@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { publishSubject } from '@memfleet/events';
-import { type CRASH_POINTS, park } from '@memfleet/runtime';
+import { type CrashPoint, park } from '@memfleet/runtime';
 import { expect, test } from 'vitest';
 import { createDeadLetterBench, parkAll } from '../integration/dead-letters/bench.ts';
 import { memoryCreated } from '../support/events.ts';
@@ -16,8 +16,6 @@ const SETTINGS = {
 };
 /** Small batches, so that there are several. */
 const SMALL_BATCHES = { MEMFLEET_STAGES_EXTRACTION_BATCH: '4' };
-
-type CrashPoint = (typeof CRASH_POINTS)[number];
 
 test.each<CrashPoint>(['before-claim', 'after-record', 'after-publish', 'before-ack'])(
   'a worker that dies %s has each redriven event take effect once',

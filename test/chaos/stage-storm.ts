@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Envelope, nameBasedId } from '@memfleet/events';
-import { CRASH_POINTS } from '@memfleet/runtime';
+import { CRASH_POINTS, type CrashPoint } from '@memfleet/runtime';
 import { memoryCreated } from '../support/events.ts';
 import { type ModelCall, ONE_ENTITY, replies, type Reply } from '../support/model-service.ts';
 import { Random } from '../support/random.ts';
@@ -11,13 +11,19 @@ import type { Call, End, History } from './storm-history.ts';
 import { historyOf } from './storm-traces.ts';
 
 /** How the workers of a storm end: at the crash points of a stage, in the midst of a call, stopped. */
-const WAYS = [
-  ...CRASH_POINTS.filter((point) => !point.endsWith('-commit') && point !== 'after-park'),
-  'in-service',
-  'stop',
-] as const;
-type Way = (typeof WAYS)[number];
-export const STORM_WAYS: readonly string[] = WAYS;
+export function waysOf(order: StormOrder): readonly Way[] {
+  return [
+    // Nothing is parked in a storm.
+    ...CRASH_POINTS.stage.filter((point) => point !== 'after-park'),
+    ...(order === 'turns' ? CRASH_POINTS.tenantQueue : []),
+    'in-service',
+    'stop',
+  ];
+}
+type Way = CrashPoint | 'in-service' | 'stop';
+
+/** Whether events come in the order of the log, or tenant by tenant. */
+export type StormOrder = 'log' | 'turns';
 
 /** Worker processes at a time. */
 const PROCESSES = 3;
@@ -30,8 +36,15 @@ const CALM_AFTER = 0.85;
 const STOPPED_MS = 5_500;
 const PATTERN = /note number \d+/g;
 
+/** About how many calls there are for each time that a worker is at a point. */
+function callsA(point: Way): number {
+  // The log is read on by whichever worker has the time.
+  return point === 'after-put' ? 20 : 6;
+}
+
 export interface StormOptions {
   readonly seed: number;
+  readonly order: StormOrder;
   /** Events a worker sees through before it ends, about. */
   readonly life: number;
 }
@@ -54,13 +67,18 @@ function contentOf(index: number): string {
 }
 
 /** Settings that let a dead worker's events come again soon, and a busy machine be slow. */
-export const STORM_SETTINGS = {
-  concurrency: '8',
-  batch: '4',
-  ackWait: '4s',
-  lease: '3500ms',
-  deadline: '60s',
-} as const;
+export function settingsOf(order: StormOrder): Readonly<Record<string, string>> {
+  return {
+    concurrency: '8',
+    batch: '4',
+    ackWait: '4s',
+    lease: '3500ms',
+    deadline: '60s',
+    'fairness.after': order === 'turns' ? '10ms' : '1h',
+    // Little, so that the log is read on for as long as the storm lasts.
+    'fairness.lookahead': '40',
+  };
+}
 
 /**
  * Several workers on one durable, each killed in its own way and replaced by the next, until most
@@ -69,9 +87,10 @@ export const STORM_SETTINGS = {
 export async function storm(
   fleet: StageFleet,
   events: readonly Envelope[],
-  { seed, life }: StormOptions,
+  { seed, order, life }: StormOptions,
 ): Promise<History> {
   const random = new Random(seed);
+  const ways = waysOf(order);
   const service = new NamedCallers(fleet);
   const ends: End[] = [];
   let lives = 0;
@@ -80,17 +99,20 @@ export async function storm(
   const oneLife = async (): Promise<void> => {
     lives += 1;
     // Each way comes in its turn, whatever the dice say.
-    const way = WAYS[lives % WAYS.length] as Way;
+    const way = ways[lives % ways.length] as Way;
     const name = `worker-${lives}`;
     const calls = 1 + random.below(life);
-    const hits = way === 'in-call' ? calls : 1 + Math.floor(calls / 6);
+    const hits = way === 'in-call' ? calls : 1 + Math.floor(calls / callsA(way));
     await using worker = fleet.start({
       [keyVariable(fleet)]: name,
       ...(way === 'stop' || way === 'in-service' ? {} : { MEMFLEET_CRASH_AT: `${way}:${hits}` }),
     });
-    const inService = way === 'in-service' || way === 'stop' ? service.nth(name, calls) : undefined;
     const ended = worker.ended();
-    const first = await Promise.race([ended, untilCalm(() => weather.isCalm), inService]);
+    const first = await Promise.race([
+      ended,
+      untilCalm(() => weather.isCalm),
+      ...(way === 'in-service' || way === 'stop' ? [service.nth(name, calls)] : []),
+    ]);
     if (first === CALM) {
       worker.kill('SIGTERM');
       if ((await ended) === 'SIGKILL') ends.push({ process: name, how: way, at: Date.now() });

@@ -9,7 +9,6 @@ const ROUND = 10;
 const POISON_EVERY = 5;
 /** As the fleet sets its concurrency. */
 const SLOTS = 8;
-const OF_A_STAGE = CRASH_POINTS.filter((point) => !point.endsWith('-commit'));
 
 /** A process takes seconds to start on a busy machine, and a suite starts many. */
 const LIMIT_MS = 180_000;
@@ -24,7 +23,7 @@ describe.each(STAGES)('the $stage worker', { timeout: LIMIT_MS }, (stageCase) =>
   test('killed at every crash point and in a call, it has one effect an event', async () => {
     await using fleet = await createStageFleet(stageCase);
     let kills = 0;
-    for (const point of OF_A_STAGE) {
+    for (const point of CRASH_POINTS.stage) {
       await fleet.publish(ROUND, POISON_EVERY);
       await using worker = fleet.start({ MEMFLEET_CRASH_AT: point });
       await worker.endsWith('SIGKILL');

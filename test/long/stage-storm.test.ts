@@ -1,3 +1,7 @@
-import { testStorms } from '../chaos/storm-tests.ts';
+import { STAGES } from '../chaos/stage-fleet.ts';
+import { stormCase, testStorms } from '../chaos/storm-tests.ts';
 
-testStorms(10_000);
+testStorms(
+  10_000,
+  STAGES.flatMap((stageCase) => [stormCase(stageCase, 'log'), stormCase(stageCase, 'turns')]),
+);

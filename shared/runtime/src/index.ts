@@ -94,7 +94,7 @@ export {
   type ProviderErrorClass,
 } from './providers/provider-error.ts';
 export { Coalescer } from './work/coalescer.ts';
-export { CRASH_POINTS, crashPoint } from './work/crash-points.ts';
+export { CRASH_POINTS, type CrashPoint, crashPoint } from './work/crash-points.ts';
 export { TenantQueue } from './work/tenant-queue.ts';
 export { shareOut } from './work/turns.ts';
 export { ProviderGate } from './work/gate.ts';

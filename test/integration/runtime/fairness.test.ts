@@ -5,6 +5,7 @@ import type { Delivery } from '../../../shared/runtime/src/broker/delivery.ts';
 import { InFlight } from '../../../shared/runtime/src/work/in-flight.ts';
 import { Turns } from '../../../shared/runtime/src/work/turns.ts';
 import { memoryCreated, nothingExtracted } from '../../support/events.ts';
+import { traceQueue } from '../../support/queue-trace.ts';
 import { createStageBench, silent, type StageBench } from '../../support/stage.ts';
 import { until } from '../../support/until.ts';
 
@@ -44,17 +45,6 @@ async function queued({ database }: StageBench): Promise<number> {
     'select count(*)::int as events from memfleet.tenant_queue',
   );
   return rows[0]?.events ?? 0;
-}
-
-/** Whatever is put into the queue leaves a trace. @returns how much was put there so far */
-async function traceQueue({ database }: StageBench): Promise<() => Promise<number>> {
-  await database.pool.query(
-    `create table put (sequence bigint);
-     create function trace() returns trigger language plpgsql
-       as 'begin insert into put values (new.sequence); return new; end';
-     create trigger trace after insert on memfleet.tenant_queue for each row execute function trace()`,
-  );
-  return async () => (await database.pool.query('select from put')).rowCount ?? 0;
 }
 
 /** An outage, as the gate finds it. */
@@ -119,7 +109,7 @@ test('an outage is no flood: it makes nobody take turns, and ends by itself', as
   });
   const events = 40;
   await publish(bench, 'one', events);
-  const everQueued = await traceQueue(bench);
+  const trace = await traceQueue(bench.database.pool);
   const gate = new ProviderGate();
   // From the start: on a slow machine, the first calls may wait longer than `after` without an outage.
   await closed(gate);
@@ -132,7 +122,7 @@ test('an outage is no flood: it makes nobody take turns, and ends by itself', as
         calls += 1;
         // Each probe comes from the log, and finds that it has hardly moved.
         if (calls <= 2) throw new ProviderError('transient', 'no answer');
-        queuedInOutage ??= await everQueued();
+        queuedInOutage ??= (await trace()).put;
       });
       return { kind: 'done', events: [nothingExtracted(event, sequence, IDENTITY)] };
     },
@@ -169,10 +159,10 @@ test('where an outage finds turns taken and nobody waiting, one event is read on
 
 test('a stage that keeps up reads the log and nothing else', async () => {
   await using bench = await createStageBench({ 'stages.extraction.fairness.after': '30s' });
-  const everQueued = await traceQueue(bench);
+  const trace = await traceQueue(bench.database.pool);
   await publish(bench, 'one', 40);
   bench.start(slow(), { turns: true });
   await bench.settled();
   expect(await bench.derived()).toBe(40);
-  expect(await everQueued()).toBe(0);
+  expect((await trace()).put).toBe(0);
 });

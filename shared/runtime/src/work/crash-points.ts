@@ -2,17 +2,13 @@
  * Named places where a test can kill the process: MEMFLEET_CRASH_AT=after-record:3 ends it, without
  * any clean-up, the third time it gets there. Off, and one comparison, unless that is set.
  */
-export const CRASH_POINTS = [
-  'before-claim',
-  'in-call',
-  'after-record',
-  'after-publish',
-  'before-ack',
-  'after-park',
-  'before-commit',
-  'after-commit',
-] as const;
-export type CrashPoint = (typeof CRASH_POINTS)[number];
+export const CRASH_POINTS = {
+  stage: ['before-claim', 'in-call', 'after-record', 'after-publish', 'before-ack', 'after-park'],
+  /** Where tenants take turns. */
+  tenantQueue: ['after-put', 'after-take'],
+  projection: ['before-commit', 'after-commit'],
+} as const;
+export type CrashPoint = (typeof CRASH_POINTS)[keyof typeof CRASH_POINTS][number];
 
 const [armed, count] = (process.env['MEMFLEET_CRASH_AT'] ?? '').split(':');
 let remaining = Number(count ?? 1);

@@ -3,6 +3,7 @@ import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
 import type { Received } from '../broker/delivery.ts';
 import type { Queryable } from '../database/pool.ts';
 import { Coalescer } from './coalescer.ts';
+import { crashPoint } from './crash-points.ts';
 import { tenantOf } from './in-flight.ts';
 import { QueuedDelivery, type Taken } from './queued-delivery.ts';
 
@@ -61,6 +62,7 @@ export class TenantQueue {
         messages.map(({ info }) => info.streamSequence),
       ],
     });
+    crashPoint('after-put');
     // Acks of one connection are taken in order; one that is lost costs a redelivery, and no more.
     for (const message of messages) message.ack();
   }
@@ -112,6 +114,7 @@ export class TenantQueue {
         returning row.tenant, row.sequence, row.deliveries`,
       values: [stage, [...quotas.keys()], [...quotas.values()], ackWaitMs],
     });
+    if (rows.length > 0) crashPoint('after-take');
     const taken = rows.map(({ tenant, sequence, deliveries }) => ({
       tenant,
       sequence: Number(sequence),
