@@ -86,6 +86,9 @@ describe('memfleet bench of workers', () => {
     const [visible] = await bench('latency', '--seconds', '1', '--rate', '50');
     expect(visible?.measure).toBe('append-to-visible');
     expect(visible?.p50ms).toBeGreaterThan(0);
+    expect(visible?.settings).toMatchObject({ lanes: 3 });
+    const [alone] = await bench('latency', '--seconds', '1', '--rate', '50', '--alone');
+    expect(alone?.settings).toMatchObject({ lanes: 1 });
   });
 
   it('leaves no stream and no database behind', async () => {

@@ -5,6 +5,7 @@ import type { Globals } from '../globals.ts';
 import { note } from '../output.ts';
 import { fillLog, sampleMemories } from './backlog.ts';
 import { startBenchWorker } from './bench-worker.ts';
+import { lanesToRun } from './lanes.ts';
 import { latencyOf } from './latency.ts';
 import { measureOf, printMeasure } from './measure.ts';
 import { leastPosition, memoriesProjection } from './rebuild.ts';
@@ -15,6 +16,8 @@ export interface LatencyBench {
   readonly seconds: number;
   readonly rate: number;
   readonly bytes: number;
+  /** No other projection is at work. */
+  readonly alone?: boolean;
   /** So many events are in the log before, and `memories` is rebuilt of them meanwhile. */
   readonly rebuild?: number;
 }
@@ -24,16 +27,16 @@ const WARM_UP_SECONDS = 3;
 const LOOK_MS = 1;
 
 /**
- * Append → visible in the read model `memories`, at a steady rate, with all projections at work. The
- * clock of an event starts before it is sent; the position is committed with the rows.
+ * Append → visible in the read model `memories`, at a steady rate. The clock of an event starts before it is sent; the position is committed with the rows.
  */
 export async function benchLatency(
   globals: Globals,
-  { seconds, rate, bytes, rebuild }: LatencyBench,
+  { seconds, rate, bytes, alone = false, rebuild }: LatencyBench,
 ): Promise<void> {
   await using servers = await openBenchServers(globals);
   await using fleet = await createThrowAwayFleet(globals, servers);
   if (rebuild !== undefined) await fillLog(fleet, rebuild, bytes);
+  const lanes = await lanesToRun(fleet, alone ? ['memories'] : undefined);
   await using worker = await startBenchWorker('projection', fleet);
   note(`memfleet: ${rate} events/s for ${WARM_UP_SECONDS} + ${seconds} s`);
   const [first, ...events] = sampleMemories(1 + (WARM_UP_SECONDS + seconds) * rate, bytes);
@@ -69,7 +72,13 @@ export async function benchLatency(
     bytesPerEvent: Buffer.byteLength(JSON.stringify(events[0])),
     ...latencyOf(latencies),
     ...(peakMB === undefined ? {} : { rssMB: peakMB }),
-    settings: { rate, warmUpSeconds: WARM_UP_SECONDS, lookMs: LOOK_MS, ...rebuilt },
+    settings: {
+      rate,
+      lanes: lanes.length,
+      warmUpSeconds: WARM_UP_SECONDS,
+      lookMs: LOOK_MS,
+      ...rebuilt,
+    },
   };
   await printMeasure(globals, measureOf({ events: events.length, seconds: sent }, measure));
 }

@@ -1,9 +1,9 @@
-import { type LaneId, lanesOf, leaseOf, readGenerations } from '@memfleet/projections';
-import { acquireLease } from '@memfleet/runtime';
+import type { LaneId } from '@memfleet/projections';
 import type { Globals } from '../globals.ts';
 import { note } from '../output.ts';
 import { fillLog } from './backlog.ts';
 import { startBenchWorker } from './bench-worker.ts';
+import { lanesToRun } from './lanes.ts';
 import { measureOf, medianRun, printMeasure, type Run } from './measure.ts';
 import { rawProjection } from './raw-projection.ts';
 import { type BenchServers, openBenchServers } from './servers.ts';
@@ -17,8 +17,6 @@ export interface ProjectionBench {
 }
 
 const WARM_UP_SHARE = 4;
-/** Longer than any bench takes. */
-const KEPT_AWAY_MS = 3_600_000;
 
 interface Round {
   readonly alone: Measured;
@@ -97,14 +95,7 @@ async function oursOf(
   warmUp: number,
   only: readonly string[] | undefined,
 ): Promise<Measured> {
-  const lanes = (await readGenerations(fleet.pool)).flatMap((generation) =>
-    lanesOf(generation.projection, generation.generation, generation.lanes),
-  );
-  const running = lanes.filter(({ projection }) => only?.includes(projection) ?? true);
-  // What another holds, the worker leaves alone.
-  for (const lane of lanes.filter((each) => !running.includes(each))) {
-    await acquireLease(fleet.pool, leaseOf(lane), 'bench', KEPT_AWAY_MS);
-  }
+  const running = await lanesToRun(fleet, only);
   await using worker = await startBenchWorker('projection', fleet);
   const run = await watchRun(worker, events, warmUp, () => leastPosition(fleet, running));
   return { run, peakMB: await worker.peakMB() };

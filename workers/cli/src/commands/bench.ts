@@ -20,6 +20,7 @@ interface LatencyFlags {
   readonly seconds: number;
   readonly rate: number;
   readonly bytes: number;
+  readonly alone?: boolean;
   readonly rebuild?: number;
 }
 
@@ -155,6 +156,7 @@ function latencyCommand(): Command {
     .option('--seconds <n>', 'how long to measure', wholeNumber(1, 3_600), 20)
     .option('--rate <n>', 'events per second', wholeNumber(1, 20_000), 1_000)
     .option('--bytes <n>', 'bytes of content per event', wholeNumber(1, 60_000), 100)
+    .option('--alone', 'with no other projection than memories at work')
     .option(
       '--rebuild <n>',
       'rebuild memories of so many events meanwhile',
@@ -164,13 +166,15 @@ function latencyCommand(): Command {
       'after',
       `
 ${WHERE}
-All projections are at work in one process; an event counts as visible when the transaction with its
-row in \`memories\` is seen to be committed. With --rebuild, \`settings\` tells where the rebuild stood at the
-end: it was at work all the while as long as that is below the number of its events.
+All projections are at work in one process, or with --alone only \`memories\`; an event counts as visible
+when the transaction with its row in \`memories\` is seen to be committed. With --rebuild, \`settings\`
+tells where the rebuild stood at the end: it was at work all the while as long as that is below the
+number of its events.
 
 Examples:
   $ memfleet bench latency
   $ memfleet bench latency --rate 2000 --json
+  $ memfleet bench latency --alone
   $ memfleet bench latency --rebuild 1000000`,
     )
     .action(async (options: LatencyFlags, command: Command) => {
