@@ -16,6 +16,7 @@ export class InputSlots {
   #appetite: number;
   #reserved = 0;
   #asked = 0;
+  #wasFilled = false;
 
   constructor(
     inFlight: InFlight,
@@ -35,9 +36,9 @@ export class InputSlots {
    * @returns how many may be asked for; 0 when the signal ends the wait
    */
   async reserve(bound: number, signal: AbortSignal): Promise<number> {
-    const wasFilled = this.#asked > 0 && this.#reserved === 0;
-    this.#appetite = wasFilled ? Math.min(this.#batch, this.#appetite * 4) : this.#least;
     this.end();
+    this.#appetite = this.#wasFilled ? Math.min(this.#batch, this.#appetite * 4) : this.#least;
+    this.#wasFilled = false;
     const most = Math.min(bound, this.#batch, this.#appetite);
     await this.#inFlight.untilFree(1, undefined, signal);
     // A short wait for more free slots makes full batches of a steady trickle.
@@ -60,6 +61,8 @@ export class InputSlots {
 
   /** Gives back what was reserved and has not come. */
   end(): void {
+    // Nobody knows it afterwards.
+    if (this.#asked > 0) this.#wasFilled = this.#reserved === 0;
     this.#inFlight.unreserve(this.#reserved);
     this.#reserved = 0;
     this.#asked = 0;
