@@ -24,6 +24,7 @@ export { pull, type PullOptions } from './broker/pull.ts';
 export {
   laneConsumer,
   type Topology,
+  partitionFilter,
   topologyOf,
   type WantedConsumer,
   type WantedStream,
@@ -75,7 +76,7 @@ export {
   RuntimeError,
   type RuntimeErrorCode,
 } from './errors.ts';
-export { acquireLease, type Lease, releaseLease, renewLease } from './lease.ts';
+export { acquireLease, isLeaseFree, type Lease, releaseLease, renewLease } from './lease.ts';
 export { type Health, healthOf, serveHealth } from './lifecycle/health.ts';
 export { Progress, type WorkerState } from './lifecycle/progress.ts';
 export { GONE_AFTER_MS } from './lifecycle/reporter.ts';

@@ -32,6 +32,16 @@ export async function acquireLease(
   return row === undefined ? undefined : { name, owner, epoch: BigInt(row.epoch) };
 }
 
+/** Whether nobody holds it, or ever held it. */
+export async function isLeaseFree(db: Queryable, name: string): Promise<boolean> {
+  const { rowCount } = await db.query({
+    name: 'lease-held',
+    text: 'select from memfleet.leases where name = $1 and lease_until >= now()',
+    values: [name],
+  });
+  return rowCount === 0;
+}
+
 /** @returns false when the lease was lost; nothing may be written under it any more. */
 export async function renewLease(db: Queryable, lease: Lease, leaseMs: number): Promise<boolean> {
   const { rowCount } = await db.query({

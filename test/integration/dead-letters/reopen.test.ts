@@ -43,7 +43,7 @@ test('a parked event can be claimed again, once for each number', async () => {
   await reopen(database.pool, STAGE, [one]);
   // As after a crash between the two.
   await reopen(database.pool, STAGE, [one]);
-  expect(await claimed(one)).toMatchObject({ kind: 'claimed', attempt: 1, abandoned: 0 });
+  expect(await claimed(one)).toMatchObject({ kind: 'claimed', attempt: 1, redrives: 1 });
   // A second worker with the same delivery does not take it away.
   await reopen(database.pool, STAGE, [one]);
   expect(await claimed(one)).toEqual({ kind: 'leased' });
@@ -55,7 +55,7 @@ test('parked again, the same number does nothing and the next one does', async (
   await reopen(database.pool, STAGE, [one]);
   await finish(one, 'parked');
   await reopen(database.pool, STAGE, [one]);
-  expect(await claimed(one)).toMatchObject({ kind: 'finished', state: 'parked' });
+  expect(await claimed(one)).toMatchObject({ kind: 'finished', state: 'parked', redrives: 1 });
   await reopen(database.pool, STAGE, [{ ...one, redrives: 2 }]);
   expect(await claimed(one)).toMatchObject({ kind: 'claimed' });
 });

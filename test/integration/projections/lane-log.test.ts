@@ -1,5 +1,7 @@
+import { messageAt } from '@memfleet/events';
 import { hashTables, laneStatus, provisionFleet } from '@memfleet/projections';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
+import { followLog } from '../../../workers/projection/src/engine/quiet.ts';
 import { brokerOfFile } from '../../support/broker.ts';
 import { contents, created, notesFleet, revised } from '../../support/notes-fleet.ts';
 import { appendAll } from '../../support/test-fleet.ts';
@@ -77,4 +79,25 @@ test.each([
   });
   expect(found).toContain('was restored from an older copy');
   expect(found).toContain(cause);
+});
+
+test('what a durable does not know of yet keeps its lane from being moved on', async () => {
+  await using fleet = await notesFleet(broker, { 'projections.lanes': '8' });
+  const { log } = fleet.config;
+  await appendAll(broker, fleet.config, [created('m', 'one')]);
+  const stored = await messageAt(broker.jsm, log.stream, { seq: 1 });
+  const lane = Number(stored?.subject.split('.')[1]);
+  // As when the durable is led by a server that lags.
+  const info = (): Promise<unknown> =>
+    Promise.resolve({ num_pending: 0, delivered: { stream_seq: 0 } });
+  const consumers: unknown = Object.create(broker.jsm.consumers, { info: { value: info } });
+  const jsm = Object.create(broker.jsm, { consumers: { value: consumers } }) as typeof broker.jsm;
+  const movedOn = async (to: number): Promise<number[]> => {
+    const skipTo = vi.fn<(position: number) => Promise<void>>();
+    const id = { projection: 'notes', generation: 1, lane: to };
+    await followLog(jsm, log, id, { position: 0, skipTo });
+    return skipTo.mock.calls.flat();
+  };
+  expect(await movedOn(lane)).toEqual([]);
+  expect(await movedOn((lane + 1) % 8)).toEqual([1]);
 });

@@ -57,6 +57,28 @@ test('lanes are shared among live workers', async () => {
   expect(await held()).toEqual({ first: 0, second: 8 });
 });
 
+test('lanes that the worker they were left to cannot run are run beyond the share', async () => {
+  await using fleet = await notesFleet(broker, {
+    'projections.lanes': '8',
+    'workers.report': '50ms',
+  });
+  const { pool } = fleet;
+  fleet.start({ instance: 'able' });
+  const held = async (): Promise<number> =>
+    (await laneStatus(pool)).filter(({ owner }) => owner === 'able').length;
+  await until('it has all', async () => (await held()) === 8);
+  await pool.query(
+    `insert into memfleet.worker_reports
+       (instance, worker, host, pid, state, in_flight, processed, rate, reported_at)
+     values ('other', 'projection', 'h', 1, 'idle', 0, 0, 0, now() + interval '1 hour')`,
+  );
+  await until('it leaves half of them to the other', async () => (await held()) === 4);
+  await until('it has all again', async () => (await held()) === 8);
+  await appendAll(broker, fleet.config, [created('m', 'one')]);
+  await fleet.applied(1);
+  expect(await held()).toBe(8);
+});
+
 test('a durable that is deleted ends the engine', async () => {
   await using fleet = await notesFleet(broker);
   const engine = fleet.start();

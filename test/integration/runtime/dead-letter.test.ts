@@ -88,6 +88,10 @@ test('parked again after a crash it is one letter; another stage has its own', a
   const other = { ...LETTER, stage: 'embedding' };
   await parkMessage(bench.broker.connection, bench.config, message, other);
   expect(await bench.deadLetters()).toBe(before + 2);
+  // Redriven, and brought to its end by a redelivery from the log: no repetition of the first letter.
+  await parkMessage(bench.broker.connection, bench.config, message, { ...LETTER, redrives: 1 });
+  expect(await bench.deadLetters()).toBe(before + 3);
+  expect((await lastLetter()).header.get(NAMES.redrives)).toBe('1');
 });
 
 test('an event as large as the server takes is parked without a copy of its bytes', async () => {

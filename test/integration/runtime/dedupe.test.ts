@@ -68,7 +68,7 @@ test('a batch is claimed in one go, in the order it was asked for', async () => 
   const claims = await claim(database.pool, STAGE, asked, token, LONG);
   expect(claims).toHaveLength(300);
   for (const found of claims) {
-    expect(found).toEqual({ kind: 'claimed', token, attempt: 1, abandoned: 0 });
+    expect(found).toEqual({ kind: 'claimed', token, attempt: 1, abandoned: 0, redrives: 0 });
   }
 });
 
@@ -93,6 +93,7 @@ test('asked again with the same token, as after a lost answer, the claim is the 
     token,
     attempt: 1,
     abandoned: 0,
+    redrives: 0,
   });
 });
 
@@ -153,12 +154,16 @@ test('a result is recorded under the claim, and told to whoever comes later', as
     kind: 'finished',
     state: 'done',
     unpublished: '["\\u0000{"]',
+    redrives: 0,
   });
-  await markPublished(database.pool, STAGE, [asked.key]);
+  await markPublished(database.pool, STAGE, [{ key: asked.key, redrives: 1 }]);
+  expect(await row(asked.key)).toMatchObject({ published_at: null });
+  await markPublished(database.pool, STAGE, [{ key: asked.key, redrives: 0 }]);
   expect(await claimOne(asked)).toEqual({
     kind: 'finished',
     state: 'done',
     unpublished: undefined,
+    redrives: 0,
   });
 });
 
@@ -203,6 +208,7 @@ test('a released claim is free at once; a try counts only when the event was to 
       token: next,
       attempt,
       abandoned: 0,
+      redrives: 0,
     });
     await release(database.pool, STAGE, [{ key, token: next, countsAsAttempt: false }]);
   }

@@ -43,7 +43,7 @@ async function claimFor(held: Held): Promise<void> {
   const [key, token] = [randomUUID(), randomUUID()];
   const asked = { key, tenant: 'a', eventId: key, sequence: 1, digest: randomBytes(32) };
   await claim(database.pool, STAGE, [asked], token, 60_000);
-  held.claim = { key, token };
+  held.claim = { key, token, redrives: 0 };
 }
 
 async function steal({ claim: lost }: Held): Promise<void> {

@@ -139,6 +139,11 @@ function stageConsumers(config: FleetConfig, name: StageName): WantedConsumer[] 
   }));
 }
 
+/** The events of one partition, and no others. */
+export function partitionFilter(root: string, partition: number): string {
+  return `${root}.${partition}.>`;
+}
+
 /** A durable for one lane of a projection: AckAll, since the checkpoint row is the truth. */
 export function laneConsumer(
   config: FleetConfig,
@@ -157,7 +162,7 @@ export function laneConsumer(
       description: lane.description,
       ...(lane.partition === undefined
         ? {}
-        : { filter_subject: `${config.log.root}.${lane.partition}.>` }),
+        : { filter_subject: partitionFilter(config.log.root, lane.partition) }),
       ack_policy: AckPolicy.All,
       // The lane resets its durable to the checkpoint when it takes over; until then a long wait
       // spares redeliveries while one transaction is slow.

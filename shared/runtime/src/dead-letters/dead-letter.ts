@@ -14,6 +14,11 @@ export interface DeadLetter {
   readonly eventId: string | undefined;
   readonly correlationId: string | undefined;
   readonly traceparent: string | undefined;
+  /**
+   * How often the event was redriven before, where more is known than its message says: a redelivery
+   * from the log may be what brings a redriven event to its end.
+   */
+  readonly redrives?: number;
 }
 
 export const DEAD_LETTER_HEADERS = {
@@ -97,7 +102,7 @@ function letterHeaders(
   };
   const names = DEAD_LETTER_HEADERS;
   const sequence = message.info.streamSequence;
-  const { redrives } = message;
+  const { redrives = message.redrives } = letter;
   const position = `${config.log.stream}:${sequence}:${redrives === 0 ? '' : `redrive-${redrives}:`}`;
   set('Nats-Msg-Id', `${letter.stage}:${letter.stageVersion}:${position}${letter.eventId ?? ''}`);
   set('Nats-Expected-Stream', config.deadLetters.stream);

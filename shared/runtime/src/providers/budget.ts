@@ -199,14 +199,16 @@ export class Budget {
     for (const { limit, spent, unit, window, leftMs } of limitsOf(account)) {
       const rest = limit - spent;
       const room = isAlone ? rest : rest / this.#processes;
-      if (own[unit] + cost[unit] <= room) continue;
+      // What is dearer than a whole budget has one to itself, or nothing would ever go on.
+      const wanted = Math.min(cost[unit], limit);
+      if (own[unit] + wanted <= room) continue;
       const spentUp = this.#close(account, cost, {
         limit,
         spent,
         unit,
         window,
         leftMs,
-        isReal: cost[unit] > rest,
+        isReal: wanted > rest,
       });
       throw new BudgetSpent(spentUp.cause, spentUp.untilMs - now);
     }
@@ -234,7 +236,7 @@ export class Budget {
     if (spentUp === undefined) return;
     const { wanted, isReal } = spentUp;
     const full = [...limitsOf(account)].find(
-      ({ limit, spent, unit }) => spent + wanted[unit] > limit,
+      ({ limit, spent, unit }) => spent + Math.min(wanted[unit], limit) > limit,
     );
     if (full !== undefined) {
       this.#close(account, wanted, { ...full, isReal: true });

@@ -97,7 +97,7 @@ export class BatchWork<Extra> {
   async #process({ held, decoded, request }: Readable, found: Claim): Promise<void> {
     switch (found.kind) {
       case 'claimed': {
-        held.claim = { key: request.key, token: found.token };
+        held.claim = { key: request.key, token: found.token, redrives: found.redrives };
         const outcome = await this.#outcome(held, decoded, request, found);
         if (outcome === undefined) this.#inFlight.letGo(held);
         else await this.#settle(held, outcome, found.attempt, decoded);
@@ -143,14 +143,14 @@ export class BatchWork<Extra> {
   /** A redelivery of what is finished: publish what may be missing, and ack. */
   async #settleAgain(
     { held, decoded, request }: Readable,
-    { state, unpublished }: Extract<Claim, { kind: 'finished' }>,
+    { kind: _, ...recorded }: Extract<Claim, { kind: 'finished' }>,
   ): Promise<void> {
     const { progress, log } = this.#options;
     const { key, eventId } = request;
     const event = decoded.envelope;
     this.#inFlight.beginSettling(held);
     try {
-      const settled = await this.#settler.settleAgain({ held, key, state, unpublished, event });
+      const settled = await this.#settler.settleAgain({ held, key, event, ...recorded });
       progress.advanced(settled === 'failed' ? settled : 'repeated');
     } catch (error) {
       progress.advanced('failed');

@@ -33,6 +33,8 @@ export type Claim =
       readonly attempt: number;
       /** Claims that ran out without a word, as when the worker died or was stopped. */
       readonly abandoned: number;
+      /** How often the event was redriven, by whichever delivery this one came. */
+      readonly redrives: number;
     }
   /** A live worker has it, perhaps this one. */
   | { readonly kind: 'leased' }
@@ -41,6 +43,7 @@ export type Claim =
       readonly state: 'done' | 'skipped' | 'parked';
       /** The recorded result as JSON, when it is not known to be published. */
       readonly unpublished: string | undefined;
+      readonly redrives: number;
     }
   /** The same id came with another payload before. */
   | { readonly kind: 'conflict' };
@@ -52,6 +55,7 @@ interface ClaimRow {
   state: 'claimed' | 'done' | 'skipped' | 'parked' | null;
   same_payload: boolean | null;
   unpublished: string | null;
+  redrives: number;
 }
 
 /**
@@ -111,7 +115,8 @@ with asked as materialized (
 )
 select asked.event_key, claimed.attempts, claimed.abandoned, work.state,
   work.payload_digest = asked.payload_digest as same_payload,
-  case when work.published_at is null then work.result end as unpublished
+  case when work.published_at is null then work.result end as unpublished,
+  coalesce(work.redrives, 0) as redrives
 from asked
 left join claimed using (event_key)
 left join memfleet.stage_work as work on work.event_key = asked.event_key
@@ -119,12 +124,15 @@ left join memfleet.stage_work as work on work.event_key = asked.event_key
 
 function claimOf(row: ClaimRow | undefined, token: string): Claim {
   if (row === undefined) return { kind: 'leased' };
+  const { redrives } = row;
   if (row.attempts !== null) {
-    return { kind: 'claimed', token, attempt: row.attempts + 1, abandoned: row.abandoned ?? 0 };
+    const abandoned = row.abandoned ?? 0;
+    return { kind: 'claimed', token, attempt: row.attempts + 1, abandoned, redrives };
   }
   if (row.same_payload === false) return { kind: 'conflict' };
   if (row.state === null || row.state === 'claimed') return { kind: 'leased' };
-  return { kind: 'finished', state: row.state, unpublished: row.unpublished ?? undefined };
+  const { state, unpublished } = row;
+  return { kind: 'finished', state, unpublished: unpublished ?? undefined, redrives };
 }
 
 export interface Finished {
@@ -187,24 +195,32 @@ export async function record(
 
 /**
  * Notes that the result is in the log, so that a redelivery publishes nothing again. The log has it
- * from here on, and the row need not keep it.
+ * from here on, and the row need not keep it. An event that was redriven meanwhile has another
+ * result by now, of which this says nothing.
  */
 export async function markPublished(
   db: Queryable,
   stage: StageIdentity,
-  keys: readonly string[],
+  published: readonly { readonly key: string; readonly redrives: number }[],
 ): Promise<void> {
   await db.query({
     name: 'stage-published',
     text: `with out as materialized (
-        select $1::text as stage, $2::int as stage_version, unnest($3::text[]::uuid[]) as event_key
+        select $1::text as stage, $2::int as stage_version, *
+        from unnest($3::text[]::uuid[], $4::bigint[]) as out (event_key, redrives)
       )
       update memfleet.stage_work as work set published_at = now(), result = null
       from out
       where work.event_key = out.event_key and work.stage = out.stage
         and work.stage_version = out.stage_version
+        and work.redrives = out.redrives
         and work.state <> 'claimed' and work.published_at is null`,
-    values: [stage.name, stage.version, textArray(keys)],
+    values: [
+      stage.name,
+      stage.version,
+      textArray(published.map(({ key }) => key)),
+      bigintArray(published.map(({ redrives }) => redrives)),
+    ],
   });
 }
 

@@ -19,6 +19,8 @@ export interface Recorded {
   readonly held: Held;
   /** None for what could not be read or must not be claimed: its dead letter is all there is. */
   readonly key: string | undefined;
+  /** How often the event was redriven: its letter bears the number that the dedupe table knows. */
+  readonly redrives: number;
   readonly state: Finished['state'];
   readonly events: readonly Derivable[];
   readonly parked: ParkedResult | undefined;
@@ -99,7 +101,7 @@ export class Deliverer {
     return letters;
   }
 
-  async #parkOne({ held, event }: Recorded, parked: ParkedResult): Promise<boolean> {
+  async #parkOne({ held, event, redrives }: Recorded, parked: ParkedResult): Promise<boolean> {
     const { stage, config, connection, log } = this.#options;
     const ids = {
       eventId: event?.id,
@@ -111,6 +113,7 @@ export class Deliverer {
       await parkMessage(connection, config, held.message, {
         stage: stage.name,
         stageVersion: stage.version,
+        redrives,
         ...parked,
         ...ids,
       });
@@ -125,12 +128,12 @@ export class Deliverer {
 
   async #mark(items: readonly Recorded[]): Promise<void> {
     const { stage, pool, log } = this.#options;
-    const keys = items.flatMap(({ key, events, parked }) =>
-      key === undefined || (events.length === 0 && parked === undefined) ? [] : [key],
+    const published = items.flatMap(({ key, redrives, events, parked }) =>
+      key === undefined || (events.length === 0 && parked === undefined) ? [] : [{ key, redrives }],
     );
-    if (keys.length === 0) return;
+    if (published.length === 0) return;
     try {
-      await markPublished(pool, stage, keys);
+      await markPublished(pool, stage, published);
     } catch (error) {
       // It costs a second publish of the same ids, if the ack is lost as well.
       log.warn({ reason: messageOf(error) }, 'what was published could not be marked');

@@ -8,7 +8,7 @@ export interface Held {
   /** Ends the work: deadline, lost lease or shutdown. */
   readonly abort: AbortSource;
   /** Set once the event is claimed in the dedupe table. */
-  claim?: { readonly key: string; readonly token: string };
+  claim?: { readonly key: string; readonly token: string; readonly redrives: number };
   /** True once the handler has spoken: what follows has limits of its own, not the deadline. */
   readonly settling: boolean;
 }

@@ -35,6 +35,7 @@ export interface Repeated {
   readonly state: Finished['state'];
   /** What was recorded and may not be published yet, as JSON. */
   readonly unpublished: string | undefined;
+  readonly redrives: number;
   readonly event: EventIds;
 }
 
@@ -87,7 +88,8 @@ export class Settler<Extra> {
       if (outcome.kind !== 'park') throw new Error('only a parked event may lack a claim');
       const { reason, message } = outcome;
       const parked = { reason, message, attempts };
-      const letter = { held, key: undefined, events: [], parked, event };
+      const { redrives } = held.message;
+      const letter = { held, key: undefined, redrives, events: [], parked, event };
       return await this.#delivering.add({ ...letter, state: 'parked' });
     }
     // An event the log would refuse must be known before it is recorded, or it could never leave.
@@ -100,13 +102,11 @@ export class Settler<Extra> {
   }
 
   /** Publishes what an earlier delivery recorded, with the ids it was recorded with; then acks. */
-  async settleAgain({ held, key, state, unpublished, event }: Repeated): Promise<Settled> {
+  async settleAgain({ unpublished, ...repeated }: Repeated): Promise<Settled> {
+    const { state } = repeated;
     const isParked = state === 'parked';
     return await this.#delivering.add({
-      held,
-      key,
-      state,
-      event,
+      ...repeated,
       events: isParked || unpublished === undefined ? [] : readDerived(unpublished),
       parked: isParked && unpublished !== undefined ? readParked(unpublished) : undefined,
     });
@@ -214,17 +214,19 @@ function recordedOf<Extra>(
   { held, outcome, attempts, event, derived }: Checked<Extra>,
   kept: ReadonlySet<string>,
 ): Recorded | undefined {
-  const key = held.claim?.key;
-  if (key === undefined || !kept.has(key)) return undefined;
+  const { claim } = held;
+  if (claim === undefined || !kept.has(claim.key)) return undefined;
+  const { key, redrives } = claim;
+  const common = { held, key, redrives, event };
   switch (outcome.kind) {
     case 'done':
-      return { held, key, state: 'done', events: derived, parked: undefined, event };
+      return { ...common, state: 'done', events: derived, parked: undefined };
     case 'skip':
-      return { held, key, state: 'skipped', events: [], parked: undefined, event };
+      return { ...common, state: 'skipped', events: [], parked: undefined };
     case 'park': {
       const { reason, message } = outcome;
       const parked = { reason, message, attempts };
-      return { held, key, state: 'parked', events: [], parked, event };
+      return { ...common, state: 'parked', events: [], parked };
     }
     case 'retry':
       break;

@@ -28,8 +28,9 @@ interface Answer extends Taken {
  * the order of the log, and what is given back to it with a delay still counts among the events it
  * may have out; here a tenant that waits holds up nobody. The log keeps what the events say.
  *
- * Nothing depends on this table for correctness: a row that is there twice, or again after its event
- * is finished, meets the dedupe table as a redelivery does.
+ * A row that is there twice, or again after its event is finished, meets the dedupe table as a
+ * redelivery does. A row that is lost is an event that the stage does not see: its delivery is acked
+ * as soon as the row is committed. So a standby without the last commits must not take over.
  */
 export class TenantQueue {
   readonly #options: TenantQueueOptions;

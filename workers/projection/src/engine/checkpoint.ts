@@ -127,6 +127,7 @@ function valuesOf(
   epoch: bigint,
   { from, to, streamCreated, eventDigest, eventTime }: Advance,
 ): unknown[] {
+  if (to < from) throw new RangeError(`a checkpoint at ${from} cannot go back to ${to}`);
   return [
     projection,
     generation,

@@ -37,6 +37,8 @@ interface Seat {
   /** Aborts when the generation is retired. */
   readonly retired: AbortController;
   isHeld: boolean;
+  /** Held beyond the share, since nobody else took it. */
+  isLeftOver: boolean;
   yielding: AbortController;
 }
 
@@ -135,6 +137,7 @@ class Engine {
       monitor: new LaneMonitor(),
       retired: new AbortController(),
       isHeld: false,
+      isLeftOver: false,
       yielding: new AbortController(),
     };
     this.#seats.set(nameOf(id), seat);
@@ -177,8 +180,9 @@ class Engine {
       id: seat.id,
       owner: instance,
       mayTake: () => this.#held().length < this.#share,
-      onHeld: (isHeld) => {
+      onHeld: (isHeld, isLeftOver) => {
         seat.isHeld = isHeld;
+        seat.isLeftOver = isLeftOver;
         if (isHeld) seat.yielding = new AbortController();
       },
       yielding: () => seat.yielding.signal,
@@ -258,7 +262,8 @@ class Engine {
 
   /** A worker has come: the last of the lanes held beyond the share go to it. */
   #giveUpExcess(held: readonly Seat[], log: Logger): void {
-    for (const { id, yielding } of held.slice(this.#share)) {
+    const shared = held.filter(({ isLeftOver }) => !isLeftOver);
+    for (const { id, yielding } of shared.slice(this.#share)) {
       log.info({ ...id, share: this.#share }, 'the lane goes to another worker');
       yielding.abort();
     }

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type LaneId, leaseOf, type Projection } from '@memfleet/projections';
 import {
   acquireLease,
+  isLeaseFree,
   isTransientDatabaseError,
   type Lease,
   messageOf,
@@ -16,15 +17,21 @@ import { LeaseKeeper } from './lease-keeper.ts';
 /** How long a halted lane waits before it looks again: a deploy or a person may have mended it. */
 const HALTED_MS = 3_000;
 const RETRY_MS = 250;
+/**
+ * A lane that is free for so many lease times is run beyond the share: whoever it was left to cannot
+ * run it, as a worker of another version, or one that dies again and again.
+ */
+const LEFT_OVER_LEASES = 2;
 
 export interface LaneLoop {
   readonly context: LaneContext;
   readonly projection: Projection;
   readonly id: LaneId;
   readonly owner: string;
-  /** Whether this process may take one more lane now. */
+  /** Whether one more lane is within the share of this process now. */
   readonly mayTake: () => boolean;
-  readonly onHeld: (isHeld: boolean) => void;
+  /** Told of a lane that nobody else took too. */
+  readonly onHeld: (isHeld: boolean, isLeftOver: boolean) => void;
   /** Aborts when the lane is to go to another process. */
   readonly yielding: () => AbortSignal;
   /** Aborts when the stream must be looked at again. */
@@ -40,11 +47,19 @@ export async function superviseLane(loop: LaneLoop): Promise<void> {
   const { context, id, owner, signal } = loop;
   const { pool, config, log } = context;
   const leaseMs = config.projections.lease;
+  let freeSince: number | undefined;
   while (!signal.aborted) {
-    let lease: Lease | undefined;
     try {
-      if (loop.mayTake()) lease = await acquireLease(pool, leaseOf(id), owner, leaseMs);
-      if (lease !== undefined) await holdLane(loop, lease);
+      const isOurs = loop.mayTake();
+      if (isOurs || !(await isLeaseFree(pool, leaseOf(id)))) freeSince = undefined;
+      else freeSince ??= performance.now();
+      const isLeftOver =
+        freeSince !== undefined && performance.now() - freeSince > LEFT_OVER_LEASES * leaseMs;
+      if (isOurs || isLeftOver) {
+        const lease = await acquireLease(pool, leaseOf(id), owner, leaseMs);
+        freeSince = undefined;
+        if (lease !== undefined) await holdLane(loop, lease, isLeftOver);
+      }
     } catch (error) {
       if (!isTransientDatabaseError(error)) throw error;
       context.monitor.troubled(`database: ${messageOf(error)}`);
@@ -56,7 +71,7 @@ export async function superviseLane(loop: LaneLoop): Promise<void> {
 }
 
 /** Everything done under one lease; it is given back whatever happens. */
-async function holdLane(loop: LaneLoop, lease: Lease): Promise<void> {
+async function holdLane(loop: LaneLoop, lease: Lease, isLeftOver: boolean): Promise<void> {
   const { context, onHeld } = loop;
   const keeper = new LeaseKeeper(
     context.pool,
@@ -64,13 +79,13 @@ async function holdLane(loop: LaneLoop, lease: Lease): Promise<void> {
     context.config.projections.lease,
     context.log,
   );
-  onHeld(true);
+  onHeld(true, isLeftOver);
   try {
     await runSessions(loop, lease, AbortSignal.any([loop.signal, loop.yielding(), keeper.lost]));
   } finally {
     await keeper.stop();
     context.monitor.advanced();
-    onHeld(false);
+    onHeld(false, false);
     if (!keeper.lost.aborted) await releaseLease(context.pool, lease);
   }
 }

@@ -128,7 +128,7 @@ export async function runLane(
   });
   try {
     const onQuiet = async (): Promise<void> => {
-      if (context.lanes > 1) await followLog(jsm, stream, id, committer);
+      if (context.lanes > 1) await followLog(jsm, config.log, id, committer);
     };
     const between = { size: batch, pace: new Pace(linger), reader, onQuiet, redriver };
     await writeAll(context, inbox, committer, between, signal);

@@ -30,6 +30,10 @@ export interface RedriverOptions {
 
 /** How often a lane with parked memories asks whether they are to be tried again. */
 const REDRIVE_MS = 500;
+/** Then the next batch of the log has its turn: what is new must not stand still. */
+const TURN_MS = 500;
+/** Memories that are asked about at once; far more than are tried again in a turn. */
+const MEMORIES = 1_000;
 /** Events of one memory in one transaction. */
 const CHUNK = 500;
 
@@ -64,8 +68,10 @@ export class Redriver {
   /** Does what is asked for; only while no batch of the lane is under way. @throws LaneLost */
   async run(): Promise<void> {
     const { id, pool, parked, signal, onRedriven } = this.#options;
+    const until = performance.now() + TURN_MS;
     for (const key of this.#asked) {
-      if (signal.aborted) return;
+      // What is left will be asked for again.
+      if (signal.aborted || performance.now() > until) return;
       const { applied, culprit } = await this.#redrive(key);
       parked.redriven(key.tenant, key.memory, culprit);
       onRedriven(applied);
@@ -161,8 +167,8 @@ async function requested(db: Queryable, { projection, generation, lane }: LaneId
     name: 'redrives-requested',
     text: `select tenant, memory from memfleet.parked_redrives
       where projection = $1 and generation = $2 and lane = $3 and finished_at is null
-      order by requested_at, tenant, memory`,
-    values: [projection, generation, lane],
+      order by requested_at, tenant, memory limit $4`,
+    values: [projection, generation, lane, MEMORIES],
   });
   return rows;
 }
