@@ -76,7 +76,14 @@ export {
   RuntimeError,
   type RuntimeErrorCode,
 } from './errors.ts';
-export { acquireLease, isLeaseFree, type Lease, releaseLease, renewLease } from './lease.ts';
+export {
+  acquireLease,
+  heldByOthers,
+  isLeaseFree,
+  type Lease,
+  releaseLease,
+  renewLease,
+} from './lease.ts';
 export { type Health, healthOf, serveHealth } from './lifecycle/health.ts';
 export { Progress, type WorkerState } from './lifecycle/progress.ts';
 export { GONE_AFTER_MS } from './lifecycle/reporter.ts';

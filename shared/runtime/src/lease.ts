@@ -42,6 +42,16 @@ export async function isLeaseFree(db: Queryable, name: string): Promise<boolean>
   return rowCount === 0;
 }
 
+/** Names of the leases that others hold now. */
+export async function heldByOthers(db: Queryable, owner: string): Promise<Set<string>> {
+  const { rows } = await db.query<{ name: string }>({
+    name: 'leases-of-others',
+    text: 'select name from memfleet.leases where owner <> $1 and lease_until >= now()',
+    values: [owner],
+  });
+  return new Set(rows.map(({ name }) => name));
+}
+
 /** @returns false when the lease was lost; nothing may be written under it any more. */
 export async function renewLease(db: Queryable, lease: Lease, leaseMs: number): Promise<boolean> {
   const { rowCount } = await db.query({

@@ -1,5 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { acquireLease, releaseLease, renewLease } from '@memfleet/runtime';
+import {
+  acquireLease,
+  heldByOthers,
+  isLeaseFree,
+  releaseLease,
+  renewLease,
+} from '@memfleet/runtime';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 
@@ -16,9 +22,14 @@ test('a lease has one owner, and its epoch rises with every change of hands', as
   const first = await acquireLease(pool, 'lane', 'a', 60_000);
   expect(first).toEqual({ name: 'lane', owner: 'a', epoch: 1n });
   expect(await acquireLease(pool, 'lane', 'b', 60_000)).toBeUndefined();
+  expect(await isLeaseFree(pool, 'lane')).toBe(false);
+  expect(await heldByOthers(pool, 'a')).toEqual(new Set());
+  expect(await heldByOthers(pool, 'b')).toEqual(new Set(['lane']));
   if (first === undefined) return;
   expect(await renewLease(pool, first, 60_000)).toBe(true);
   await releaseLease(pool, first);
+  expect(await isLeaseFree(pool, 'lane')).toBe(true);
+  expect(await heldByOthers(pool, 'b')).toEqual(new Set());
   const second = await acquireLease(pool, 'lane', 'b', 60_000);
   expect(second?.epoch).toBe(2n);
   // The first owner is a zombie now.

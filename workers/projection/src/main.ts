@@ -1,18 +1,22 @@
-import { durableOf, findRunnable, lanesOf, PROJECTIONS } from '@memfleet/projections';
-import { consumerInfo, runWorker } from '@memfleet/runtime';
+import { durableOf, findRunnable, lanesOf, leaseOf, PROJECTIONS } from '@memfleet/projections';
+import { consumerInfo, heldByOthers, runWorker } from '@memfleet/runtime';
 import { runEngine } from './engine/engine.ts';
 import { findGenerations } from './engine/generations.ts';
 
 await runWorker('projection', async (context) => {
-  const { config, jsm, pool } = context;
+  const { config, jsm, pool, instance } = context;
   await findRunnable({ config, jsm, db: pool });
   context.watchBacklog(async () => {
-    const durables = (await findGenerations(pool, PROJECTIONS)).flatMap(
-      ({ generation: { projection, generation, lanes } }) =>
-        lanesOf(projection, generation, lanes).map(durableOf),
+    const lanes = (await findGenerations(pool, PROJECTIONS)).flatMap(
+      ({ generation: { projection, generation, lanes: count } }) =>
+        lanesOf(projection, generation, count),
     );
+    // What waits for others says nothing about this process: it may have no lane at all.
+    const others = await heldByOthers(pool, instance);
     const infos = await Promise.all(
-      durables.map((durable) => consumerInfo(jsm, config.log.stream, durable)),
+      lanes
+        .filter((id) => !others.has(leaseOf(id)))
+        .map((id) => consumerInfo(jsm, config.log.stream, durableOf(id))),
     );
     return infos.reduce((sum, info) => sum + info.num_pending + info.num_ack_pending, 0);
   });
