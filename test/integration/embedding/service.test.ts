@@ -11,14 +11,14 @@ import {
 import { until } from '../../support/until.ts';
 import { EmbeddingFleet } from './running-stage.ts';
 
-function remote(service: ModelService): Embedder {
+function remote(service: ModelService, maxBatch = 64): Embedder {
   return openAICompatibleEmbedder({
     kind: 'openai-compatible',
     baseUrl: service.url,
     model: 'test-model',
     dimensions: 8,
     inputPerMillionUsd: 100,
-    maxBatch: 64,
+    maxBatch,
   });
 }
 const inputOf = (call: ModelCall): string[] => call.body['input'] as string[];
@@ -80,6 +80,43 @@ describe('with a service', () => {
       'm2 true',
       'm3 false',
     ]);
+  });
+
+  test('of an event that fails, what was had by then is kept and counted: another process buys the rest', async () => {
+    await using service = await startModelService();
+    await using fleet = await EmbeddingFleet.create();
+    let isDown = true;
+    service.respond((call) =>
+      isDown && inputOf(call).includes('Second.') ? replies.status(503) : replies.vectors(call),
+    );
+    const said = { subject: 'Ada', predicate: 'does', object: 'things', confidence: 1 };
+    await fleet.publish('memory.extracted', 'm1', {
+      cause: { source: '/test', id: '019c1234-0000-7000-8000-000000000001', sequence: 1 },
+      extractor: { name: 'local', version: '1' },
+      entities: [],
+      usage: { calls: 1, input_tokens: 0, output_tokens: 0 },
+      cost_usd: 0,
+      duration_ms: 1,
+      cached: false,
+      facts: [
+        { ...said, text: 'First.' },
+        { ...said, text: 'Second.' },
+      ],
+    });
+    await fleet.start(remote(service, 1));
+    await until('the second failed, and the first is kept', async () => {
+      return service.calls.length >= 2 && (await fleet.vectors()).size === 1;
+    });
+    await fleet.stop();
+    isDown = false;
+    await fleet.start(remote(service, 1));
+    await fleet.finished(1);
+    const asked = service.calls.flatMap(inputOf);
+    expect(asked.filter((text) => text === 'First.')).toHaveLength(1);
+    const { rows } = await fleet.database.pool.query<{ tokens: number }>(
+      `select sum(input_tokens)::int as tokens from memfleet.spend where tenant = 'acme'`,
+    );
+    expect(rows).toEqual([{ tokens: 10 }]);
   });
 
   test('one bad text of 64 is parked alone, its 63 neighbours are embedded', async () => {

@@ -6,16 +6,18 @@ import {
 } from '@memfleet/events';
 import { type AddressedVector, type Embedder, storeVectors } from '@memfleet/recall';
 import {
+  addSpend,
   type Pool,
   type ProviderGate,
   skip,
   type Stage,
   type StageConfig,
+  transaction,
 } from '@memfleet/runtime';
 import { BoughtVectors } from './bought-vectors.ts';
 import { ComputedVectors } from './computed-vectors.ts';
 import { total } from './shares.ts';
-import type { TextVectors } from './text-vectors.ts';
+import type { TextVector, TextVectors } from './text-vectors.ts';
 
 const NAME = 'embedding';
 /** Raised when every event should be embedded anew. A new space alone concerns new events only. */
@@ -56,7 +58,13 @@ export function embeddingStage(options: EmbeddingOptions): Stage<readonly Addres
       const targets = targetsOf(event);
       if (targets.length === 0) return skip(reasonForNothing(event));
       const asker = { ...context, tenant: event.tenantid };
-      const found = await Promise.all(targets.map(({ text }) => vectors.of(text, asker)));
+      const answers = await Promise.allSettled(targets.map(({ text }) => vectors.of(text, asker)));
+      const found = answers.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+      const failed = answers.find((one) => one.status === 'rejected');
+      if (failed !== undefined) {
+        await keep(options, event.tenantid, found);
+        throw failed.reason;
+      }
       const cause = { source: event.source, id: event.id, sequence: context.sequence };
       const events = found.map(({ digest, use }, index) => {
         const { target, ordinal } = targets[index] as Target;
@@ -74,9 +82,7 @@ export function embeddingStage(options: EmbeddingOptions): Stage<readonly Addres
           },
         });
       });
-      const extra = found.flatMap(({ digest, vector }) =>
-        vector === undefined ? [] : [{ digest, vector }],
-      );
+      const extra = newOf(found);
       return {
         kind: 'done',
         events,
@@ -88,6 +94,24 @@ export function embeddingStage(options: EmbeddingOptions): Stage<readonly Addres
       await storeVectors(db, space, extras.flat());
     },
   };
+}
+
+function newOf(found: readonly TextVector[]): AddressedVector[] {
+  return found.flatMap(({ digest, vector }) => (vector === undefined ? [] : [{ digest, vector }]));
+}
+
+/** What was had for an event of which the rest failed: it was paid for, and the next try needs it. */
+async function keep(
+  { pool, embedder: { space } }: EmbeddingOptions,
+  tenant: string,
+  found: readonly TextVector[],
+): Promise<void> {
+  const vectors = newOf(found);
+  if (vectors.length === 0) return;
+  await transaction(pool, async (db) => {
+    await storeVectors(db, space, vectors);
+    await addSpend(db, NAME, [{ tenant, use: total(found.map(({ use }) => use)) }]);
+  });
 }
 
 function vectorsOf({ embedder, pool, gate, settings }: EmbeddingOptions): TextVectors {

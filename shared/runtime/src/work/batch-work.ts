@@ -143,14 +143,21 @@ export class BatchWork<Extra> {
   /** A redelivery of what is finished: publish what may be missing, and ack. */
   async #settleAgain(
     { held, decoded, request }: Readable,
-    { kind: _, ...recorded }: Extract<Claim, { kind: 'finished' }>,
+    { state, unpublished, redrives }: Extract<Claim, { kind: 'finished' }>,
   ): Promise<void> {
     const { progress, log } = this.#options;
     const { key, eventId } = request;
     const event = decoded.envelope;
     this.#inFlight.beginSettling(held);
     try {
-      const settled = await this.#settler.settleAgain({ held, key, event, ...recorded });
+      const settled = await this.#settler.settleAgain({
+        held,
+        key,
+        event,
+        state,
+        unpublished,
+        redrives,
+      });
       progress.advanced(settled === 'failed' ? settled : 'repeated');
     } catch (error) {
       progress.advanced('failed');
