@@ -1,7 +1,7 @@
 import { derivedEventId } from '@memfleet/events';
 import { contentDigest, lexicalEmbedder } from '@memfleet/recall';
 import { describe, expect, test } from 'vitest';
-import { EmbeddingFleet } from './running-stage.ts';
+import { EmbeddingFleet, factsSaying } from './running-stage.ts';
 
 describe('with the local embedder', () => {
   test('content is embedded: the vector in the table, the reference in the log', async () => {
@@ -35,24 +35,10 @@ describe('with the local embedder', () => {
   test('every fact of an extraction has a vector of its own; none is a skip', async () => {
     await using fleet = await EmbeddingFleet.create();
     await fleet.start(lexicalEmbedder);
-    const fact = { subject: 'Ada', predicate: 'does', object: 'things', confidence: 1 };
-    const common = {
-      cause: { source: '/test', id: '019c1234-0000-7000-8000-000000000001', sequence: 1 },
-      extractor: { name: 'local', version: '1' },
-      entities: [],
-      usage: { calls: 1, input_tokens: 0, output_tokens: 0 },
-      cost_usd: 0,
-      duration_ms: 1,
-      cached: false,
-    };
     const texts = ['Ada prefers tea.', ' ', 'Ada lives in Lisbon.'];
-    const extracted = await fleet.publish('memory.extracted', 'm1', {
-      ...common,
-      facts: texts.map((text) => ({ ...fact, text })),
-    });
+    const extracted = await fleet.publish('memory.extracted', 'm1', factsSaying(texts));
     await fleet.publish('memory.extracted', 'm2', {
-      ...common,
-      facts: [],
+      ...factsSaying([]),
       empty_reason: 'nothing',
     });
     const rows = await fleet.finished(2);

@@ -32,6 +32,26 @@ export interface WorkRow {
   readonly cost_usd: number;
 }
 
+/** What a `memory.extracted` says when these are the texts of its facts. */
+export function factsSaying(texts: readonly string[]): Record<string, unknown> {
+  return {
+    cause: { source: '/test', id: '019c1234-0000-7000-8000-000000000001', sequence: 1 },
+    extractor: { name: 'local', version: '1' },
+    facts: texts.map((text) => ({
+      text,
+      subject: 'Ada',
+      predicate: 'does',
+      object: 'things',
+      confidence: 1,
+    })),
+    entities: [],
+    usage: { calls: 1, input_tokens: 0, output_tokens: 0 },
+    cost_usd: 0,
+    duration_ms: 1,
+    cached: false,
+  };
+}
+
 /** A log, a database, and the embedding stage at work on them in this process. */
 export class EmbeddingFleet implements AsyncDisposable {
   readonly broker: TestBroker;

@@ -9,7 +9,7 @@ import {
   vectorOf,
 } from '../../support/model-service.ts';
 import { until } from '../../support/until.ts';
-import { EmbeddingFleet } from './running-stage.ts';
+import { EmbeddingFleet, factsSaying } from './running-stage.ts';
 
 function remote(service: ModelService, maxBatch = 64): Embedder {
   return openAICompatibleEmbedder({
@@ -89,20 +89,7 @@ describe('with a service', () => {
     service.respond((call) =>
       isDown && inputOf(call).includes('Second.') ? replies.status(503) : replies.vectors(call),
     );
-    const said = { subject: 'Ada', predicate: 'does', object: 'things', confidence: 1 };
-    await fleet.publish('memory.extracted', 'm1', {
-      cause: { source: '/test', id: '019c1234-0000-7000-8000-000000000001', sequence: 1 },
-      extractor: { name: 'local', version: '1' },
-      entities: [],
-      usage: { calls: 1, input_tokens: 0, output_tokens: 0 },
-      cost_usd: 0,
-      duration_ms: 1,
-      cached: false,
-      facts: [
-        { ...said, text: 'First.' },
-        { ...said, text: 'Second.' },
-      ],
-    });
+    await fleet.publish('memory.extracted', 'm1', factsSaying(['First.', 'Second.']));
     await fleet.start(remote(service, 1));
     await until('the second failed, and the first is kept', async () => {
       return service.calls.length >= 2 && (await fleet.vectors()).size === 1;

@@ -58,6 +58,12 @@ export async function superviseLane(loop: LaneLoop): Promise<void> {
       if (isOurs || isLeftOver) {
         const lease = await acquireLease(pool, leaseOf(id), owner, leaseMs);
         freeSince = undefined;
+        if (lease !== undefined && isLeftOver) {
+          log.warn(
+            { ...id },
+            'no other worker took the lane, it is run beyond the share of this one',
+          );
+        }
         if (lease !== undefined) await holdLane(loop, lease, isLeftOver);
       }
     } catch (error) {
