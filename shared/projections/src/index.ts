@@ -48,6 +48,6 @@ export {
   type Table,
 } from './kit/tables.ts';
 export { appliedId, type AppliedKey } from './sql/applied.ts';
-export { type BoundStatement, runBound, type WriteStep } from './sql/statement.ts';
+export { type BoundStatement, inFlight, runBound, type WriteStep } from './sql/statement.ts';
 export { ProjectionWriter } from './sql/writer.ts';
 export { PROJECTIONS } from './projections/index.ts';

@@ -57,12 +57,12 @@ export {
   redactUrl,
 } from './database/pool.ts';
 export {
-  flight,
   isTransientDatabaseError,
   retryTransient,
   sqlState,
   transaction,
 } from './database/transaction.ts';
+export { flight, type FlightStatement } from './database/flight.ts';
 export { DEAD_LETTER_HEADERS } from './dead-letters/dead-letter.ts';
 export { type Discarding, markDiscarded } from './dead-letters/mark-discarded.ts';
 export { findLetter, type LetterFilter, readLetters } from './dead-letters/read-letters.ts';

@@ -107,3 +107,14 @@ test('a transaction whose commit had no answer is recognised, not repeated', asy
   expect(retry.position).toBe(2);
   expect(await hashTables(fleet.pool, notes, 1)).toEqual(hash);
 });
+
+test('a batch that the client itself refuses leaves nothing behind', async () => {
+  await using fleet = await notesFleet(broker);
+  await appendAll(broker, fleet.config, [created('m', 'one'), created('n', 'two')]);
+  const events = await readEvents(fleet, 2);
+  await takeCheckpoint(fleet.pool, ID, 1n);
+  // It ends below the position of the lane.
+  const lane = committerOf(fleet, 1n, 10);
+  await expect(lane.commit(lane.prepare(events))).rejects.toThrow(/cannot go back/);
+  expect(await contents(fleet)).toEqual({});
+});

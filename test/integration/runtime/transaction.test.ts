@@ -1,10 +1,8 @@
 import {
   checkDatabase,
   createPool,
-  flight,
   isTransientDatabaseError,
   retryTransient,
-  sqlState,
   transaction,
 } from '@memfleet/runtime';
 import { expect, test } from 'vitest';
@@ -37,48 +35,6 @@ test('what throws rolls back, and the connection goes on', async () => {
   await expect(work).rejects.toThrow('changed my mind');
   expect(await valueOf(database, 'a')).toBe(0);
   expect(database.pool.totalCount).toBeLessThanOrEqual(1);
-});
-
-test('a flight is one transaction: all of it stands, or nothing', async () => {
-  await using database = await withTable();
-  const { pool } = database;
-  const set = 'update counters set value = $2 where name = $1';
-  await flight(pool, 'begin', (client) => [
-    client.query(set, ['a', 1]),
-    client.query(set, ['b', 1]),
-  ]);
-  expect([await valueOf(database, 'a'), await valueOf(database, 'b')]).toEqual([1, 1]);
-  const failing = flight(pool, 'begin', (client) => [
-    client.query(set, ['a', 2]),
-    client.query(`insert into counters values ('a', 0)`),
-    client.query(set, ['b', 2]),
-  ]);
-  // The first that failed says why; that the others were refused is no news.
-  const error = await failing.catch((thrown: unknown) => thrown);
-  expect(sqlState(error)).toBe('23505');
-  expect([await valueOf(database, 'a'), await valueOf(database, 'b')]).toEqual([1, 1]);
-  // The connection is as good as before, outside of any transaction.
-  await pool.query(set, ['a', 3]);
-  expect(await valueOf(database, 'a')).toBe(3);
-  expect(pool.totalCount).toBe(1);
-});
-
-test('a checkpoint is not moved by itself when the flight has not begun', async () => {
-  await using database = await createTestDatabase();
-  const { pool } = database;
-  await pool.query(`insert into memfleet.checkpoints (projection, generation, lane, epoch)
-    values ('p', 1, 0, 1)`);
-  const advance = `select memfleet.advance_checkpoint('p', 1, 0, 1, 0, 5, 'then', null, now())`;
-  const alone = await pool.query(advance).catch((thrown: unknown) => thrown);
-  expect(sqlState(alone)).toBe('MF003');
-  await flight(pool, `begin; set local memfleet.flight = 'on'`, (client) => [
-    client.query(advance),
-  ]);
-  // The setting has ended with its transaction.
-  const after = await pool.query(advance).catch((thrown: unknown) => thrown);
-  expect(sqlState(after)).toBe('MF003');
-  const { rows } = await pool.query('select position from memfleet.checkpoints');
-  expect(rows).toEqual([{ position: '5' }]);
 });
 
 test('a deadlock is retried until both are through', async () => {

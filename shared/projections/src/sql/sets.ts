@@ -8,6 +8,7 @@ import {
   cellOfRow,
   columnList,
   given,
+  inFlight,
   names,
   requireFresh,
   runBound,
@@ -49,7 +50,7 @@ export class SetWriter {
     const all = this.#replace(rows);
     const { name, text } = this.#allOwners;
     return {
-      fresh: [{ name, text, values: owners.values }, ...all],
+      fresh: [{ name, text, values: owners.values }, ...all.map(inFlight)],
       write: async (db) => {
         const { rows: returned } = await runBound(db, owners);
         const advanced =

@@ -1,4 +1,4 @@
-import type { Cell, Queryable } from '@memfleet/runtime';
+import type { Cell, FlightStatement, Queryable } from '@memfleet/runtime';
 import type { ColumnType, Columns, Row } from '../kit/columns.ts';
 import { binaryArray, wireType } from './binary-array.ts';
 
@@ -13,7 +13,7 @@ export interface Statement {
 export interface BoundStatement {
   readonly name: string;
   readonly text: string;
-  readonly values: readonly Buffer[];
+  readonly values: FlightStatement['values'];
 }
 
 /** What a batch does to one table. */
@@ -21,10 +21,10 @@ export interface WriteStep {
   /** Whatever stands in the table. */
   readonly write: (db: Queryable) => Promise<void>;
   /**
-   * The same in statements that need not wait for each other: they fail with MF002 when rows turn out
-   * to be there that would make a difference. Undefined when that is known beforehand.
+   * The same as statements of a flight, which do not wait for each other: they fail with MF002 when
+   * rows turn out to be there that would make a difference. Undefined when that is known beforehand.
    */
-  readonly fresh: readonly BoundStatement[] | undefined;
+  readonly fresh: readonly FlightStatement[] | undefined;
 }
 
 export async function runBound(
@@ -72,16 +72,26 @@ export function given(columns: readonly (readonly [string, ColumnType])[]): stri
 }
 
 /**
- * A statement that inserts rows, or updates owners, as one that fails with MF002 unless it did so for
- * all that were given: what follows need not wait for its answer. `returning 1` counts.
+ * A statement that inserts rows, or updates owners, as one of a flight that fails with MF002 unless it
+ * did so for all that were given: what follows need not wait for its answer. `returning 1` counts.
  */
 export function requireFresh({ name, text, columns }: Statement): Statement {
   const [, type] = columns[0] ?? ['', 'text'];
   return {
     name: `${name}-fresh`,
     text: `with fresh as (${text} returning 1)
-      select memfleet.require_fresh(count(*), cardinality($1::${wireType(type)}[])) from fresh`,
+      select memfleet.in_flight(),
+        memfleet.require_fresh(count(*), cardinality($1::${wireType(type)}[])) from fresh`,
     columns,
+  };
+}
+
+/** A statement that writes, as one of a flight: it fails when the flight's transaction has not begun. */
+export function inFlight({ name, text, values }: BoundStatement): FlightStatement {
+  return {
+    name: `${name}-flight`,
+    text: `with written as (${text}) select memfleet.in_flight()`,
+    values,
   };
 }
 

@@ -5,7 +5,7 @@ import { AppliedWriter } from './applied.ts';
 import { KeyedWriter } from './keyed.ts';
 import { LogWriter, ReportingLogWriter } from './log.ts';
 import { SetWriter } from './sets.ts';
-import { type BoundStatement, runBound, type WriteStep } from './statement.ts';
+import { type BoundStatement, inFlight, runBound, type WriteStep } from './statement.ts';
 
 type Step = (fold: Fold) => WriteStep[];
 
@@ -86,14 +86,12 @@ function running(statement: BoundStatement): WriteStep {
     write: async (db) => {
       await runBound(db, statement);
     },
-    fresh: [statement],
+    fresh: [inFlight(statement)],
   };
 }
 
 /** Undefined as soon as one part is. */
-function joined(
-  parts: readonly (readonly BoundStatement[] | undefined)[],
-): readonly BoundStatement[] | undefined {
+function joined(parts: readonly WriteStep['fresh'][]): WriteStep['fresh'] {
   const known = parts.filter((part) => part !== undefined);
   return known.length === parts.length ? known.flat() : undefined;
 }

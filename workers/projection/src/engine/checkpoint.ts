@@ -1,5 +1,5 @@
 import type { LaneId } from '@memfleet/projections';
-import { type Queryable, sqlState } from '@memfleet/runtime';
+import { type FlightStatement, type Queryable, sqlState } from '@memfleet/runtime';
 
 /** How far a lane is, and by what to recognise the log it has read. */
 export interface Checkpoint {
@@ -30,13 +30,6 @@ interface CheckpointRow {
   position: string;
   stream_created: string | null;
   event_digest: Buffer | null;
-}
-
-interface HoldRow {
-  epoch: string;
-  position: string;
-  hold_at: string | null;
-  held: boolean;
 }
 
 /**
@@ -76,57 +69,69 @@ export interface Advance {
 }
 
 /**
- * Moves the checkpoint, inside the transaction that writes what lies between.
- * @returns false when it stands there already: the transaction was committed before, and only its
- * answer was lost
- * @throws LaneLost, LaneHeld
+ * The statement that moves the checkpoint, as one of a flight. When the lane may not move, it fails
+ * and says what refused it: see `throwUnlessAdvanced`.
+ * @throws RangeError when the checkpoint would go back
  */
-export async function advanceCheckpoint(
-  client: Queryable,
-  id: LaneId,
-  epoch: bigint,
-  advance: Advance,
-): Promise<boolean> {
-  const { rowCount } = await client.query({
-    name: 'checkpoint-advance',
-    text: `update memfleet.checkpoints
-      set position = $6, stream_created = $7, event_digest = $8, event_time = $9, updated_at = now()
-      where projection = $1 and generation = $2 and lane = $3 and epoch = $4 and position = $5
-        and (hold_at is null or hold_at >= $6 or hold_until < clock_timestamp())`,
+export function advanceStatement(id: LaneId, epoch: bigint, advance: Advance): FlightStatement {
+  return {
+    name: 'checkpoint-advance-flight',
+    text: `select memfleet.in_flight(), ${MOVE}`,
     values: valuesOf(id, epoch, advance),
-  });
-  if (rowCount === 1) return true;
-  await explainStandstill(client, id, epoch, advance);
-  return false;
+  };
 }
 
-/** What `advanceOrFail` needs to see: that the transaction has begun. */
-export const BEGIN_FLIGHT = `begin; set local memfleet.flight = 'on'`;
-const NOT_ADVANCED = 'MF001';
-
-/** The same as a statement that fails when it cannot: nobody waits for what it says. */
-export async function advanceOrFail(
-  client: Queryable,
+/** The same by itself, or in a transaction that waits for each answer. */
+export async function advanceCheckpoint(
+  db: Queryable,
   id: LaneId,
   epoch: bigint,
   advance: Advance,
 ): Promise<void> {
-  await client.query({
-    name: 'checkpoint-advance-or-fail',
-    text: 'select memfleet.advance_checkpoint($1, $2, $3, $4, $5, $6, $7, $8, $9)',
+  await db.query({
+    name: 'checkpoint-advance',
+    text: `select ${MOVE}`,
     values: valuesOf(id, epoch, advance),
   });
 }
 
-export function isNotAdvanced(error: unknown): boolean {
-  return sqlState(error) === NOT_ADVANCED;
+const MOVE = 'memfleet.move_checkpoint($1, $2, $3, $4, $5, $6, $7, $8, $9)';
+/** SQLSTATE of a checkpoint that was not moved. */
+const REFUSED = 'MF001';
+
+/** What the refusing statement saw, under the lock of the row. */
+interface Refusal {
+  /** Null when the lane is gone. */
+  readonly epoch: string | null;
+  readonly position: number | null;
+  /** The hold that is in force, if one is. */
+  readonly heldAt: number | null;
+}
+
+/**
+ * Reads from a refusal why the checkpoint was not moved; nothing is wrong when it was moved before, by
+ * a transaction whose answer was lost. There is no second look at the row: the hold that stands there
+ * by now may be another one, and says nothing about the events before it.
+ * @throws LaneLost, LaneHeld; the error itself when it is no refusal
+ */
+export function throwUnlessAdvanced(error: unknown, epoch: bigint, { from, to }: Advance): void {
+  if (!(error instanceof Error) || sqlState(error) !== REFUSED) throw error;
+  const { detail } = error as { detail?: string };
+  const seen = JSON.parse(detail ?? '{}') as Refusal;
+  if (seen.epoch === epoch.toString()) {
+    if (seen.position === to) return;
+    if (seen.position === from && seen.heldAt != null && seen.heldAt < to) {
+      throw new LaneHeld(seen.heldAt);
+    }
+  }
+  throw new LaneLost(`the lane was taken over at position ${seen.position ?? 'unknown'}`);
 }
 
 function valuesOf(
   { projection, generation, lane }: LaneId,
   epoch: bigint,
   { from, to, streamCreated, eventDigest, eventTime }: Advance,
-): unknown[] {
+): (string | number | Buffer)[] {
   if (to < from) throw new RangeError(`a checkpoint at ${from} cannot go back to ${to}`);
   return [
     projection,
@@ -137,27 +142,8 @@ function valuesOf(
     to,
     streamCreated,
     eventDigest,
-    eventTime,
+    eventTime.toISOString(),
   ];
-}
-
-/**
- * Why the checkpoint could not be moved; nothing when it stands there already.
- * @throws LaneLost, LaneHeld
- */
-export async function explainStandstill(
-  db: Queryable,
-  id: LaneId,
-  epoch: bigint,
-  { from, to }: Advance,
-): Promise<void> {
-  const row = await readCheckpoint(db, id);
-  if (row?.epoch === epoch.toString()) {
-    if (Number(row.position) === to) return;
-    // Between the two statements it may have been let go: the next try will show.
-    if (Number(row.position) === from) throw new LaneHeld(Number(row.hold_at ?? from));
-  }
-  throw new LaneLost(`the lane was taken over at position ${row?.position ?? 'unknown'}`);
 }
 
 /** Makes sure that the lane is ours until the transaction ends, without moving it. @throws LaneLost */
@@ -176,21 +162,17 @@ export async function lockCheckpoint(
 }
 
 /** Whether the lane may move on to this position. */
-export async function mayAdvance(db: Queryable, id: LaneId, to: number): Promise<boolean> {
-  const row = await readCheckpoint(db, id);
-  return row === undefined || !row.held || Number(row.hold_at) >= to;
-}
-
-async function readCheckpoint(
+export async function mayAdvance(
   db: Queryable,
   { projection, generation, lane }: LaneId,
-): Promise<HoldRow | undefined> {
-  const { rows } = await db.query<HoldRow>({
-    name: 'checkpoint-read',
-    text: `select epoch, position, hold_at,
-        coalesce(hold_until > clock_timestamp(), false) as held
-      from memfleet.checkpoints where projection = $1 and generation = $2 and lane = $3`,
-    values: [projection, generation, lane],
+  to: number,
+): Promise<boolean> {
+  const { rowCount } = await db.query({
+    name: 'checkpoint-held',
+    text: `select from memfleet.checkpoints
+      where projection = $1 and generation = $2 and lane = $3
+        and hold_at < $4 and hold_until >= clock_timestamp()`,
+    values: [projection, generation, lane, to],
   });
-  return rows[0];
+  return rowCount === 0;
 }

@@ -1,15 +1,11 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  type BoundStatement,
-  type LaneId,
-  type ProjectionWriter,
-  runBound,
-} from '@memfleet/projections';
+import { inFlight, type LaneId, type ProjectionWriter, runBound } from '@memfleet/projections';
 import {
   crashPoint,
   type Delivery,
   flight,
+  type FlightStatement,
   messageOf,
   type Pool,
   retryTransient,
@@ -21,15 +17,13 @@ import { type Batch, isFaultOfEvents, makeBatch } from './batch.ts';
 import {
   type Advance,
   advanceCheckpoint,
-  advanceOrFail,
-  BEGIN_FLIGHT,
-  explainStandstill,
-  isNotAdvanced,
+  advanceStatement,
   LaneHeld,
   mayAdvance,
+  throwUnlessAdvanced,
 } from './checkpoint.ts';
 import { BrokenDelivery } from './feed.ts';
-import { type ParkedKeys, writeParked } from './parked-keys.ts';
+import { type ParkedKeys, parkingStatement } from './parked-keys.ts';
 import type { LaneEvent } from './read-event.ts';
 
 export interface CommitterOptions {
@@ -131,13 +125,16 @@ export class Committer {
     );
   }
 
-  /** Moves on over positions that hold nothing for this lane, as far as it may. @throws LaneLost */
+  /**
+   * Moves on over positions that are proved to hold nothing for this lane, up to `position` or to
+   * where the lane is held before it. @throws LaneLost
+   */
   async skipTo(position: number): Promise<void> {
     try {
       await this.#skipTo(position);
     } catch (error) {
       if (!(error instanceof LaneHeld)) throw error;
-      await this.#skipTo(error.position);
+      await this.#skipTo(Math.min(error.position, position));
     }
   }
 
@@ -146,28 +143,33 @@ export class Committer {
     const { id, epoch, pool, streamCreated, readLog } = this.#options;
     const stored = await readLog(position);
     if (stored === null) return;
-    await advanceCheckpoint(pool, id, epoch, {
+    const advance = {
       from: this.#position,
       to: position,
       streamCreated,
       eventDigest: digestOf(stored.data),
       eventTime: stored.time,
-    });
+    };
+    try {
+      await advanceCheckpoint(pool, id, epoch, advance);
+    } catch (error) {
+      throwUnlessAdvanced(error, epoch, advance);
+    }
     this.#position = position;
   }
 
   /** Up to where it is held, then wait, then the rest. */
   async #commitHeld(messages: readonly Delivery[], { position }: LaneHeld): Promise<Committed> {
     const { id, pool, signal, onRetry, onHeld } = this.#options;
-    const first = messages.findIndex(({ seq }) => seq > position);
-    const rest = first === -1 ? [] : messages.slice(first);
-    const upTo = messages.slice(0, messages.length - rest.length);
+    const upTo = messages.filter(({ seq }) => seq <= position);
+    const rest = messages.slice(upTo.length);
     const before = await this.commit(this.#prepareAgain(upTo));
-    // Events come in order: there is one beyond, so there is nothing more in between.
+    const next = rest.at(0);
+    if (next === undefined) return before;
+    // Events come in order, and the next one of this lane lies beyond: nothing is left in between.
     await this.skipTo(position);
     onHeld();
-    const to = rest.at(0)?.seq ?? position;
-    while (!(await retryTransient(() => mayAdvance(pool, id, to), { signal, onRetry }))) {
+    while (!(await retryTransient(() => mayAdvance(pool, id, next.seq), { signal, onRetry }))) {
       if (signal.aborted) throw new BrokenDelivery(`stopped while held at position ${position}`);
       await delay(HELD_MS);
     }
@@ -207,44 +209,46 @@ export class Committer {
     return { applied: messages.length - parking.length, parked: parking.length };
   }
 
-  /** In one flight, as long as nothing turns up that was there before. @throws LaneLost, LaneHeld */
+  /** In one flight, as long as no row turns up that was there before. @throws LaneLost, LaneHeld */
   async #write(batch: Batch, advance: Advance): Promise<void> {
-    const { id, epoch, pool } = this.#options;
     const { fresh } = batch.rows;
-    if (fresh === undefined) return await this.#writeInSteps(batch, advance);
     try {
-      await this.#writeAtOnce(batch.parking, fresh, advance);
+      if (fresh === undefined) await this.#writeInSteps(batch, advance);
+      else await this.#writeAtOnce(batch, fresh, advance);
     } catch (error) {
-      if (isNotAdvanced(error)) return await explainStandstill(pool, id, epoch, advance);
-      if (sqlState(error) !== NOT_FRESH) throw error;
-      await this.#writeInSteps(batch, advance);
+      throwUnlessAdvanced(error, this.#options.epoch, advance);
     }
   }
 
   async #writeAtOnce(
-    parking: Batch['parking'],
-    fresh: readonly BoundStatement[],
+    batch: Batch,
+    fresh: readonly FlightStatement[],
     advance: Advance,
   ): Promise<void> {
     const { id, epoch, pool, isBackground } = this.#options;
-    await flight(pool, isBackground() ? `${BEGIN_FLIGHT}; ${LAZILY}` : BEGIN_FLIGHT, (client) => {
-      const sent = [
-        advanceOrFail(client, id, epoch, advance),
-        ...fresh.map((statement) => runBound(client, statement)),
-        writeParked(client, id, parking),
-      ];
-      crashPoint('before-commit');
-      return sent;
-    });
+    const statements = [
+      advanceStatement(id, epoch, advance),
+      ...fresh,
+      ...parkingStatement(id, batch.parking).map(inFlight),
+    ];
+    try {
+      await flight(pool, statements, {
+        ...(isBackground() ? { settings: LAZILY } : {}),
+        beforeCommit: () => crashPoint('before-commit'),
+      });
+    } catch (error) {
+      if (sqlState(error) !== NOT_FRESH) throw error;
+      await this.#writeInSteps(batch, advance);
+    }
   }
 
   async #writeInSteps({ rows, parking }: Batch, advance: Advance): Promise<void> {
     const { id, epoch, pool, isBackground } = this.#options;
     await transaction(pool, async (client) => {
       if (isBackground()) await client.query(LAZILY);
-      if (!(await advanceCheckpoint(client, id, epoch, advance))) return;
+      await advanceCheckpoint(client, id, epoch, advance);
       await rows.write(client);
-      await writeParked(client, id, parking);
+      for (const statement of parkingStatement(id, parking)) await runBound(client, statement);
       crashPoint('before-commit');
     });
   }

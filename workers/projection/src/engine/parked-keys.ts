@@ -1,5 +1,5 @@
-import type { LaneId } from '@memfleet/projections';
-import type { Queryable } from '@memfleet/runtime';
+import type { BoundStatement, LaneId } from '@memfleet/projections';
+import { bigintArray, type Queryable, textArray } from '@memfleet/runtime';
 
 /** An event that is set aside instead of applied. */
 export interface ParkedEvent {
@@ -87,28 +87,28 @@ export async function loadParkedKeys(
   return keys;
 }
 
-export async function writeParked(
-  db: Queryable,
-  id: LaneId,
-  events: readonly ParkedEvent[],
-): Promise<void> {
-  if (events.length === 0) return;
-  await db.query({
-    name: 'park-events',
-    text: `insert into memfleet.parked_events
-        (projection, generation, lane, tenant, memory, sequence, reason)
-      select $1, $2, $3, * from unnest($4::text[], $5::text[], $6::bigint[], $7::text[])
-      on conflict do nothing`,
-    values: [
-      id.projection,
-      id.generation,
-      id.lane,
-      events.map(({ tenant }) => tenant),
-      events.map(({ memory }) => memory),
-      events.map(({ sequence }) => sequence),
-      events.map(({ reason }) => reason.slice(0, MAX_REASON)),
-    ],
-  });
+/** Sets events aside; none when there is nothing to be done. */
+export function parkingStatement(id: LaneId, events: readonly ParkedEvent[]): BoundStatement[] {
+  if (events.length === 0) return [];
+  const text = `insert into memfleet.parked_events
+      (projection, generation, lane, tenant, memory, sequence, reason)
+    select $1, $2::int, $3::int, * from unnest($4::text[], $5::text[], $6::bigint[], $7::text[])
+    on conflict do nothing`;
+  return [
+    {
+      name: 'park-events',
+      text,
+      values: [
+        id.projection,
+        id.generation,
+        id.lane,
+        textArray(events.map(({ tenant }) => tenant)),
+        textArray(events.map(({ memory }) => memory)),
+        bigintArray(events.map(({ sequence }) => sequence)),
+        textArray(events.map(({ reason }) => reason.slice(0, MAX_REASON))),
+      ],
+    },
+  ];
 }
 
 /** A reason is a sentence; a handler's message may be anything. */
