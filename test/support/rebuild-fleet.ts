@@ -14,7 +14,7 @@ export const never = new AbortController().signal;
 
 export const SWAP = { signal: never, limitMs: 20_000, onRetry: () => undefined };
 
-export const PROMOTE = { ...SWAP, maxLag: 1_000, force: false };
+export const PROMOTE = { ...SWAP, maxLag: 1_000, maxAgeMs: 3_600_000, force: false };
 
 export const VERIFY = { signal: never, maxLag: 10_000 };
 

@@ -27,6 +27,14 @@ export function configuredLanes(config: FleetConfig): number {
   return lanes;
 }
 
+/** Whether the lanes of a generation read the whole log, rather than some of its partitions. */
+export function coversLog(
+  { lanes }: { readonly lanes: number },
+  { log }: Pick<FleetConfig, 'log'>,
+): boolean {
+  return lanes === 1 || lanes === log.partitions;
+}
+
 /** The schema of a generation's tables. The parts are names that `defineProjection` checked. */
 export function schemaOf(projection: string, generation: number): string {
   return `${projection}_${generation}`;

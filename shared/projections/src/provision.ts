@@ -7,7 +7,9 @@ import {
   pendingMigrations,
   type Pool,
   provisionTopology,
+  refuseDrift,
   type Topology,
+  RuntimeError,
   topologyOf,
   transaction,
 } from '@memfleet/runtime';
@@ -15,6 +17,7 @@ import { createGeneration, type Generation, readGenerations, viewsDigest } from 
 import type { Projection } from './kit/define.ts';
 import { configuredLanes, laneConsumerOf, lanesOf } from './lanes.ts';
 import { PROJECTIONS } from './projections/index.ts';
+import { givingWay, limitLockWaits } from './rebuild/give-way.ts';
 import { pointViews } from './rebuild/views.ts';
 
 /** What a fleet is provisioned on. */
@@ -24,21 +27,30 @@ export interface FleetTarget {
   readonly pool: Pool;
   /** Default: all there are. */
   readonly projections?: readonly Projection[];
+  /** How long readers of the views may hold up their replacement, in ms. */
+  readonly limitMs?: number;
+  /** Ends the wait for readers. */
+  readonly signal?: AbortSignal;
 }
+
+const READERS_LIMIT_MS = 60_000;
+const NEVER = new AbortController().signal;
 
 /**
  * Everything a fleet needs before its workers start: database schema, projections, streams and
  * durables. Safe to run again and from several places at once; nothing is ever dropped.
  * @returns the changes made; those of action `refuse` were not, and need a rebuild
- * @throws RuntimeError DRIFT | MIGRATION_CHANGED | DATABASE_NEWER
+ * @throws RuntimeError DRIFT | MIGRATION_CHANGED | DATABASE_NEWER | VIEWS_BUSY
  */
 export async function provisionFleet(target: FleetTarget): Promise<Change[]> {
   const { config, jsm, pool, projections = PROJECTIONS } = target;
   const lanes = configuredLanes(config);
+  // Before a generation is made for a log that has other partitions.
+  await refuseDrift(jsm, topologyOf(config));
   const migrations = (await migrate(pool)).map(({ name }) => created('database', name));
   const changed: Change[] = [];
   for (const projection of projections) {
-    const change = await provisionProjection(pool, projection, lanes);
+    const change = await provisionProjection(target, projection, lanes);
     if (change !== undefined) changed.push(change);
   }
   const topology = fleetTopology(config, await readGenerations(pool));
@@ -74,11 +86,30 @@ function fleetTopology(config: FleetConfig, generations: readonly Generation[]):
 }
 
 async function provisionProjection(
+  { pool, limitMs = READERS_LIMIT_MS, signal = NEVER }: FleetTarget,
+  projection: Projection,
+  lanes: number,
+): Promise<Change | undefined> {
+  const options = {
+    signal,
+    limitMs,
+    onRetry: () => undefined,
+    onTimeout: (reason: string) =>
+      new RuntimeError(
+        'VIEWS_BUSY',
+        `the views of projection ${projection.name} could not be replaced within ${Math.round(limitMs / 1_000)} s: ${reason}`,
+      ),
+  };
+  return await givingWay(options, () => provisionOnce(pool, projection, lanes));
+}
+
+async function provisionOnce(
   pool: Pool,
   projection: Projection,
   lanes: number,
 ): Promise<Change | undefined> {
   return await transaction(pool, async (client) => {
+    await limitLockWaits(client);
     // Two provisioners at once: the second finds what the first has made.
     await client.query('lock table memfleet.projection_generations in share row exclusive mode');
     const found = generationsOf(await readGenerations(client), projection);

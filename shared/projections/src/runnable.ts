@@ -1,5 +1,6 @@
 import {
   checkConsumers,
+  checkLog,
   type FleetConfig,
   type JetStreamManager,
   type Queryable,
@@ -7,7 +8,7 @@ import {
 } from '@memfleet/runtime';
 import { type Generation, readGenerations } from './generations.ts';
 import type { Projection } from './kit/define.ts';
-import { laneConsumerOf, lanesOf } from './lanes.ts';
+import { coversLog, laneConsumerOf, lanesOf } from './lanes.ts';
 import { PROJECTIONS } from './projections/index.ts';
 
 /** A generation that this version of the code can apply events to. */
@@ -34,7 +35,8 @@ export async function findRunnable(target: {
     if (found.some(({ projection }) => projection === name)) continue;
     throw new RuntimeError('DRIFT', `projection ${name} is not provisioned`);
   }
-  const runnable = runnableOf(found, projections);
+  await checkLog(jsm, config);
+  const runnable = runnableOf(found, projections, config);
   const consumers = runnable.flatMap(
     ({ projection: { name }, generation: { generation, lanes } }) =>
       lanesOf(name, generation, lanes).map((id) => laneConsumerOf(config, id, lanes)),
@@ -43,12 +45,18 @@ export async function findRunnable(target: {
   return runnable;
 }
 
-/** Those of the generations that these projections can be applied to. */
+/**
+ * Those of the generations that these projections can be applied to. One whose lanes leave partitions
+ * of the log unread is left alone until it is rebuilt: its checkpoints would vouch for events that
+ * nobody applied.
+ */
 export function runnableOf(
   found: readonly Generation[],
   projections: readonly Projection[],
+  config: Pick<FleetConfig, 'log'>,
 ): Runnable[] {
   return found.flatMap((generation) => {
+    if (!coversLog(generation, config)) return [];
     const projection = projections.find(
       ({ name, version }) => name === generation.projection && version === generation.version,
     );

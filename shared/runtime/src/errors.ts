@@ -22,6 +22,8 @@ export const RUNTIME_ERRORS = {
   PROJECTION_BEHIND: 'Wait longer, or see by `memfleet projection status` what holds the lanes up.',
   EVENT_PARKED:
     '`memfleet projection status` names the memory; mend the cause, then `memfleet projection redrive`.',
+  VIEWS_BUSY:
+    'Nothing was changed. End the long query on them (pg_stat_activity shows it), or run it again later.',
   NOT_FOUND: 'Check the id.',
   SERVER_NOT_FOUND: 'Install it, or point to one that runs.',
   SERVER_FAILED: 'Its last lines say why; mend that and start again.',

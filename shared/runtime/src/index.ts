@@ -15,9 +15,11 @@ export {
 export {
   type Change,
   checkConsumers,
+  checkLog,
   compareTopology,
   describeChange,
   provisionTopology,
+  refuseDrift,
 } from './broker/provision.ts';
 export type { Delivery } from './broker/delivery.ts';
 export { pull, type PullOptions } from './broker/pull.ts';

@@ -7,7 +7,7 @@ await runWorker('projection', async (context) => {
   const { config, jsm, pool, instance } = context;
   await findRunnable({ config, jsm, db: pool });
   context.watchBacklog(async () => {
-    const lanes = (await findGenerations(pool, PROJECTIONS)).flatMap(
+    const lanes = (await findGenerations(pool, config, PROJECTIONS)).flatMap(
       ({ generation: { projection, generation, lanes: count } }) =>
         lanesOf(projection, generation, count),
     );

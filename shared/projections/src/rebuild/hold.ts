@@ -1,9 +1,12 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Pool, type Queryable, transaction } from '@memfleet/runtime';
 import { LanesHeld, RebuildError } from './errors.ts';
 
-/** Two generations, all of whose lanes stop at one position of the log. */
+/** Generations all of whose lanes stop at one position of the log. */
 export interface Hold {
+  /** Tells this hold from any other, before or after it, at whatever position. */
+  readonly id: string;
   readonly projection: string;
   readonly generations: readonly number[];
   readonly position: number;
@@ -32,25 +35,27 @@ export async function holdLanes(
     );
     if (rows.some(({ held }) => held)) throw new LanesHeld(projection);
     const position = Math.max(...rows.map((row) => Number(row.position)));
+    const id = randomUUID();
     await client.query(
       `update memfleet.checkpoints
-        set hold_at = $3, hold_until = clock_timestamp() + $4 * interval '1 millisecond'
+        set hold_id = $5, hold_at = $3,
+          hold_until = clock_timestamp() + $4 * interval '1 millisecond'
         where projection = $1 and generation = any($2)`,
-      [projection, generations, position, holdMs],
+      [projection, generations, position, holdMs, id],
     );
-    return { projection, generations, position };
+    return { id, projection, generations, position };
   });
 }
 
-/** Lets the lanes go on, unless somebody else holds them by now. */
+/** Ends this hold. One that ran out may have been followed by another command's, which stays. */
 export async function releaseLanes(
   db: Queryable,
-  { projection, generations, position }: Hold,
+  { id, projection, generations }: Hold,
 ): Promise<void> {
   await db.query(
-    `update memfleet.checkpoints set hold_at = null, hold_until = null
-      where projection = $1 and generation = any($2) and hold_at = $3`,
-    [projection, generations, position],
+    `update memfleet.checkpoints set hold_id = null, hold_at = null, hold_until = null
+      where projection = $1 and generation = any($2) and hold_id = $3`,
+    [projection, generations, id],
   );
 }
 

@@ -9,6 +9,8 @@ export interface Place {
   readonly isFilling: boolean;
   readonly viewsSql: string | null;
   readonly verifiedAgainst: number | null;
+  /** How long ago the verification was, in ms; null without one. */
+  readonly verifiedAgoMs: number | null;
   /** When it stopped being live, in ms since 1970; 0 for one that never was. */
   readonly demotedAt: number;
   /** Checkpoints, by lane. */
@@ -21,6 +23,7 @@ export async function readPlaces(db: Queryable, projection: string): Promise<Pla
     name: 'swap-places',
     text: `select generation, version, state, deferred_indexes is not null as "isFilling",
         views_sql as "viewsSql", verified_against as "verifiedAgainst",
+        (extract(epoch from now() - verified_at) * 1000)::float8 as "verifiedAgoMs",
         coalesce(extract(epoch from demoted_at) * 1000, 0)::float8 as "demotedAt",
         array(
           select position::text from memfleet.checkpoints
@@ -35,4 +38,30 @@ export async function readPlaces(db: Queryable, projection: string): Promise<Pla
   return rows.map(({ positions, ...row }) =>
     Object.assign(row, { positions: positions.map(Number) }),
   );
+}
+
+/**
+ * Memories that the next generation parks and the live one shows, as far as it shows them: their
+ * readers would go back to what was before the event that could not be applied.
+ */
+export async function countLost(
+  db: Queryable,
+  projection: string,
+  live: number,
+  next: number,
+): Promise<number> {
+  const { rows } = await db.query<{ memories: number }>({
+    name: 'swap-lost',
+    text: `with parked as (
+        select generation, tenant, memory, min(sequence) as first
+        from memfleet.parked_events where projection = $1 and generation in ($2, $3)
+        group by generation, tenant, memory
+      )
+      select count(*)::int as memories
+      from (select * from parked where generation = $3) as next
+      left join (select * from parked where generation = $2) as live using (tenant, memory)
+      where live.first is null or live.first > next.first`,
+    values: [projection, live, next],
+  });
+  return rows[0]?.memories ?? 0;
 }

@@ -1,4 +1,5 @@
 import {
+  checkLog,
   type FleetConfig,
   type JetStreamManager,
   type Pool,
@@ -7,7 +8,7 @@ import {
 } from '@memfleet/runtime';
 import { createGeneration, readGenerations } from '../generations.ts';
 import type { Projection } from '../kit/define.ts';
-import { configuredLanes, laneConsumerOf, lanesOf } from '../lanes.ts';
+import { coversLog, configuredLanes, laneConsumerOf, lanesOf } from '../lanes.ts';
 import { RebuildError } from './errors.ts';
 
 export interface RebuildTarget {
@@ -26,6 +27,7 @@ export async function startRebuild(
   projection: Projection,
 ): Promise<{ readonly generation: number; readonly isNew: boolean }> {
   const { name, version } = projection;
+  await checkLog(jsm, config);
   return await transaction(pool, async (client) => {
     await client.query('lock table memfleet.projection_generations in share row exclusive mode');
     const found = (await readGenerations(client)).filter((each) => each.projection === name);
@@ -34,10 +36,16 @@ export async function startRebuild(
     }
     const next = found.find(({ state }) => state === 'next');
     if (next !== undefined) {
-      if (next.version === version) return { generation: next.generation, isNew: false };
+      if (next.version === version) {
+        if (coversLog(next, config)) return { generation: next.generation, isNew: false };
+        throw new RebuildError(
+          `generation ${next.generation} of ${name} has ${next.lanes} lanes for the ${config.log.partitions} partitions of the log`,
+          retireFirst(name, next.generation),
+        );
+      }
       throw new RebuildError(
         `generation ${next.generation} of ${name} is being made by version ${next.version}, this is version ${version}`,
-        `Retire it first: \`memfleet projection retire ${name} --generation ${next.generation}\`.`,
+        retireFirst(name, next.generation),
       );
     }
     // Numbers of retired ones are not given anew: old durables and schemas bear them.
@@ -56,4 +64,8 @@ export async function startRebuild(
     await provisionTopology(jsm, { streams: [], consumers });
     return { generation, isNew: true };
   });
+}
+
+function retireFirst(name: string, generation: number): string {
+  return `Retire it first: \`memfleet projection retire ${name} --generation ${generation}\`.`;
 }

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Client, isTransientDatabaseError, type Pool, transaction } from '@memfleet/runtime';
+import { type Client, type Pool, type Queryable, transaction } from '@memfleet/runtime';
 import type { Projection } from '../kit/define.ts';
 import { LanesHeld, RebuildError } from './errors.ts';
+import { givingWay, limitLockWaits } from './give-way.ts';
 import { holdLanes, releaseLanes } from './hold.ts';
-import { type Place, readPlaces } from './places.ts';
+import { countLost, type Place, readPlaces } from './places.ts';
 import { pointViews } from './views.ts';
 
 export interface Swap {
@@ -26,11 +27,15 @@ export interface SwapOptions {
   readonly onRetry: (reason: string) => void;
 }
 
-/**
- * Shorter than PostgreSQL's deadlock check (1 s by default): when a reader and this wait for each
- * other, it is this that gives up.
- */
-const LOCK_MS = 200;
+export interface PromoteOptions extends SwapOptions {
+  /** The most events the next generation may be behind before the live one is held. */
+  readonly maxLag: number;
+  /** A verification older than this says too little about the tables of today. */
+  readonly maxAgeMs: number;
+  /** Promote whatever the next generation lacks, as long as it has its indexes. */
+  readonly force: boolean;
+}
+
 /** How long the live lanes are held for the others to come level; a rollback takes under a second. */
 const LEVEL_MS = 1_000;
 const ROLLBACK_LEVEL_MS = 500;
@@ -51,9 +56,9 @@ class NotLevel extends Error {
 export async function promoteNext(
   pool: Pool,
   projection: Projection,
-  options: SwapOptions & { readonly maxLag: number; readonly force: boolean },
+  options: PromoteOptions,
 ): Promise<Swap> {
-  return await swap(pool, projection, options, (places) => {
+  return await swap(pool, projection, options, async (db, places) => {
     const next = places.find(({ state }) => state === 'next');
     if (next === undefined) {
       throw new RebuildError(
@@ -62,7 +67,7 @@ export async function promoteNext(
       );
     }
     checkFilled(projection.name, next);
-    if (!options.force) checkReady(projection.name, places, next, options.maxLag);
+    if (!options.force) await checkReady(db, projection.name, places, next, options);
     return { target: next, demotedTo: 'previous', mustBeLevel: !options.force };
   });
 }
@@ -77,7 +82,7 @@ export async function rollBack(
   projection: Projection,
   options: SwapOptions,
 ): Promise<Swap> {
-  return await swap(pool, projection, options, (places) => {
+  return await swap(pool, projection, options, async (_db, places) => {
     const [target] = places
       .filter(({ state }) => state === 'previous')
       .toSorted((a, b) => b.demotedAt - a.demotedAt);
@@ -101,12 +106,32 @@ function checkFilled(name: string, { generation, isFilling }: Place): void {
   );
 }
 
-function checkReady(name: string, places: readonly Place[], next: Place, maxLag: number): void {
+async function checkReady(
+  db: Queryable,
+  name: string,
+  places: readonly Place[],
+  next: Place,
+  { maxLag, maxAgeMs }: PromoteOptions,
+): Promise<void> {
   const live = liveOf(name, places);
   if (next.verifiedAgainst === null || next.verifiedAgainst !== live.generation) {
     throw new RebuildError(
       `generation ${next.generation} of ${name} has not been verified against the live one`,
       `Run \`memfleet projection verify ${name}\` first; --force promotes it all the same.`,
+    );
+  }
+  if ((next.verifiedAgoMs ?? 0) > maxAgeMs) {
+    const minutes = Math.round((next.verifiedAgoMs ?? 0) / 60_000);
+    throw new RebuildError(
+      `generation ${next.generation} of ${name} was verified ${minutes} minutes ago, longer than --max-age allows`,
+      `Run \`memfleet projection verify ${name}\` again; --force promotes it all the same.`,
+    );
+  }
+  const lost = await countLost(db, name, live.generation, next.generation);
+  if (lost > 0) {
+    throw new RebuildError(
+      `generation ${next.generation} of ${name} parks ${lost === 1 ? '1 memory' : `${lost} memories`} that the live one shows: readers would go back`,
+      `See \`memfleet projection list --parked\`, fix the cause, then \`memfleet projection redrive ${name}\`; --force promotes it all the same.`,
     );
   }
   const behind = behindBy(live, next);
@@ -125,48 +150,39 @@ interface Choice {
   readonly mustBeLevel: boolean;
 }
 
+/** Looks before anything is held, and once more in the transaction that swaps. */
+type Choose = (db: Queryable, places: readonly Place[]) => Promise<Choice>;
+
 async function swap(
   pool: Pool,
   projection: Projection,
   { signal, limitMs, onRetry }: SwapOptions,
-  choose: (places: readonly Place[]) => Choice,
+  choose: Choose,
 ): Promise<Swap> {
-  const deadline = performance.now() + limitMs;
-  for (let attempts = 1; ; attempts += 1) {
-    signal.throwIfAborted();
-    try {
-      return { ...(await swapLevel(pool, projection, choose)), attempts };
-    } catch (error) {
-      if (!isWorthARetry(error)) throw error;
-      const reason = error instanceof Error ? error.message : String(error);
-      if (performance.now() > deadline) {
-        throw new RebuildError(
-          `could not swap within ${Math.round(limitMs / 1_000)} s: ${reason}`,
-          'Nothing was changed. Look for long queries on the views, or for a lane that stands still.',
-        );
-      }
-      onRetry(reason);
-      // Readers that queued up behind the locks get their turn.
-      await delay(100 + Math.random() * 200, undefined, { signal });
-    }
-  }
-}
-
-function isWorthARetry(error: unknown): boolean {
-  return error instanceof NotLevel || error instanceof LanesHeld || isTransientDatabaseError(error);
+  const options = {
+    signal,
+    limitMs,
+    onRetry,
+    isWorthARetry: (error: unknown) => error instanceof NotLevel || error instanceof LanesHeld,
+    onTimeout: (reason: string) =>
+      new RebuildError(
+        `could not swap within ${Math.round(limitMs / 1_000)} s: ${reason}`,
+        'Nothing was changed. Look for long queries on the views, or for a lane that stands still.',
+      ),
+  };
+  return await givingWay(options, async (attempts) => ({
+    ...(await swapLevel(pool, projection, choose)),
+    attempts,
+  }));
 }
 
 type Swapped = Omit<Swap, 'attempts'>;
 
 /** Holds the live lanes, waits for the others, swaps, and lets go. */
-async function swapLevel(
-  pool: Pool,
-  projection: Projection,
-  choose: (places: readonly Place[]) => Choice,
-): Promise<Swapped> {
+async function swapLevel(pool: Pool, projection: Projection, choose: Choose): Promise<Swapped> {
   const { name } = projection;
   const places = await readPlaces(pool, name);
-  const { target, mustBeLevel } = choose(places);
+  const { target, mustBeLevel } = await choose(pool, places);
   const live = liveOf(name, places);
   const from = performance.now();
   // Not by locking their rows: transactions that wait for a lock keep connections, and the lanes
@@ -202,17 +218,22 @@ async function comeLevel(pool: Pool, name: string, target: number, must: boolean
 async function swapOnce(
   client: Client,
   projection: Projection,
-  choose: (places: readonly Place[]) => Choice,
+  choose: Choose,
 ): Promise<Omit<Swapped, 'blockedMs'>> {
   const { name } = projection;
-  await client.query(`set local lock_timeout = ${LOCK_MS}`);
+  await limitLockWaits(client);
   // Two swaps at once: the second sees what the first has made.
   await client.query(
     'select from memfleet.projection_generations where projection = $1 order by generation for update',
     [name],
   );
+  // No lane moves from here to the commit, even when the hold has run out.
+  await client.query(
+    `select from memfleet.checkpoints where projection = $1 order by generation, lane for update`,
+    [name],
+  );
   const places = await readPlaces(client, name);
-  const { target, demotedTo, mustBeLevel } = choose(places);
+  const { target, demotedTo, mustBeLevel } = await choose(client, places);
   const live = liveOf(name, places);
   const behind = behindBy(live, target);
   if (mustBeLevel && behind > 0) throw new NotLevel('the lanes went on before the swap');

@@ -5,8 +5,9 @@ import {
   JetStreamApiError,
   type StreamConfig,
 } from '@nats-io/jetstream';
+import type { FleetConfig } from '../config/schema.ts';
 import { RuntimeError } from '../errors.ts';
-import type { Topology, WantedConsumer, WantedStream } from './topology.ts';
+import { logStream, type Topology, type WantedConsumer, type WantedStream } from './topology.ts';
 
 /** One difference between what should be and what is. */
 export interface Change {
@@ -53,6 +54,25 @@ export async function provisionTopology(
   jsm: JetStreamManager,
   topology: Topology,
 ): Promise<Change[]> {
+  const changes = await refuseDrift(jsm, topology);
+  for (const change of changes) {
+    const stream = topology.streams.find(
+      ({ name, kind }) => kind === change.kind && name === change.name,
+    );
+    const consumer = topology.consumers.find(
+      ({ name, kind }) => kind === change.kind && name === change.name,
+    );
+    if (stream !== undefined) await applyStream(jsm, stream, change);
+    if (consumer !== undefined) await applyConsumer(jsm, consumer, change);
+  }
+  return changes;
+}
+
+/**
+ * The changes that would be made; changes nothing.
+ * @throws RuntimeError DRIFT when one of them cannot be made in place
+ */
+export async function refuseDrift(jsm: JetStreamManager, topology: Topology): Promise<Change[]> {
   const changes = await compareTopology(jsm, topology);
   const refused = changes.filter((change) => change.action === 'refuse');
   if (refused.length > 0) {
@@ -63,16 +83,6 @@ export async function provisionTopology(
       'DRIFT',
       `these cannot be changed once events are stored: ${list.join('; ')}`,
     );
-  }
-  for (const change of changes) {
-    const stream = topology.streams.find(
-      ({ name, kind }) => kind === change.kind && name === change.name,
-    );
-    const consumer = topology.consumers.find(
-      ({ name, kind }) => kind === change.kind && name === change.name,
-    );
-    if (stream !== undefined) await applyStream(jsm, stream, change);
-    if (consumer !== undefined) await applyConsumer(jsm, consumer, change);
   }
   return changes;
 }
@@ -109,6 +119,24 @@ export async function checkConsumers(
       `consumer ${wanted.name} differs: ${change.differences.join(', ')}`,
     );
   }
+}
+
+/**
+ * Whether the log was created as configured. The number of partitions cannot be changed afterwards,
+ * and lanes made by another number would leave partitions unread.
+ * @throws RuntimeError STREAM_MISSING | DRIFT
+ */
+export async function checkLog(jsm: JetStreamManager, config: FleetConfig): Promise<void> {
+  const wanted = logStream(config);
+  const change = compare(wanted, await streamConfig(jsm, wanted.name));
+  if (change?.action === 'create') {
+    throw new RuntimeError('STREAM_MISSING', `stream ${wanted.name} does not exist`);
+  }
+  if (change?.action !== 'refuse') return;
+  throw new RuntimeError(
+    'DRIFT',
+    `stream ${wanted.name} is not the one that is configured (${change.differences.join(', ')}): set log.root and log.partitions to what it was created with`,
+  );
 }
 
 async function applyStream(

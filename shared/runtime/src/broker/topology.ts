@@ -41,7 +41,7 @@ export function topologyOf(
   };
 }
 
-function logStream(config: FleetConfig): WantedStream {
+export function logStream(config: FleetConfig): WantedStream {
   const { log } = config;
   return {
     kind: 'stream',

@@ -120,12 +120,14 @@ function promoteCommand(): Command {
   return withTimeout(withMaxLag(new Command('promote'), 1_000))
     .description('show the next generation instead of the live one')
     .argument('<projection>', 'which')
-    .option('--force', 'even if it was not verified or lags behind')
+    .option('--max-age <minutes>', 'refuse a verification that is older', wholeNumber(1, MOST), 60)
+    .option('--force', 'even if it was not verified, lags behind or parks memories')
     .addHelpText(
       'after',
       `
 One transaction; readers wait for it and see nothing of it. It never waits for a long query with locks
-held: it lets go and tries again. The tables that were live stay up to date until they are retired.
+held: it gives way and tries again. It refuses while the next generation parks memories that the live
+one shows. The tables that were live stay up to date until they are retired.
 With --json one document: projection, live, before, behind, attempts, blockedMs.
 
 Example:
@@ -134,12 +136,13 @@ Example:
     .action(
       async (
         projection: string,
-        options: { maxLag: number; timeout: number; force?: boolean },
+        options: { maxLag: number; maxAge: number; timeout: number; force?: boolean },
         command: Command,
       ) => {
         const { promote } = await import('../projection/swap.ts');
         await promote(globalsOf(command), projection, {
           maxLag: options.maxLag,
+          maxAge: options.maxAge,
           timeout: options.timeout,
           force: options.force === true,
         });

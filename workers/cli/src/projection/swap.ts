@@ -9,12 +9,19 @@ import { projectionNamed } from './named.ts';
 export async function promote(
   globals: Globals,
   name: string,
-  options: { readonly maxLag: number; readonly timeout: number; readonly force: boolean },
+  options: {
+    readonly maxLag: number;
+    /** In minutes. */
+    readonly maxAge: number;
+    readonly timeout: number;
+    readonly force: boolean;
+  },
 ): Promise<void> {
   const { maxLag, force } = options;
+  const maxAgeMs = options.maxAge * 60_000;
   const projection = projectionNamed(name);
   await using database = await openReadModels(globals, 'projection');
-  const how = { ...swapOptions(globals, options.timeout), maxLag, force };
+  const how = { ...swapOptions(globals, options.timeout), maxLag, maxAgeMs, force };
   await report(globals, await promoteNext(database.pool, projection, how));
 }
 

@@ -83,7 +83,7 @@ class Engine {
       if (signal.aborted) resolve();
     });
     this.#seat(
-      await retryTransient(() => findGenerations(pool, this.#projections), {
+      await retryTransient(() => findGenerations(pool, config, this.#projections), {
         signal,
         onRetry: (error) => log.warn({ reason: messageOf(error) }, 'no answer, trying again'),
       }),
@@ -154,7 +154,7 @@ class Engine {
   /** A durable that is gone is no failure when its generation is. */
   async #isRetired({ id, retired }: Seat): Promise<boolean> {
     if (retired.signal.aborted) return true;
-    this.#seat(await findGenerations(this.#context.pool, this.#projections));
+    this.#seat(await findGenerations(this.#context.pool, this.#context.config, this.#projections));
     return !this.#seats.has(nameOf(id));
   }
 
@@ -248,7 +248,7 @@ class Engine {
     );
     try {
       await reportLanes(pool, instance, lanes);
-      const runnables = await findGenerations(pool, this.#projections);
+      const runnables = await findGenerations(pool, config, this.#projections);
       if (this.#signal.aborted) return;
       this.#seat(runnables);
       this.#share = fairShare(this.#seats.size, await countWorkers(pool, instance, goneAfterMs));

@@ -1,0 +1,45 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Client, isTransientDatabaseError, messageOf } from '@memfleet/runtime';
+
+/**
+ * Shorter than PostgreSQL's deadlock check (1 s by default): when a reader and a change of the views
+ * wait for each other, the change gives up. Readers that queue up behind it wait no longer than this.
+ */
+const LOCK_MS = 200;
+
+export interface GiveWay {
+  readonly signal: AbortSignal;
+  /** How long to try for, in ms: a long query on a view is waited for, but never with locks held. */
+  readonly limitMs: number;
+  readonly onRetry: (reason: string) => void;
+  /** What else than a transient error of the database is worth another try. */
+  readonly isWorthARetry?: (error: unknown) => boolean;
+  /** What to throw when the time is over. */
+  readonly onTimeout: (reason: string) => Error;
+}
+
+/** To be run first in a transaction that changes views. */
+export async function limitLockWaits(client: Client): Promise<void> {
+  await client.query(`set local lock_timeout = ${LOCK_MS}`);
+}
+
+/** Tries `work` until it succeeds or the time is over, and lets readers pass between two tries. */
+export async function givingWay<Result>(
+  { signal, limitMs, onRetry, isWorthARetry = () => false, onTimeout }: GiveWay,
+  work: (attempt: number) => Promise<Result>,
+): Promise<Result> {
+  const deadline = performance.now() + limitMs;
+  for (let attempt = 1; ; attempt += 1) {
+    signal.throwIfAborted();
+    try {
+      return await work(attempt);
+    } catch (error) {
+      if (!isWorthARetry(error) && !isTransientDatabaseError(error)) throw error;
+      const reason = messageOf(error);
+      if (performance.now() > deadline) throw onTimeout(reason);
+      onRetry(reason);
+      // Readers that queued up behind the locks get their turn.
+      await delay(100 + Math.random() * 200, undefined, { signal });
+    }
+  }
+}

@@ -1,0 +1,177 @@
+import { type Projection, promoteNext, rollBack, verifyNext } from '@memfleet/projections';
+import { transaction } from '@memfleet/runtime';
+import { expect, test } from 'vitest';
+import { holdLanes, releaseLanes } from '../../../shared/projections/src/rebuild/hold.ts';
+import { brokerOfFile } from '../../support/broker.ts';
+import { contents, created, parked, revised } from '../../support/notes-fleet.ts';
+import { filled, fleetOf, PROMOTE, rebuild, SWAP, VERIFY } from '../../support/rebuild-fleet.ts';
+import { appendAll, type TestFleet } from '../../support/test-fleet.ts';
+import { until } from '../../support/until.ts';
+import { notes } from './notes/projection.ts';
+
+const broker = brokerOfFile();
+
+/** The next version of the notes, with a handler that some revisions are poison to. */
+const fragile: Projection = {
+  ...notes,
+  version: 2,
+  handlers: {
+    ...notes.handlers,
+    'memory.revised': (event, at) => {
+      if (event.data.content.startsWith('poison')) throw new Error('cannot take it');
+      return notes.handlers['memory.revised']?.(event, at) ?? [];
+    },
+  },
+};
+
+/** Both generations at the end of the log, verified. */
+async function verified(next: Projection): Promise<TestFleet> {
+  const fleet = await fleetOf(broker, notes);
+  await appendAll(broker, fleet.config, [created('m', 'one'), created('n', 'one')]);
+  fleet.start();
+  if (next !== notes) fleet.start({}, [next]);
+  await fleet.applied(2);
+  await filled(broker, fleet, next, await rebuild(broker, fleet, next));
+  await verifyNext(fleet.pool, 'notes', VERIFY);
+  return fleet;
+}
+
+async function bothAt({ pool }: TestFleet, position: number): Promise<void> {
+  await until(`both generations stand at ${position}`, async () => {
+    const { rows } = await pool.query<{ positions: string[] }>(
+      'select array_agg(position::text) as positions from memfleet.checkpoints',
+    );
+    return rows[0]?.positions.every((at) => Number(at) === position);
+  });
+}
+
+test('a memory that only the next generation parks keeps it from being promoted', async () => {
+  await using fleet = await verified(fragile);
+  const { pool, config } = fleet;
+  await appendAll(broker, config, [revised('m', 'poison'), revised('m', 'two')]);
+  await bothAt(fleet, 4);
+  await expect(promoteNext(pool, fragile, PROMOTE)).rejects.toThrow(
+    'generation 2 of notes parks 1 memory that the live one shows',
+  );
+  expect(await contents(fleet)).toEqual({ m: 'two', n: 'one' });
+  // Whoever insists may go back, and back again.
+  expect(await promoteNext(pool, fragile, { ...PROMOTE, force: true })).toMatchObject({ live: 2 });
+  expect(await contents(fleet)).toEqual({ m: 'one', n: 'one' });
+  expect(await rollBack(pool, fragile, SWAP)).toMatchObject({ live: 1 });
+});
+
+test.each([
+  { name: 'both park at the same event', live: [[3, 'm']], next: [[3, 'm']], refused: false },
+  { name: 'only the live one parks', live: [[3, 'm']], next: [], refused: false },
+  {
+    name: 'the next one parks from a later event',
+    live: [[3, 'm']],
+    next: [[4, 'm']],
+    refused: false,
+  },
+  {
+    name: 'the next one parks from an earlier event',
+    live: [[4, 'm']],
+    next: [[3, 'm']],
+    refused: true,
+  },
+  { name: 'each parks another memory', live: [[3, 'm']], next: [[4, 'n']], refused: true },
+] as const)('parked memories decide: $name', async ({ live, next, refused }) => {
+  await using fleet = await verified(notes);
+  for (const [generation, events] of [live, next].entries()) {
+    for (const [sequence, memory] of events) {
+      await fleet.pool.query(
+        `insert into memfleet.parked_events
+            (projection, generation, lane, tenant, memory, sequence, reason)
+          values ('notes', $1, 0, 't', $2, $3, 'planted')`,
+        [generation + 1, memory, sequence],
+      );
+    }
+  }
+  const promoted = promoteNext(fleet.pool, notes, PROMOTE);
+  if (refused) await expect(promoted).rejects.toThrow(/parks 1 memory/);
+  else expect(await promoted).toMatchObject({ live: 2 });
+});
+
+test('what is parked while the lanes come level counts as well', async () => {
+  await using fleet = await verified(fragile);
+  const { pool } = fleet;
+  // The next one waits in the middle of the promotion, and parks an event before it is level.
+  await pool.query(
+    `update memfleet.checkpoints set hold_at = 2, hold_until = now() + interval '1 minute'
+      where generation = 2`,
+  );
+  await appendAll(broker, fleet.config, [revised('m', 'poison')]);
+  await fleet.applied(3);
+  let refusals = 0;
+  const promoting = promoteNext(pool, fragile, { ...PROMOTE, onRetry: () => (refusals += 1) });
+  const outcome = promoting.then(
+    () => 'promoted',
+    (error: unknown) => String(error),
+  );
+  await until('it waits for the next one', () => refusals > 0);
+  expect(await parked(fleet)).toEqual([]);
+  await pool.query('update memfleet.checkpoints set hold_at = null where generation = 2');
+  expect(await outcome).toMatch(/parks 1 memory/);
+  expect(await contents(fleet)).toEqual({ m: 'poison', n: 'one' });
+});
+
+test('an old verification says nothing about the tables of today', async () => {
+  await using fleet = await verified(notes);
+  const { pool } = fleet;
+  await pool.query(
+    `update memfleet.projection_generations set verified_at = verified_at - interval '61 minutes'`,
+  );
+  await expect(promoteNext(pool, notes, PROMOTE)).rejects.toThrow(/was verified 61 minutes ago/);
+  await verifyNext(pool, 'notes', VERIFY);
+  expect(await promoteNext(pool, notes, PROMOTE)).toMatchObject({ live: 2 });
+});
+
+test('a hold that ran out does not end the one after it, even at the same position', async () => {
+  await using fleet = await verified(notes);
+  const { pool } = fleet;
+  const held = async (): Promise<boolean> => {
+    const { rows } = await pool.query<{ held: boolean }>(
+      'select bool_and(hold_until > clock_timestamp()) as held from memfleet.checkpoints',
+    );
+    return rows[0]?.held ?? false;
+  };
+  const first = await holdLanes(pool, 'notes', [1, 2], 60_000);
+  await pool.query(`update memfleet.checkpoints set hold_until = now() - interval '1 ms'`);
+  const second = await holdLanes(pool, 'notes', [1, 2], 60_000);
+  expect(second.position).toBe(first.position);
+  await releaseLanes(pool, first);
+  expect(await held()).toBe(true);
+  await releaseLanes(pool, second);
+  expect(await held()).toBe(false);
+});
+
+test('no lane moves between the look at the lanes and the commit of a promotion', async () => {
+  await using fleet = await verified(notes);
+  const { pool } = fleet;
+  // The swap takes long enough for the hold to run out.
+  await pool.query(`create function dawdle() returns trigger language plpgsql as $$
+    begin
+      perform pg_sleep(1);
+      return new;
+    end $$`);
+  await pool.query(`create trigger dawdle before update on memfleet.projection_generations
+    for each row when (new.state = 'live') execute function dawdle()`);
+  const promoting = promoteNext(pool, notes, PROMOTE);
+  await until('the swap is under way', async () => {
+    const { rows } = await pool.query(
+      `select from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()`,
+    );
+    return rows.length > 0;
+  });
+  for (const generation of [1, 2]) {
+    const moved = transaction(pool, async (client) => {
+      await client.query(`set local lock_timeout = '50ms'`);
+      await client.query('update memfleet.checkpoints set epoch = epoch where generation = $1', [
+        generation,
+      ]);
+    });
+    await expect(moved, `generation ${generation}`).rejects.toMatchObject({ code: '55P03' });
+  }
+  expect(await promoting).toMatchObject({ live: 2, behind: 0 });
+});
