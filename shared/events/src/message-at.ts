@@ -9,7 +9,7 @@ import type { JetStreamManager, SeqMsgRequest, StoredMsg } from '@nats-io/jetstr
 export async function messageAt(
   manager: JetStreamManager,
   stream: string,
-  query: SeqMsgRequest,
+  query: SeqMsgRequest & { readonly next_by_subj?: string },
 ): Promise<StoredMsg | null> {
   return (
     (await manager.direct.getMessage(stream, query)) ??

@@ -4,6 +4,7 @@ import {
   consumerInfo,
   type JetStreamManager,
   type Pool,
+  retryTransient,
   RuntimeError,
   transaction,
 } from '@memfleet/runtime';
@@ -28,7 +29,10 @@ export async function retireGeneration(
   const ids = lanesOf(projection, generation, lanes);
   // A worker looks every second; one that hangs loses its lease.
   await released(pool, ids, { limitMs: config.projections.lease * 2 + 5_000, signal });
-  await transaction(pool, async (client) => await dropTables(client, projection, generation));
+  await retryTransient(
+    () => transaction(pool, async (client) => await dropTables(client, projection, generation)),
+    { signal },
+  );
   for (const id of ids) await deleteDurable(jsm, config.log.stream, durableOf(id));
 }
 
@@ -101,6 +105,13 @@ async function released(
 }
 
 async function dropTables(client: Client, projection: string, generation: number): Promise<void> {
+  // The order in which a lane locks: its checkpoint, then the tables it writes. A worker that lost
+  // its lease may still be at it.
+  await client.query(
+    `select from memfleet.checkpoints where projection = $1 and generation = $2
+      order by lane for update`,
+    [projection, generation],
+  );
   const schema = schemaOf(projection, generation);
   const { rows } = await client.query<{ name: string }>(
     `select format('%I.%I', $1::text, relname) as name from pg_class

@@ -7,6 +7,8 @@ export interface FeedOptions {
   readonly inbox: Inbox;
   /** Everything up to here is applied. */
   readonly position: number;
+  /** The first position from here on that the log has for this lane; undefined without one. */
+  readonly nextInLog: (from: number) => Promise<number | undefined>;
   readonly batch: number;
   readonly signal: AbortSignal;
   readonly onTrouble: (error: unknown) => void;
@@ -19,8 +21,9 @@ export class BrokenDelivery extends Error {
 
 /** Reads the durable into the inbox until the signal, the inbox's end or a break. */
 export async function feed(options: FeedOptions): Promise<void> {
-  const { consumer, inbox, signal } = options;
-  const order = new DeliveryOrder(options.position);
+  const { consumer, inbox, signal, position, nextInLog } = options;
+  const order = new DeliveryOrder(position);
+  let isFirst = true;
   try {
     const batches = pull(consumer, {
       connection: options.connection,
@@ -32,12 +35,34 @@ export async function feed(options: FeedOptions): Promise<void> {
       onTrouble: options.onTrouble,
     });
     for await (const messages of batches) {
+      const [first] = messages;
+      if (isFirst && first !== undefined) await checkFirst(first.seq, position, nextInLog);
+      isFirst = false;
       inbox.put(messages.filter((message) => order.isNext(message)));
     }
     inbox.end();
   } catch (error) {
     inbox.end(error instanceof Error ? error : new Error(messageOf(error)));
   }
+}
+
+/**
+ * Whether the first delivery is where the lane goes on. Deliveries number themselves from a reset on,
+ * so a later reset shows as a break, unless nothing was delivered before it: one that an earlier owner
+ * sent, and that arrives late, may leave out what the lane has not read.
+ * @throws BrokenDelivery
+ */
+async function checkFirst(
+  seq: number,
+  position: number,
+  nextInLog: FeedOptions['nextInLog'],
+): Promise<void> {
+  if (seq <= position + 1) return;
+  const expected = await nextInLog(position + 1);
+  if (expected === seq) return;
+  throw new BrokenDelivery(
+    `the durable begins at position ${seq}, and the log has ${expected ?? 'nothing'} for the lane after ${position}`,
+  );
 }
 
 /** Watches that nothing is missing between two deliveries and nothing is told anew. */

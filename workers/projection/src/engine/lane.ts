@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { messageAt } from '@memfleet/events';
 import {
   durableOf,
+  laneConsumerOf,
   type LaneId,
   type Projection,
   ProjectionWriter,
@@ -91,6 +92,10 @@ export async function runLane(
     consumer,
     inbox,
     position,
+    nextInLog: async (from) => {
+      const filter = laneConsumerOf(config, id, context.lanes).config.filter_subject ?? '>';
+      return (await messageAt(jsm, stream, { seq: from, next_by_subj: filter }))?.seq;
+    },
     batch,
     signal: AbortSignal.any([signal, stop.signal]),
     onTrouble: (error) => {

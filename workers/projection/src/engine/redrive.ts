@@ -42,6 +42,11 @@ interface Key {
   readonly memory: string;
 }
 
+interface Request extends Key {
+  /** As PostgreSQL writes it, so that no digit is lost: tells this request from a later one. */
+  readonly requestedAt: string;
+}
+
 /**
  * Tries parked memories again when somebody asks for it: their events are read from the log and
  * applied in its order, under the lane's own epoch and between two of its batches, so that nothing
@@ -50,7 +55,7 @@ interface Key {
 export class Redriver {
   readonly #options: RedriverOptions;
   #lookedAt = Number.NEGATIVE_INFINITY;
-  #asked: readonly Key[] = [];
+  #asked: readonly Request[] = [];
 
   constructor(options: RedriverOptions) {
     this.#options = options;
@@ -67,16 +72,30 @@ export class Redriver {
 
   /** Does what is asked for; only while no batch of the lane is under way. @throws LaneLost */
   async run(): Promise<void> {
-    const { id, pool, parked, signal, onRedriven } = this.#options;
+    const { parked, signal, onRedriven } = this.#options;
     const until = performance.now() + TURN_MS;
-    for (const key of this.#asked) {
+    for (const request of this.#asked) {
       // What is left will be asked for again.
       if (signal.aborted || performance.now() > until) return;
-      const { applied, culprit } = await this.#redrive(key);
-      parked.redriven(key.tenant, key.memory, culprit);
+      const { applied, culprit } = await this.#redrive(request);
+      parked.redriven(request.tenant, request.memory, culprit);
       onRedriven(applied);
-      await finish(pool, id, key, applied, culprit);
+      await this.#conclude(request, applied, culprit);
     }
+  }
+
+  /** Says what came of it, under the epoch as everything else. @throws LaneLost */
+  async #conclude(request: Request, applied: number, culprit: Culprit | undefined): Promise<void> {
+    const { id, epoch, pool, signal, onRetry } = this.#options;
+    await retryTransient(
+      () =>
+        transaction(pool, async (client) => {
+          await lockCheckpoint(client, id, epoch);
+          if (culprit !== undefined) await rename(client, id, request, culprit);
+          await finish(client, id, request, applied, culprit);
+        }),
+      { signal, onRetry },
+    );
   }
 
   /** One memory, from the first event that waits; stops at one that still cannot be applied. */
@@ -89,10 +108,7 @@ export class Redriver {
       const events = await this.#read(sequences);
       const culprit = await this.#apply(key, events, sequences.at(-1) ?? 0);
       applied += events.filter(({ sequence }) => sequence < (culprit?.sequence ?? Infinity)).length;
-      if (culprit !== undefined) {
-        await rename(pool, id, key, culprit);
-        return { applied, culprit };
-      }
+      if (culprit !== undefined) return { applied, culprit };
     }
   }
 
@@ -162,10 +178,13 @@ function canApply(kind: ReadEvent['reading']['kind']): boolean {
   return kind === 'operations' || kind === 'irrelevant';
 }
 
-async function requested(db: Queryable, { projection, generation, lane }: LaneId): Promise<Key[]> {
-  const { rows } = await db.query<Key>({
+async function requested(
+  db: Queryable,
+  { projection, generation, lane }: LaneId,
+): Promise<Request[]> {
+  const { rows } = await db.query<Request>({
     name: 'redrives-requested',
-    text: `select tenant, memory from memfleet.parked_redrives
+    text: `select tenant, memory, requested_at::text as "requestedAt" from memfleet.parked_redrives
       where projection = $1 and generation = $2 and lane = $3 and finished_at is null
       order by requested_at, tenant, memory limit $4`,
     values: [projection, generation, lane, MEMORIES],
@@ -204,17 +223,19 @@ async function rename(
   });
 }
 
+/** Ends this request; one that was made meanwhile asks for another try, and stands. */
 async function finish(
   db: Queryable,
   { projection, generation }: LaneId,
-  { tenant, memory }: Key,
+  { tenant, memory, requestedAt }: Request,
   applied: number,
   culprit: Culprit | undefined,
 ): Promise<void> {
   await db.query({
     name: 'redrive-finished',
     text: `update memfleet.parked_redrives set finished_at = now(), applied = $5, reason = $6
-      where projection = $1 and generation = $2 and tenant = $3 and memory = $4`,
+      where projection = $1 and generation = $2 and tenant = $3 and memory = $4
+        and requested_at = $7::timestamptz`,
     values: [
       projection,
       generation,
@@ -222,6 +243,7 @@ async function finish(
       memory,
       applied,
       culprit === undefined ? null : `position ${culprit.sequence}: ${culprit.reason}`,
+      requestedAt,
     ],
   });
 }
