@@ -9,6 +9,7 @@ import { appendAll } from '../../support/test-fleet.ts';
 const broker = brokerOfFile();
 
 const EVENTS = 40;
+const { promise: never } = Promise.withResolvers<void>();
 
 /** Positions that a lane reads from its checkpoint on, when its durable was set to `resetTo`. */
 async function readFrom(position: number, resetTo: number, lanes: '1' | '8'): Promise<number[]> {
@@ -34,7 +35,7 @@ async function readFrom(position: number, resetTo: number, lanes: '1' | '8'): Pr
     onTrouble: (error) => inbox.end(error as Error),
   });
   try {
-    await inbox.filled(1, new Promise(() => undefined));
+    await inbox.filled(1, never);
     return (inbox.take(EVENTS) ?? []).map(({ seq }) => seq);
   } finally {
     stop.abort();

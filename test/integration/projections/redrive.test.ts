@@ -56,7 +56,7 @@ async function fleetWith(...positions: readonly number[]): Promise<TestFleet> {
 }
 
 async function requests({ pool }: TestFleet): Promise<unknown[]> {
-  const { rows } = await pool.query(
+  const { rows } = await pool.query<{ finished: boolean; applied: number | null }>(
     'select finished_at is not null as finished, applied from memfleet.parked_redrives',
   );
   return rows;

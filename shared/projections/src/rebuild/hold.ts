@@ -1,6 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Pool, type Queryable, transaction } from '@memfleet/runtime';
+import {
+  isTransientDatabaseError,
+  type Pool,
+  type Queryable,
+  transaction,
+} from '@memfleet/runtime';
 import { LanesHeld, RebuildError } from './errors.ts';
 
 /** Generations all of whose lanes stop at one position of the log. */
@@ -47,16 +52,32 @@ export async function holdLanes(
   });
 }
 
-/** Ends this hold. One that ran out may have been followed by another command's, which stays. */
+/**
+ * Ends this hold. One that ran out may have been followed by another command's, which stays. When the
+ * database does not take it, the hold runs out by itself: what was done under it is done.
+ */
 export async function releaseLanes(
   db: Queryable,
   { id, projection, generations }: Hold,
 ): Promise<void> {
-  await db.query(
-    `update memfleet.checkpoints set hold_id = null, hold_at = null, hold_until = null
-      where projection = $1 and generation = any($2) and hold_id = $3`,
-    [projection, generations, id],
-  );
+  try {
+    // Rows are locked in the order in which `holdLanes` locks them: two commands cannot deadlock.
+    await db.query(
+      `with held as materialized (
+          select projection, generation, lane from memfleet.checkpoints
+          where projection = $1 and generation = any($2) and hold_id = $3
+          order by generation, lane for update
+        )
+        update memfleet.checkpoints as ended
+        set hold_id = null, hold_at = null, hold_until = null
+        from held where ended.projection = held.projection
+          and ended.generation = held.generation and ended.lane = held.lane
+          and ended.hold_id = $3`,
+      [projection, generations, id],
+    );
+  } catch (error) {
+    if (!isTransientDatabaseError(error)) throw error;
+  }
 }
 
 /**

@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Envelope } from '@memfleet/events';
+import { promoteNext, rollBack, verifyNext } from '@memfleet/projections';
+import pg from 'pg';
+import { RebuildError } from '../../shared/projections/src/rebuild/errors.ts';
+import { notes } from '../integration/projections/notes/projection.ts';
+import type { BrokerClients } from '../support/broker.ts';
+import { created, revised } from '../support/notes-fleet.ts';
+import { Random } from '../support/random.ts';
+import {
+  filled,
+  fleetOf,
+  never,
+  PROMOTE,
+  rebuild,
+  SWAP,
+  VERIFY,
+} from '../support/rebuild-fleet.ts';
+import { appendAll, type TestFleet } from '../support/test-fleet.ts';
+import { until } from '../support/until.ts';
+
+export interface HoldStorm {
+  readonly events: number;
+  readonly seed: number;
+  /** SQL that is run before the storm: a planted bug. */
+  readonly planted?: string;
+}
+
+/** What a storm saw: one that saw nothing proves nothing. */
+export interface HoldStormReport {
+  readonly events: number;
+  readonly holds: number;
+  readonly verifications: number;
+  readonly promotions: number;
+  /** Memories whose content is not that of the fold, in both generations. */
+  readonly wrong: number;
+}
+
+const CHUNK = 2_000;
+const LIMIT_MS = 300_000;
+
+/**
+ * Sets holds and lets go of them as `holdLanes` and `releaseLanes` do, as fast as the server takes
+ * them: from inside of it, since a client's round trips are too slow to meet a lane that asks why.
+ */
+const CYCLE_HOLDS = `
+create table storm (holds int not null, is_over boolean not null);
+insert into storm values (0, false);
+create procedure cycle_holds() language plpgsql as $$
+declare
+  at bigint;
+  is_held boolean;
+begin
+  loop
+    select max(position), bool_or(coalesce(hold_until > clock_timestamp(), false)) into at, is_held
+      from (select * from memfleet.checkpoints order by generation, lane for update) as locked;
+    if not is_held then
+      update memfleet.checkpoints set hold_id = '00000000-0000-0000-0000-00000000000c',
+        hold_at = at, hold_until = clock_timestamp() + interval '10 s';
+      update storm set holds = holds + 1;
+    end if;
+    commit;
+    perform pg_sleep(random() * 0.004);
+    perform from memfleet.checkpoints order by generation, lane for update;
+    update memfleet.checkpoints set hold_id = null, hold_at = null, hold_until = null
+      where hold_id = '00000000-0000-0000-0000-00000000000c';
+    commit;
+    -- Now and then long enough for a verification or a promotion to get between.
+    perform pg_sleep(case when random() < 0.05 then 0.05 else 0 end);
+    exit when (select is_over from storm);
+  end loop;
+end $$`;
+
+/**
+ * Eight lanes of two generations and a pool of four connections, while the log grows, holds come and
+ * go, and the generations are verified, promoted and rolled back. What both show is then compared
+ * with a fold of the log.
+ */
+export async function surviveHolds(
+  broker: BrokerClients,
+  { events, seed, planted }: HoldStorm,
+): Promise<HoldStormReport> {
+  await using fleet = await fleetOf(broker, notes, {
+    'projections.lanes': '8',
+    'projections.batch': '200',
+    'database.poolSize': '4',
+  });
+  const { pool, config } = fleet;
+  const random = new Random(seed);
+  const expected = new Map<string, string>();
+  const log = (count: number): Envelope[] =>
+    Array.from({ length: count }, (_, index) => {
+      const number = expected.size;
+      // Mostly new memories, so that each event that is skipped shows.
+      const isNew = number === 0 || random.below(10) > 0;
+      const memory = `m-${isNew ? number : random.below(number)}`;
+      const content = `${seed}-${number}-${index}`;
+      expected.set(memory, content);
+      return isNew ? created(memory, content) : revised(memory, content);
+    });
+  await appendAll(broker, config, log(100));
+  fleet.start();
+  await fleet.applied(100);
+  await filled(broker, fleet, notes, await rebuild(broker, fleet, notes));
+  await pool.query(planted ?? 'select 1');
+  await pool.query(CYCLE_HOLDS);
+  const cycler = new pg.Client({ connectionString: fleet.url });
+  await cycler.connect();
+  const cycling = cycler.query('call cycle_holds()');
+  // It is awaited at the end; until then a failure must not count as unhandled.
+  cycling.catch(() => undefined);
+  const stop = new AbortController();
+  const swapping = swapGenerations(fleet, stop.signal);
+  swapping.catch(() => undefined);
+  let last = 100;
+  try {
+    while (last < events) {
+      const some = Math.min(CHUNK, events - last);
+      await appendAll(broker, config, log(some));
+      last += some;
+    }
+    await fleet.applied(last, LIMIT_MS);
+  } finally {
+    stop.abort();
+    await pool.query('update storm set is_over = true');
+    await Promise.allSettled([cycling, swapping]);
+    await cycler.end();
+  }
+  await cycling;
+  const swaps = await swapping;
+  await until(
+    'both generations are at the end',
+    async () => {
+      const { rows } = await pool.query(
+        'select from memfleet.checkpoints where position < $1 limit 1',
+        [last],
+      );
+      return rows.length === 0;
+    },
+    LIMIT_MS,
+  );
+  const { rows } = await pool.query<{ holds: number }>('select holds from storm');
+  let wrong = 0;
+  for (const generation of [1, 2]) wrong += await differing(fleet, generation, expected);
+  const report = { events: last, holds: rows[0]?.holds ?? 0, ...swaps, wrong };
+  process.stderr.write(`hold storm: ${JSON.stringify({ seed, ...report })}\n`);
+  return report;
+}
+
+/** Verifies, promotes and rolls back for as long as it may; other holds refuse it now and then. */
+async function swapGenerations(
+  { pool }: TestFleet,
+  signal: AbortSignal,
+): Promise<{ verifications: number; promotions: number }> {
+  const done = { verifications: 0, promotions: 0 };
+  while (!signal.aborted) {
+    try {
+      await verifyNext(pool, 'notes', { ...VERIFY, maxLag: Number.MAX_SAFE_INTEGER });
+      done.verifications += 1;
+      await promoteNext(pool, notes, {
+        ...PROMOTE,
+        maxLag: Number.MAX_SAFE_INTEGER,
+        limitMs: 2_000,
+      });
+      await rollBack(pool, notes, { ...SWAP, limitMs: 20_000 });
+      done.promotions += 1;
+    } catch (error) {
+      if (!(error instanceof RebuildError)) throw error;
+      await delay(5, undefined, { signal: never });
+    }
+  }
+  return done;
+}
+
+async function differing(
+  { pool }: TestFleet,
+  generation: number,
+  expected: ReadonlyMap<string, string>,
+): Promise<number> {
+  const { rows } = await pool.query<{ memory: string; content: string }>(
+    `select memory, content from notes_${generation}.notes`,
+  );
+  const shown = new Map(rows.map(({ memory, content }) => [memory, content]));
+  const wrong = [...expected].filter(([memory, content]) => shown.get(memory) !== content).length;
+  // The hash says the same of all that is shown, also of what should not be there.
+  assert.equal(hashOf(shown) === hashOf(expected), wrong === 0);
+  return wrong;
+}
+
+function hashOf(contents: ReadonlyMap<string, string>): string {
+  const lines = [...contents].map(([memory, content]) => `${memory} ${content}\n`).toSorted();
+  return createHash('sha256').update(lines.join('')).digest('hex');
+}
