@@ -1,0 +1,22 @@
+import { globSync, readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+
+const ROOT = new URL('../../..', import.meta.url).pathname;
+
+function read(file: string): string {
+  return readFileSync(`${ROOT}/${file}`, 'utf8');
+}
+
+test('every long suite stands in the list of what gates a release, and CI runs those with a star', () => {
+  const suites = globSync('test/{chaos,long}/*.test.ts', { cwd: ROOT }).map((file) =>
+    file.replace('.test.ts', ''),
+  );
+  const listed = [
+    ...read('CONTRIBUTING.md').matchAll(/(test\/(?:chaos|long)\/[a-z-]+)( \*)?[, |]/g),
+  ];
+  expect(listed.map(([, suite]) => suite).toSorted()).toEqual(suites.toSorted());
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+  const inCi = scripts['test:chaos']?.match(/test\/chaos\/[a-z-]+/g) ?? [];
+  const starred = listed.filter(([, , star]) => star !== undefined).map(([, suite]) => suite);
+  expect(starred.toSorted()).toEqual(inCi.toSorted());
+});
