@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { reopen } from '../../../shared/runtime/src/dead-letters/reopen.ts';
 import {
   type Claim,
   claim,
@@ -266,3 +267,24 @@ async function blocks(db: Pick<TestDatabase['pool'], 'query'>): Promise<number> 
   );
   return Number(rows[0]?.blocks);
 }
+
+test('a claim names the redrive that reopened its row while it waited for it', async () => {
+  const asked = request();
+  const token = randomUUID();
+  await claimOne(asked, { token });
+  await record(database.pool, STAGE, [{ key: asked.key, token, state: 'parked' }]);
+  const other = await database.pool.connect();
+  await other.query('begin');
+  await reopen(other, STAGE, [{ ...asked, redrives: 1 }]);
+  const claiming = claimOne(asked);
+  await until('the claim waits for the row', async () => {
+    const { rows } = await database.pool.query(
+      `select from pg_stat_activity where datname = current_database()
+         and wait_event_type = 'Lock' and query like '%memfleet.stage_work%'`,
+    );
+    return rows.length === 1;
+  });
+  await other.query('commit');
+  other.release();
+  expect(await claiming).toMatchObject({ kind: 'claimed', attempt: 1, redrives: 1 });
+});

@@ -90,8 +90,10 @@ export async function claim(
 
 /**
  * Reads as: put down a claim for every event that has none, whose claim has run out, or that this
- * very claim took before its answer was lost; then say of each event what is there. Rows that
- * another worker inserted at this very moment show in neither part: they are leased.
+ * very claim took before its answer was lost; then say of each event what is there. The second part
+ * sees the table as it was when the statement began, so whatever it says of a row that was claimed
+ * comes from the claim itself. Rows that another worker inserted at this very moment show in neither
+ * part: they are leased.
  */
 const CLAIM_SQL = `
 with asked as materialized (
@@ -111,12 +113,12 @@ with asked as materialized (
           else 1 end
     where work.state = 'claimed' and work.payload_digest = excluded.payload_digest
       and (work.lease_until < now() or work.lease_token = excluded.lease_token)
-  returning event_key, attempts, abandoned
+  returning event_key, attempts, abandoned, redrives
 )
 select asked.event_key, claimed.attempts, claimed.abandoned, work.state,
   work.payload_digest = asked.payload_digest as same_payload,
   case when work.published_at is null then work.result end as unpublished,
-  coalesce(work.redrives, 0) as redrives
+  coalesce(claimed.redrives, work.redrives, 0) as redrives
 from asked
 left join claimed using (event_key)
 left join memfleet.stage_work as work on work.event_key = asked.event_key
