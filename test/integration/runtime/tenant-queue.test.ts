@@ -1,8 +1,11 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { TenantQueue } from '@memfleet/runtime';
 import { expect, test } from 'vitest';
+import type { TenantQueueOptions } from '../../../shared/runtime/src/work/tenant-queue.ts';
 import { laggingReplica } from '../../support/broker.ts';
 import { memoryCreated } from '../../support/events.ts';
 import { createStageBench } from '../../support/stage.ts';
+import { until } from '../../support/until.ts';
 
 test('what waits is dropped when the log has it no more, not when a replica does not have it yet', async () => {
   await using bench = await createStageBench();
@@ -23,4 +26,67 @@ test('what waits is dropped when the log has it no more, not when a replica does
   expect(taken.map(({ info }) => info.streamSequence)).toEqual([1, 2]);
   const { rows } = await pool.query('select sequence from memfleet.tenant_queue order by sequence');
   expect(rows).toEqual([{ sequence: '1' }, { sequence: '2' }]);
+});
+
+test('the last answer to an event holds, however close the one before it came', async () => {
+  await using bench = await createStageBench();
+  const { pool } = bench.database;
+  const events = Array.from({ length: 20 }, (_, index) => memoryCreated(`note ${index}`));
+  await bench.publish(...events);
+  await pool.query(
+    `insert into memfleet.tenant_queue (stage, tenant, sequence)
+     select 'test', 'acme', generate_series(1, 20)`,
+  );
+  const queue = new TenantQueue({
+    db: pool,
+    jsm: bench.broker.jsm,
+    stage: 'test',
+    stream: bench.config.log.stream,
+    ackWaitMs: 600_000,
+  });
+  const taken = await queue.take(new Map([['acme', 20]]));
+  expect(taken).toHaveLength(20);
+  for (const message of taken) {
+    message.working();
+    message.nak(0);
+  }
+  await until('all can be taken again', async () => {
+    return (await queue.waiting([], 100)).get('acme') === 20;
+  });
+});
+
+test('a later answer does not arrive before an earlier one', async () => {
+  await using bench = await createStageBench();
+  const { pool } = bench.database;
+  await bench.publish(memoryCreated('one'));
+  await pool.query(`insert into memfleet.tenant_queue (stage, tenant, sequence)
+    values ('test', 'acme', 1)`);
+  const reached: (() => void)[] = [];
+  // The first answer is slow on its way.
+  const db: TenantQueueOptions['db'] = {
+    query: (async (...asked: [{ name?: string }]) => {
+      if (asked[0].name === 'tenant-queue-again') {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        reached.push(resolve);
+        if (reached.length === 1) await promise;
+      }
+      return await pool.query(...(asked as unknown as [string]));
+    }) as typeof pool.query,
+  };
+  const queue = new TenantQueue({
+    db,
+    jsm: bench.broker.jsm,
+    stage: 'test',
+    stream: bench.config.log.stream,
+    ackWaitMs: 600_000,
+  });
+  const [message] = await queue.take(new Map([['acme', 1]]));
+  message?.working();
+  await until('the first answer is on its way', () => reached.length === 1);
+  message?.nak(0);
+  // Long enough for the second to overtake, if it may: the order holds without it.
+  await delay(100);
+  reached[0]?.();
+  await until('both have arrived', () => reached.length === 2);
+  await until('it can be taken again', async () => (await queue.waiting([], 100)).has('acme'));
 });

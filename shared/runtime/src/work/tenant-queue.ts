@@ -45,7 +45,8 @@ export class TenantQueue {
       },
       size: 256,
       lingerMs: 2,
-      parallel: 2,
+      // One after the other: a beat must not overtake the nak that came after it.
+      parallel: 1,
     });
   }
 
@@ -155,7 +156,8 @@ export class TenantQueue {
   async #answer(answers: readonly Answer[]): Promise<void> {
     const { db, stage } = this.#options;
     const over = answers.filter(({ againMs }) => againMs === undefined);
-    const again = answers.filter(({ againMs }) => againMs !== undefined);
+    // An update that finds two answers for one row takes either of them, so it is given the last.
+    const again = lastOfEach(answers).filter(({ againMs }) => againMs !== undefined);
     if (over.length > 0) {
       await db.query({
         name: 'tenant-queue-end',
@@ -183,4 +185,13 @@ export class TenantQueue {
       ],
     });
   }
+}
+
+/** The last answer to each taking of each row, in the order of the first. */
+function lastOfEach(answers: readonly Answer[]): Answer[] {
+  const last = new Map<string, Answer>();
+  for (const answer of answers) {
+    last.set(`${answer.sequence} ${answer.deliveries} ${answer.tenant}`, answer);
+  }
+  return [...last.values()];
 }
