@@ -93,6 +93,24 @@ test('a worker fails with what is missing or differs, and makes nothing itself',
   });
 });
 
+test('a durable that gives events up is refused with the reason, and provisioning repairs it', async () => {
+  const config = settings();
+  const topology = topologyOf(config);
+  const { stream } = config.log;
+  await provisionTopology(broker.jsm, topology);
+  await broker.jsm.consumers.update(stream, 'extraction', { max_deliver: 7 });
+  const said = 'max_deliver: 7 → -1: what the server gives up after 7 deliveries would be lost';
+  await expect(checkConsumers(broker.jsm, stream, topology.consumers)).rejects.toMatchObject({
+    code: 'DRIFT',
+    message: `consumer extraction differs: ${said}`,
+  });
+  expect((await compareTopology(broker.jsm, topology)).map(describeChange)).toEqual([
+    `update consumer extraction (${said})`,
+  ]);
+  await provisionTopology(broker.jsm, topology);
+  expect(await compareTopology(broker.jsm, topology)).toEqual([]);
+});
+
 test('the log drops nothing and lets nobody delete', async () => {
   const config = settings({ 'log.maxMessages': '1' });
   await provisionTopology(broker.jsm, topologyOf(config));

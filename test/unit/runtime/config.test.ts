@@ -99,6 +99,17 @@ test('contradictions between settings are found', () => {
   expect(message).toContain('the durable embedding-facts is named twice');
 });
 
+test('the broker may not be told to give an event up: nothing reads that it did', () => {
+  for (const stage of ['extraction', 'embedding']) {
+    const path = `stages.${stage}.maxDeliver`;
+    expect(problemsOf({ flags: { [path]: '5' } })).toContain(`${path}: must be -1: `);
+    expect(problemsOf({ flags: { [path]: '0' } })).toContain(`${path}: must be -1: `);
+  }
+  expect(load({ flags: { 'stages.embedding.maxDeliver': '-1' } }).stages.embedding.maxDeliver).toBe(
+    -1,
+  );
+});
+
 test('a secret comes from the file that its variable names, and another provider starts clean', () => {
   const { provider } = load({
     file: file(

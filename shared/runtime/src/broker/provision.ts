@@ -174,10 +174,17 @@ function compare(
   if (filter !== undefined) fields.push(['filter_subject', undefined]);
   if (fields.length === 0) return undefined;
   const differences = fields.map(
-    ([field, value]) => `${field}: ${show(found[field])} → ${show(value)}`,
+    ([field, value]) => `${field}: ${show(found[field])} → ${show(value)}${lossOf(field, found)}`,
   );
   const isFixed = fields.some(([field]) => FIXED_FIELDS[kind].has(field));
   return { kind, name, action: isFixed ? 'refuse' : 'update', differences };
+}
+
+/** Nothing reads the server's advisories, so a durable that gives events up loses them. */
+function lossOf(field: string, found: Readonly<Record<string, unknown>>): string {
+  const deliveries = found[field];
+  if (field !== 'max_deliver' || typeof deliveries !== 'number' || deliveries < 0) return '';
+  return `: what the server gives up after ${deliveries} deliveries would be lost`;
 }
 
 /** The server leaves out what is zero or off, and names durables a second time. */

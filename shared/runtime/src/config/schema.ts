@@ -69,7 +69,11 @@ const stage = {
   deadline: duration,
   lease: duration,
   maxAttempts: count(1, 1_000),
-  maxDeliver: z.union([z.literal(-1), count(2, 1_000_000)]),
+  /** Every pause, every lease held elsewhere and every shutdown is a delivery too. */
+  maxDeliver: z.literal(-1, {
+    error:
+      'must be -1: nothing reads yet what the server gives up, so an event at its last delivery would be lost without a dead letter',
+  }),
   maxAckPending: count(1, 1_000_000),
   /** What the service allows to all processes of the stage together. */
   limits: z
