@@ -78,6 +78,34 @@ test('who would wait too long is told how long instead', async () => {
   );
 });
 
+test('who waits when the service says that its limit is used up is told at once, not at the end', async () => {
+  const limiter = new RateLimiter({ requestsPerMinute: 60 });
+  ask(limiter, 1);
+  const told: unknown[] = [];
+  for (let index = 0; index < 4; index += 1) {
+    limiter.acquire(0, alive).catch((error: unknown) => told.push(error));
+  }
+  await vi.advanceTimersByTimeAsync(500);
+  limiter.learn({ 'x-ratelimit-remaining-requests': '0', 'x-ratelimit-reset-requests': '6m0s' });
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(told).toHaveLength(4);
+  for (const error of told) {
+    expect(error).toMatchObject({ errorClass: 'rate_limited' });
+    expect((error as ProviderError).retryAfterMs).toBeGreaterThan(350_000);
+  }
+  expect(limiter.isBusy).toBe(false);
+});
+
+test('a limit that is used up for a moment is waited for', async () => {
+  const limiter = new RateLimiter();
+  limiter.learn({ 'x-ratelimit-remaining-requests': '0', 'x-ratelimit-reset-requests': '15s' });
+  const times = ask(limiter, 3);
+  await vi.advanceTimersByTimeAsync(14_000);
+  expect(times).toHaveLength(0);
+  await vi.advanceTimersByTimeAsync(1_100);
+  expect(times).toHaveLength(3);
+});
+
 test('a wait ends with its signal, and the next has its turn', async () => {
   const limiter = new RateLimiter({ requestsPerMinute: 60 });
   ask(limiter, 1);

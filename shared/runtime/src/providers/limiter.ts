@@ -70,12 +70,7 @@ export class RateLimiter {
    * reason
    */
   async acquire(tokens: number, signal: AbortSignal): Promise<Permit> {
-    const waitMs = this.#waitMs(tokens) + this.#waitMsOfOthers();
-    if (waitMs > LONGEST_WAIT_MS) {
-      throw new ProviderError('rate_limited', 'not called: others wait for the limit as well', {
-        retryAfterMs: waitMs,
-      });
-    }
+    mustBeShort(this.#waitMs(tokens) + this.#waitMsOfOthers());
     this.#waiting += 1;
     const turn = this.#last.then(() => this.#turn(tokens, signal));
     this.#last = turn.catch(() => undefined);
@@ -111,6 +106,8 @@ export class RateLimiter {
       signal.throwIfAborted();
       const waitMs = this.#waitMs(tokens);
       if (waitMs <= 0) break;
+      // A limit that is learnt of during the wait holds for those who wait as for those who come.
+      mustBeShort(waitMs);
       // A later answer may say that more is left: it is looked again now and then.
       await pause(Math.min(waitMs, LOOK_AGAIN_MS), signal);
     }
@@ -161,6 +158,14 @@ export class RateLimiter {
     });
     return Math.max(...waits);
   }
+}
+
+/** @throws ProviderError rate_limited when the wait is too long, with how long it is */
+function mustBeShort(waitMs: number): void {
+  if (waitMs <= LONGEST_WAIT_MS) return;
+  throw new ProviderError('rate_limited', 'not called: the wait for the rate limit is too long', {
+    retryAfterMs: waitMs,
+  });
 }
 
 /** A token bucket that holds a second's worth. */
