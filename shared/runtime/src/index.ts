@@ -111,4 +111,5 @@ export { ProviderGate } from './work/gate.ts';
 export { type Outcome, park, PARK_REASONS, type ParkReason, retry, skip } from './work/outcome.ts';
 export { runStageWorker } from './work/stage-worker.ts';
 export type { Stage, StageContext } from './work/stage.ts';
+export { beginAll, SharedWaits, type Waiting, Waits } from './work/waits.ts';
 export { type PaidResult, ResultCache, resultKey, storeResults } from './work/result-cache.ts';

@@ -75,7 +75,7 @@ export class EmbeddingFleet implements AsyncDisposable {
   }
 
   /** Starts a process's worth of the stage; events published before are waiting for it. */
-  async start(embedder: Embedder): Promise<void> {
+  async start(embedder: Embedder, gate = new ProviderGate()): Promise<void> {
     const { broker, database, config } = this;
     const { stream } = config.log;
     const { provider: _, ...settings } = config.stages.embedding;
@@ -85,7 +85,6 @@ export class EmbeddingFleet implements AsyncDisposable {
       ),
     );
     const abort = new AbortController();
-    const gate = new ProviderGate();
     const running = runStage({
       stage: embeddingStage({ embedder, pool: database.pool, gate, settings }),
       config,

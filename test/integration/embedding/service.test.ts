@@ -1,5 +1,5 @@
 import { contentDigest, type Embedder, openAICompatibleEmbedder } from '@memfleet/recall';
-import { provisionTopology, topologyOf } from '@memfleet/runtime';
+import { ProviderGate, provisionTopology, topologyOf } from '@memfleet/runtime';
 import { describe, expect, test } from 'vitest';
 import {
   type ModelCall,
@@ -61,6 +61,42 @@ describe('with a service', () => {
     expect(events.filter(({ data }) => !data.cached)).toHaveLength(1);
     expect(new Set(events.map(({ data }) => data.vector.content_sha256)).size).toBe(1);
     expect((await fleet.vectors()).size).toBe(1);
+  });
+
+  test('calls that take longer than the deadline together, for want of a limit, use up no attempt', async () => {
+    await using service = await startModelService();
+    await using fleet = await EmbeddingFleet.create({
+      'stages.embedding.deadline': '2s',
+      'stages.embedding.ackWait': '600ms',
+      'stages.embedding.maxAttempts': '1',
+      // One call at a time: the other texts wait for a place in one.
+      'stages.embedding.concurrency': '1',
+    });
+    const texts = textsUpTo(6);
+    await fleet.publish('memory.extracted', 'm1', factsSaying(texts));
+    // A call a second: six take five seconds at least.
+    await fleet.start(remote(service, 1), new ProviderGate({ limits: { requestsPerMinute: 60 } }));
+    expect(await fleet.finished(1)).toMatchObject([{ state: 'done', attempts: 0, calls: 6 }]);
+    expect(service.calls.flatMap(inputOf).toSorted()).toEqual(texts.toSorted());
+  });
+
+  test('what two events want waits for both of them', async () => {
+    await using service = await startModelService();
+    await using fleet = await EmbeddingFleet.create({
+      'stages.embedding.deadline': '2s',
+      'stages.embedding.ackWait': '600ms',
+      'stages.embedding.maxAttempts': '1',
+    });
+    const texts = textsUpTo(5);
+    await fleet.publish('memory.extracted', 'm1', factsSaying(texts));
+    await fleet.publish('memory.extracted', 'm2', factsSaying(texts.toReversed()));
+    await fleet.start(remote(service, 1), new ProviderGate({ limits: { requestsPerMinute: 60 } }));
+    const rows = await fleet.finished(2);
+    expect(rows).toMatchObject([
+      { state: 'done', attempts: 0 },
+      { state: 'done', attempts: 0 },
+    ]);
+    expect(service.calls.flatMap(inputOf).toSorted()).toEqual(texts.toSorted());
   });
 
   test('what another process paid for is not paid for again', async () => {

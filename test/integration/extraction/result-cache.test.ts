@@ -1,14 +1,17 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   type PaidResult,
   ProviderGate,
   ResultCache,
   resultKey,
   storeResults,
+  Waits,
 } from '@memfleet/runtime';
 import { expect, test } from 'vitest';
 import type { RemoteExtractor } from '../../../workers/extraction/src/extractor.ts';
 import { obtain } from '../../../workers/extraction/src/paid-result.ts';
 import { createTestDatabase } from '../../support/database.ts';
+import { until } from '../../support/until.ts';
 
 const alive = new AbortController().signal;
 const options = { batch: 100, lingerMs: 2 };
@@ -128,6 +131,35 @@ test('who waits is let go by its own signal', async () => {
   expect(await asking).toEqual({ result: '"made"', isStored: false, cached: false });
 });
 
+test('while the one who asked waits for the rate limit, all who wait for it do', async () => {
+  await using database = await createTestDatabase();
+  const cache = new ResultCache(database.pool, options);
+  const { key } = paid('limited');
+  const [asker, other] = [new Waits(), new Waits()];
+  const [limit, answer] = [Promise.withResolvers<void>(), Promise.withResolvers<string>()];
+  const asking = cache.resolve(
+    key,
+    alive,
+    async (waits) => {
+      const endWait = waits.begin();
+      await limit.promise;
+      endWait();
+      return await answer.promise;
+    },
+    asker,
+  );
+  const waiting = cache.resolve(key, alive, () => Promise.reject(new Error('asked')), other);
+  await until('both wait', () => asker.totalMs > 0 && other.totalMs > 0);
+  limit.resolve();
+  await until('nobody waits', async () => {
+    const before = [asker.totalMs, other.totalMs];
+    await delay(5);
+    return asker.totalMs === before[0] && other.totalMs === before[1];
+  });
+  answer.resolve('"made"');
+  expect([(await asking).cached, (await waiting).cached]).toEqual([false, true]);
+});
+
 test('whoever uses a result that was not read from the table stores it too', async () => {
   await using database = await createTestDatabase();
   const output = {
@@ -153,7 +185,7 @@ test('whoever uses a result that was not read from the table stores it too', asy
       new ProviderGate(),
       cache,
       { content: 'Hello!', time: '2025-03-01T00:00:00Z' },
-      { tenant: 'acme', signal: alive },
+      { tenant: 'acme', signal: alive, waits: new Waits() },
     );
   const cache = new ResultCache(database.pool, options);
   const first = await ask(cache);

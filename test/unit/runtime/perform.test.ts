@@ -5,6 +5,7 @@ import {
   type ProviderErrorClass,
   skip,
   type Stage,
+  Waits,
 } from '@memfleet/runtime';
 import { expect, test } from 'vitest';
 import { AbortSource } from '../../../shared/runtime/src/work/abort-source.ts';
@@ -23,7 +24,8 @@ async function outcomeOf(
   options: { attempt?: number; abort?: AbortSource } = {},
 ): Promise<Outcome | undefined> {
   const { attempt = 1, abort = new AbortSource() } = options;
-  const context = { eventKey: 'k', sequence: 1, attempt, signal: abort.signal };
+  const waits = new Waits();
+  const context = { eventKey: 'k', sequence: 1, attempt, signal: abort.signal, waits };
   const stage = { name: 'test', version: 1, handle };
   return await perform(stage, known(), context, { abort, maxAttempts: 3 });
 }

@@ -1,12 +1,14 @@
 import type { ModelUse } from '@memfleet/events';
 import { contentDigest, type Embedded, findStored, type RemoteEmbedder } from '@memfleet/recall';
 import {
+  beginAll,
   CallLimit,
   Coalescer,
   type Cost,
   ProviderError,
   type ProviderGate,
   type Queryable,
+  SharedWaits,
 } from '@memfleet/runtime';
 import { type Attempt, embedApart } from './embed-apart.ts';
 import { allAborted, Interest } from './interest.ts';
@@ -21,6 +23,8 @@ interface Found {
 
 interface Flight {
   readonly interest: Interest;
+  /** While its call may not be made yet, nobody who wants it is nearer to a deadline. */
+  readonly waits: SharedWaits;
   readonly found: Promise<Found>;
   /** What it took is told to one of those who wait; to the others it was free. */
   isAccountedFor: boolean;
@@ -29,6 +33,9 @@ interface Flight {
 interface Asked {
   readonly text: string;
   readonly signal: AbortSignal;
+  readonly waits: SharedWaits;
+  /** Ends the wait for a place in a call. */
+  endWait?: () => void;
 }
 
 /**
@@ -94,7 +101,8 @@ export class BoughtVectors implements TextVectors {
     const recent = this.#recent.get(digest);
     if (recent !== undefined) return { digest, vector: recent, use: FREE };
     const flight = this.#flightOf(digest, text, event);
-    const { vector, use } = await flight.interest.share(flight.found, event.signal);
+    const leave = flight.waits.join(event.waits);
+    const { vector, use } = await flight.interest.share(flight.found, event.signal).finally(leave);
     const isFirst = !flight.isAccountedFor;
     flight.isAccountedFor = true;
     return { digest, vector, use: isFirst ? use : FREE };
@@ -105,11 +113,12 @@ export class BoughtVectors implements TextVectors {
     // One that everybody has left is ending with nothing.
     if (running !== undefined && !running.interest.signal.aborted) return running;
     const interest = new Interest();
-    const asked = { text, signal: interest.signal };
+    const waits = new SharedWaits();
+    const asked = { text, signal: interest.signal, waits };
     const found = this.#find(digest, asked, asker).finally(() => {
       if (this.#flights.get(digest) === flight) this.#flights.delete(digest);
     });
-    const flight: Flight = { interest, found, isAccountedFor: false };
+    const flight: Flight = { interest, waits, found, isAccountedFor: false };
     this.#flights.set(digest, flight);
     return flight;
   }
@@ -121,6 +130,7 @@ export class BoughtVectors implements TextVectors {
     const reservation = await this.#gate.reserve(tenant, this.#costOf(tokensIn(asked.text)));
     let use: ModelUse | undefined;
     try {
+      asked.endWait = asked.waits.begin();
       const made = await calls.add(asked);
       if (!made.ok) {
         use = made.error instanceof ProviderError ? made.error.use : undefined;
@@ -140,12 +150,15 @@ export class BoughtVectors implements TextVectors {
 
   async #call(asked: readonly Asked[]): Promise<Attempt[]> {
     const wanted = allAborted(asked.map((item) => item.signal));
+    const waits = { begin: () => beginAll(asked.map((item) => item.waits)) };
+    for (const { endWait } of asked) endWait?.();
     return await embedApart(
       async (texts) =>
         await this.#gate.call(() => this.#embed(texts, wanted), {
           tokens: texts.reduce((sum, text) => sum + tokensIn(text), 0),
           tookTokens: ({ usage }) => usage.input_tokens,
           signal: wanted,
+          waits,
         }),
       asked.map((item) => item.text),
     );

@@ -9,8 +9,8 @@ export interface TextVector {
   readonly use: ModelUse;
 }
 
-/** The event that a text is of: who pays, what ends the work, which try it is. */
-export interface Asker extends Pick<StageContext, 'signal' | 'attempt'> {
+/** The event that a text is of: who pays, what ends the work, which try it is, what it waits for. */
+export interface Asker extends Pick<StageContext, 'signal' | 'attempt' | 'waits'> {
   readonly tenant: string;
 }
 

@@ -2,8 +2,8 @@ import { CallLimit } from '@memfleet/runtime';
 import type { RemoteExtractor } from './extractor.ts';
 
 /**
- * Of an event's time, the part that its call may take. An event that is still waiting for the rate
- * limit, or for the call of another with the same content, is given up by its own deadline.
+ * Of an event's time, the part that its call may take. The wait for the rate limit does not count, for
+ * those who wait for the call of another with the same content neither.
  */
 const CALL_SHARE = 0.8;
 

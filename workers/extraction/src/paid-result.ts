@@ -5,6 +5,7 @@ import {
   type ProviderGate,
   type ResultCache,
   resultKey,
+  type Waiting,
 } from '@memfleet/runtime';
 import { z } from 'zod';
 import {
@@ -28,10 +29,11 @@ export interface Obtained {
   readonly paid?: PaidResult;
 }
 
-/** Whose event it is, and what ends the work on it. */
+/** Whose event it is, what ends the work on it, and who is told of its waits. */
 export interface Asker {
   readonly tenant: string;
   readonly signal: AbortSignal;
+  readonly waits: Waiting;
 }
 
 /** Asks a model, unless the same was asked before or is being asked now: then it costs nothing. */
@@ -40,17 +42,18 @@ export async function obtain(
   gate: ProviderGate,
   cache: ResultCache,
   input: ExtractionInput,
-  { tenant, signal }: Asker,
+  asker: Asker,
 ): Promise<Obtained> {
   const { name, version, model = '' } = extractor;
   const key = resultKey('extraction', name, version, model, cacheKey(input));
   let made: ExtractionOutput | undefined;
-  const { result, isStored } = await cache.resolve(key, signal, async () => {
-    const output = await call(extractor, gate, input, { tenant, signal });
+  const make = async (waits: Waiting): Promise<string> => {
+    const output = await call(extractor, gate, input, { ...asker, waits });
     made = output;
     const { facts, entities, emptyReason } = output;
     return JSON.stringify({ facts, entities, emptyReason });
-  });
+  };
+  const { result, isStored } = await cache.resolve(key, asker.signal, make, asker.waits);
   if (made !== undefined) return { output: made, cached: false, paid: { key, result } };
   const { facts, entities, emptyReason } = kept.parse(JSON.parse(result));
   return {
@@ -71,7 +74,7 @@ async function call(
   extractor: RemoteExtractor,
   gate: ProviderGate,
   input: ExtractionInput,
-  { tenant, signal }: Asker,
+  { tenant, signal, waits }: Asker,
 ): Promise<ExtractionOutput> {
   const expected = extractor.estimate?.(input) ?? { tokens: 0, usd: 0 };
   const reservation = await gate.reserve(tenant, expected);
@@ -80,6 +83,7 @@ async function call(
       tokens: expected.tokens,
       tookTokens: tokensOf,
       signal,
+      waits,
     });
     reservation.settle({ tokens: tokensOf(output), usd: output.costUsd });
     return output;

@@ -43,6 +43,7 @@ export function extractionStage(
         ? await obtain(extractor, gate, cache, input, {
             tenant: event.tenantid,
             signal: context.signal,
+            waits: context.waits,
           })
         : { output: extractor.extract(input), cached: false };
       const { facts, entities, emptyReason, usage, costUsd } = obtained.output;

@@ -128,11 +128,12 @@ export class BatchWork<Extra> {
     if (abandoned >= MAX_ABANDONED) {
       return park('attempts_exhausted', `${abandoned} workers died or hung while they held it`);
     }
-    const { abort } = held;
+    const { abort, waits } = held;
     const context = {
       eventKey: key,
       sequence,
       attempt,
+      waits,
       get signal() {
         return abort.signal;
       },

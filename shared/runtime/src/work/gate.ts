@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Budget, Cost, Reservation } from '../providers/budget.ts';
-import { RateLimiter, type RateLimits } from '../providers/limiter.ts';
+import { type Permit, RateLimiter, type RateLimits } from '../providers/limiter.ts';
 import { Pacer } from '../providers/pacer.ts';
 import type { Pause } from '../providers/pause.ts';
 import { ProviderError } from '../providers/provider-error.ts';
+import type { Waiting } from './waits.ts';
 
 export interface Call<Result> {
   /** Tokens the call is expected to take, and those it took. */
@@ -11,6 +12,8 @@ export interface Call<Result> {
   readonly tookTokens?: (result: Result) => number;
   /** Ends the wait for the rate limit; the call itself must have it on its own. */
   readonly signal?: AbortSignal;
+  /** Whoever wants the call: told while it waits for the rate limit. */
+  readonly waits?: Waiting;
 }
 
 /** Failures in a row that make an outage of single errors. */
@@ -100,13 +103,12 @@ export class ProviderGate {
    * @throws what the call throws, or a ProviderError when it was not made
    */
   async call<Result>(work: () => Promise<Result>, call: Call<Result> = {}): Promise<Result> {
-    const { tokens = 0, tookTokens, signal = NEVER } = call;
+    const { tokens = 0, tookTokens, signal = NEVER, waits } = call;
     this.#mustBeOpen();
     const isProbe = this.#pause !== undefined;
     if (isProbe) this.#probing = true;
     try {
-      await this.#pacer.turn(signal);
-      const permit = await this.#limiter.acquire(tokens, signal);
+      const permit = await this.#turn(tokens, signal, waits);
       try {
         // It may have been closed during the wait.
         if (!isProbe) this.#mustBeOpen();
@@ -118,6 +120,16 @@ export class ProviderGate {
       }
     } finally {
       if (isProbe) this.#probing = false;
+    }
+  }
+
+  async #turn(tokens: number, signal: AbortSignal, waits: Waiting | undefined): Promise<Permit> {
+    const endWait = waits?.begin();
+    try {
+      await this.#pacer.turn(signal);
+      return await this.#limiter.acquire(tokens, signal);
+    } finally {
+      endWait?.();
     }
   }
 

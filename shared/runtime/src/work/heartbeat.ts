@@ -10,7 +10,7 @@ export interface HeartbeatOptions {
   readonly db: Queryable;
   readonly ackWaitMs: number;
   readonly leaseMs: number;
-  /** From receipt; beyond it an event is given up, and redelivered. */
+  /** From receipt, without its waits; beyond it an event is given up, and redelivered. */
   readonly deadlineMs: number;
   readonly log: Logger;
 }
@@ -57,7 +57,7 @@ export class Heartbeat {
     this.#lastBeat = now;
     for (const held of inFlight) {
       if (held.abort.aborted && !held.settling) continue;
-      if (!held.settling && now - held.receivedAt >= deadlineMs) {
+      if (!held.settling && now - held.receivedAt - held.waits.totalMs >= deadlineMs) {
         held.abort.abort(new DeadlineExceeded('past its deadline'));
       } else {
         held.message.working();

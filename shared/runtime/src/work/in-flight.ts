@@ -1,5 +1,6 @@
 import type { Received } from '../broker/delivery.ts';
 import { AbortSource } from './abort-source.ts';
+import { Waits } from './waits.ts';
 
 /** An event between receipt and settlement. */
 export interface Held {
@@ -7,6 +8,8 @@ export interface Held {
   readonly receivedAt: number;
   /** Ends the work: deadline, lost lease or shutdown. */
   readonly abort: AbortSource;
+  /** What does not count towards its deadline. */
+  readonly waits: Waits;
   /** Set once the event is claimed in the dedupe table. */
   claim?: { readonly key: string; readonly token: string; readonly redrives: number };
   /** True once the handler has spoken: what follows has limits of its own, not the deadline. */
@@ -52,11 +55,12 @@ export class InFlight {
     return Math.min(unused, MOST_HELD * this.#slots - this.#held.size) - this.#reserved;
   }
 
-  /** The age of the oldest event in ms; 0 when none is held. */
+  /** The age of the oldest event in ms, as its deadline counts it; 0 when none is held. */
   get oldestMs(): number {
     // A set is iterated in the order of insertion.
     const [oldest] = this.#held;
-    return oldest === undefined ? 0 : performance.now() - oldest.receivedAt;
+    if (oldest === undefined) return 0;
+    return performance.now() - oldest.receivedAt - oldest.waits.totalMs;
   }
 
   /** Events that were held and no longer are, ever. */
@@ -79,6 +83,7 @@ export class InFlight {
       message,
       receivedAt: performance.now(),
       abort: new AbortSource(),
+      waits: new Waits(),
       settling: false,
     };
     this.#held.add(held);

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Queryable } from '../database/pool.ts';
 import { Coalescer } from './coalescer.ts';
+import { SharedWaits, type Waiting } from './waits.ts';
 
 /** A result that was paid for, to be stored in the transaction that records it. */
 export interface PaidResult {
@@ -27,6 +28,12 @@ interface Known {
   readonly isStored: boolean;
 }
 
+/** A question that is open: its answer, and the waits of all who want it. */
+interface Asked {
+  readonly result: Promise<Known>;
+  readonly waits: SharedWaits;
+}
+
 export interface Resolved extends Known {
   /** Nothing was paid for it, or somebody else did. */
   readonly cached: boolean;
@@ -38,7 +45,7 @@ export interface Resolved extends Known {
  */
 export class ResultCache {
   readonly #reads: Coalescer<Buffer, string | undefined>;
-  readonly #asked = new Map<string, Promise<Known>>();
+  readonly #asked = new Map<string, Asked>();
   readonly #remembered = new Map<string, Known>();
 
   /** Reads of up to `batch` keys that come within the linger share one round trip. */
@@ -56,21 +63,30 @@ export class ResultCache {
 
   /**
    * The result under the key: found, or made by `make`. One call is made for all who ask for the
-   * same key meanwhile; when it is given up because its own event was (`signal`), the next asks.
+   * same key meanwhile; when it is given up because its own event was (`signal`), the next asks. While
+   * that call waits for the rate limit, which `make` says by what it is given, all of them wait (`waits`).
    * @throws what the call throws, to all who wait for it; the signal's reason when it aborts
    */
-  async resolve(key: Buffer, signal: AbortSignal, make: () => Promise<string>): Promise<Resolved> {
+  async resolve(
+    key: Buffer,
+    signal: AbortSignal,
+    make: (waits: Waiting) => Promise<string>,
+    waits?: Waiting,
+  ): Promise<Resolved> {
     const name = key.toString('base64');
     for (;;) {
       signal.throwIfAborted();
       const known = this.#remembered.get(name);
       if (known !== undefined) return { ...known, cached: true };
       const asked = this.#asked.get(name);
-      if (asked === undefined) return await this.#ask(key, name, signal, make);
-      const shared = await abortable(asked, signal).catch((error: unknown) => {
-        if (error instanceof GivenUp) return undefined;
-        throw error;
-      });
+      if (asked === undefined) return await this.#ask(key, name, signal, make, waits);
+      const leave = waits && asked.waits.join(waits);
+      const shared = await abortable(asked.result, signal)
+        .catch((error: unknown) => {
+          if (error instanceof GivenUp) return undefined;
+          throw error;
+        })
+        .finally(leave);
       if (shared !== undefined) return { ...shared, cached: true };
     }
   }
@@ -79,12 +95,15 @@ export class ResultCache {
     key: Buffer,
     name: string,
     signal: AbortSignal,
-    make: () => Promise<string>,
+    make: (waits: Waiting) => Promise<string>,
+    ownWaits: Waiting | undefined,
   ): Promise<Resolved> {
+    const waits = new SharedWaits();
+    if (ownWaits !== undefined) waits.join(ownWaits);
     const work = async (): Promise<Known> => {
       const found = await this.#reads.add(key);
       if (found !== undefined) return { result: found, isStored: true };
-      return { result: await make(), isStored: false };
+      return { result: await make(waits), isStored: false };
     };
     const asking = work();
     const shared = asking.catch((error: unknown) => {
@@ -92,7 +111,7 @@ export class ResultCache {
     });
     // Where nobody waits, the failure is still the caller's below.
     shared.catch(() => undefined);
-    this.#asked.set(name, shared);
+    this.#asked.set(name, { result: shared, waits });
     try {
       const known = await asking;
       this.#remember(name, known);

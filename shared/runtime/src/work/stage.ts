@@ -1,6 +1,7 @@
 import type { MemoryEvent } from '@memfleet/events';
 import type { Queryable } from '../database/pool.ts';
 import type { Outcome } from './outcome.ts';
+import type { Waits } from './waits.ts';
 
 /** What a handler gets besides the event. */
 export interface StageContext {
@@ -12,6 +13,8 @@ export interface StageContext {
   readonly attempt: number;
   /** Aborts at the deadline, when the claim is lost, and at the end of the grace period. */
   readonly signal: AbortSignal;
+  /** Told of waits that do not count towards the deadline, as for the rate limit: see `gate.call`. */
+  readonly waits: Waits;
 }
 
 /**

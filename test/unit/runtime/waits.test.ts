@@ -1,0 +1,62 @@
+import { SharedWaits, Waits } from '@memfleet/runtime';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const pass = (ms: number): void => void vi.advanceTimersByTime(ms);
+
+test('waits that overlap count once, and end once', () => {
+  const waits = new Waits();
+  pass(100);
+  const [first, second] = [waits.begin(), waits.begin()];
+  pass(100);
+  first();
+  first();
+  pass(50);
+  expect(waits.totalMs).toBe(150);
+  second();
+  pass(1_000);
+  expect(waits.totalMs).toBe(150);
+  const third = waits.begin();
+  pass(10);
+  third();
+  expect(waits.totalMs).toBe(160);
+});
+
+test('who joins a wait or leaves it in the middle has its part of it', () => {
+  const shared = new SharedWaits();
+  const [early, late, gone] = [new Waits(), new Waits(), new Waits()];
+  shared.join(early);
+  const leave = shared.join(gone);
+  const [end, other] = [shared.begin(), shared.begin()];
+  pass(100);
+  leave();
+  shared.join(late);
+  pass(100);
+  end();
+  end();
+  pass(100);
+  other();
+  pass(100);
+  expect([early.totalMs, late.totalMs, gone.totalMs]).toEqual([300, 200, 100]);
+});
+
+test('an event that wants two calls waits while either of them does', () => {
+  const [one, other] = [new SharedWaits(), new SharedWaits()];
+  const waits = new Waits();
+  one.join(waits);
+  other.join(waits);
+  const endOne = one.begin();
+  pass(100);
+  const endOther = other.begin();
+  endOne();
+  pass(100);
+  endOther();
+  pass(100);
+  expect(waits.totalMs).toBe(200);
+});
