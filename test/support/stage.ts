@@ -144,10 +144,13 @@ interface Place {
   readonly durable: string;
 }
 
-function queueOf({ config, broker, database }: Omit<Place, 'durable'>, stage: string): TenantQueue {
+function queueOf(
+  { config, broker, pool }: Pick<Place, 'config' | 'broker'> & { readonly pool: Pool },
+  stage: string,
+): TenantQueue {
   const { ackWait: ackWaitMs } = config.stages.extraction;
   const { stream } = config.log;
-  return new TenantQueue({ db: database.pool, jsm: broker.jsm, stage, stream, ackWaitMs });
+  return new TenantQueue({ db: pool, jsm: broker.jsm, stage, stream, ackWaitMs });
 }
 
 function startStage<Extra>(
@@ -168,7 +171,8 @@ function startStage<Extra>(
       pool: pool ?? database.pool,
       consumers: [consumer],
       gate,
-      ...(turns ? { queue: queueOf({ config, broker, database }, stage.name) } : {}),
+      queue: queueOf({ config, broker, pool: pool ?? database.pool }, stage.name),
+      turns,
       progress,
       log: silent,
       signal: abort.signal,

@@ -8,6 +8,7 @@ import {
   type Stage,
   type StageContext,
   type StoredLetter,
+  TenantQueue,
 } from '@memfleet/runtime';
 import { RedriveInput } from '../../../shared/runtime/src/dead-letters/redrive-input.ts';
 import {
@@ -172,6 +173,14 @@ function startStage(
       pool: database.pool,
       consumers: [await jetstream.consumers.get(config.log.stream, NAME)],
       redrive: new RedriveInput({ consumer, connection, config, log: silent }),
+      queue: new TenantQueue({
+        db: database.pool,
+        jsm: broker.jsm,
+        stage: NAME,
+        stream: config.log.stream,
+        ackWaitMs: config.stages.extraction.ackWait,
+      }),
+      turns: false,
       gate: new ProviderGate(),
       progress,
       log: silent,

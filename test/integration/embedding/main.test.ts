@@ -4,25 +4,29 @@ import { fileURLToPath } from 'node:url';
 import { contentDigest } from '@memfleet/recall';
 import { expect, inject, test } from 'vitest';
 import { until } from '../../support/until.ts';
+import { WorkerProcess } from '../../support/worker-process.ts';
 import { EmbeddingFleet } from './running-stage.ts';
 
 const MAIN = fileURLToPath(new URL('../../../workers/embedding/src/main.ts', import.meta.url));
 
+function environmentOf({ config, database }: EmbeddingFleet): Record<string, string> {
+  const { log, deadLetters, advisories } = config;
+  return {
+    NATS_URL: inject('natsUrl'),
+    DATABASE_URL: database.url,
+    MEMFLEET_LOG_STREAM: log.stream,
+    MEMFLEET_LOG_ROOT: log.root,
+    MEMFLEET_DEAD_LETTERS_STREAM: deadLetters.stream,
+    MEMFLEET_DEAD_LETTERS_ROOT: deadLetters.root,
+    MEMFLEET_ADVISORIES_STREAM: advisories.stream,
+  };
+}
+
 test('the process embeds what is in the log, and ends with 0 on SIGTERM', async () => {
   await using fleet = await EmbeddingFleet.create();
-  const { log, deadLetters, advisories } = fleet.config;
   await fleet.publishContents(['Ada prefers tea.', 'Bob prefers coffee.']);
   const worker = spawn(process.execPath, [MAIN], {
-    env: {
-      PATH: process.env['PATH'],
-      NATS_URL: inject('natsUrl'),
-      DATABASE_URL: fleet.database.url,
-      MEMFLEET_LOG_STREAM: log.stream,
-      MEMFLEET_LOG_ROOT: log.root,
-      MEMFLEET_DEAD_LETTERS_STREAM: deadLetters.stream,
-      MEMFLEET_DEAD_LETTERS_ROOT: deadLetters.root,
-      MEMFLEET_ADVISORIES_STREAM: advisories.stream,
-    },
+    env: { PATH: process.env['PATH'], ...environmentOf(fleet) },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const exited = once(worker, 'exit');
@@ -44,4 +48,40 @@ test('the process embeds what is in the log, and ends with 0 on SIGTERM', async 
     worker.kill('SIGKILL');
     await exited;
   }
+});
+
+test('what waits by tenant since there was a model is counted and worked on without one, too', async () => {
+  await using fleet = await EmbeddingFleet.create();
+  const { pool } = fleet.database;
+  await fleet.publishContents(['Ada prefers tea.', 'Bob prefers coffee.', 'Cleo prefers milk.']);
+  // As the worker of a model leaves it: acked, and nowhere else but in the table.
+  const consumer = await fleet.broker.jetstream.consumers.get(
+    fleet.config.log.stream,
+    'embedding-content',
+  );
+  for await (const message of await consumer.fetch({ max_messages: 3 })) await message.ackAck();
+  await pool.query(
+    `insert into memfleet.tenant_queue (stage, tenant, sequence)
+     select 'embedding', 'acme', generate_series(1, 3)`,
+  );
+  // Nobody can take them yet.
+  const holder = await pool.connect();
+  await holder.query('begin; select from memfleet.tenant_queue for update');
+  await using worker = new WorkerProcess(MAIN, environmentOf(fleet));
+  await worker.ready();
+  const address = /"health":"(?<url>[^"]+)"/.exec(worker.log)?.groups?.['url'] ?? '';
+  await until('health counts them', async () => {
+    const health = (await (await fetch(address)).json()) as { readonly backlog?: number };
+    return health.backlog === 3;
+  });
+  expect(await fleet.work()).toEqual([]);
+  await holder.query('commit');
+  holder.release();
+  await fleet.published(3);
+  await until('nothing waits', async () => {
+    const { rows } = await pool.query('select from memfleet.tenant_queue');
+    return rows.length === 0;
+  });
+  worker.kill('SIGTERM');
+  await worker.endsWith(0);
 });

@@ -12,6 +12,7 @@ import {
   Progress,
   ProviderGate,
   provisionTopology,
+  TenantQueue,
   topologyOf,
 } from '@memfleet/runtime';
 import { runStage } from '../../../shared/runtime/src/work/run-stage.ts';
@@ -92,6 +93,14 @@ export class EmbeddingFleet implements AsyncDisposable {
       connection: broker.connection,
       pool: database.pool,
       consumers,
+      queue: new TenantQueue({
+        db: database.pool,
+        jsm: broker.jsm,
+        stage: 'embedding',
+        stream,
+        ackWaitMs: settings.ackWait,
+      }),
+      turns: false,
       gate,
       progress: new Progress(),
       log: createLogger({ worker: 'embedding', level: 'fatal' }),

@@ -102,6 +102,30 @@ test('what waits by tenant is worked on to the last event, whoever put it there'
   expect(rows.every(({ state, published }) => state === 'done' && published)).toBe(true);
 });
 
+test('what waits by tenant is worked on when the provider is a local one now', async () => {
+  await using bench = await createStageBench({
+    'stages.extraction.concurrency': '8',
+    'stages.extraction.batch': '32',
+    'stages.extraction.fairness.after': '100ms',
+  });
+  await publish(bench, 'flood', 300);
+  {
+    await using first = bench.start(slow(), { turns: true });
+    await until('events wait by tenant', async () => (await queued(bench)) > 50);
+    await first.stop();
+  }
+  const trace = await traceQueue(bench.database.pool);
+  // The log goes on beside it.
+  await publish(bench, 'small', 100);
+  const local = bench.start(slow(), { turns: false });
+  await until('the queue is empty', async () => (await queued(bench)) === 0);
+  await until('all is done', async () => (await bench.derived()) === 400);
+  await bench.settled();
+  expect((await trace()).put).toBe(0);
+  expect(await bench.deadLetters()).toBe(0);
+  await local.stop();
+});
+
 test('an outage is no flood: it makes nobody take turns, and ends by itself', async () => {
   await using bench = await createStageBench({
     'stages.extraction.concurrency': '8',
@@ -147,7 +171,15 @@ test('where an outage finds turns taken and nobody waiting, one event is read on
     stream: bench.config.log.stream,
     ackWaitMs: 1_000,
   });
-  const options = { queue, gate, batch: 8, afterMs: 1, lookahead: 100, log: silent };
+  const options = {
+    queue,
+    areAllowed: true,
+    gate,
+    batch: 8,
+    afterMs: 1,
+    lookahead: 100,
+    log: silent,
+  };
   const turns = new Turns(options, inFlight);
   await turns.patience(signal);
   expect(turns.areTaken).toBe(true);

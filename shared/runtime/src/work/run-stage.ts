@@ -28,8 +28,10 @@ export interface StageRun<Extra> {
   readonly consumers: readonly Consumer[];
   /** Where dead letters come again. */
   readonly redrive?: RedriveInput;
-  /** Where events wait by tenant; without it the order of the log is all there is. */
-  readonly queue?: TenantQueue;
+  /** Where events wait by tenant. What is there is worked on whatever the provider is now. */
+  readonly queue: TenantQueue;
+  /** Whether tenants may take turns; without them nothing of the log is put into the queue. */
+  readonly turns: boolean;
   readonly gate: ProviderGate;
   readonly progress: Progress;
   readonly log: Logger;
@@ -58,7 +60,7 @@ class StageCycle<Extra> {
   readonly #run: StageRun<Extra>;
   readonly #inFlight: InFlight;
   readonly #work: BatchWork<Extra>;
-  readonly #turns: Turns | undefined;
+  readonly #turns: Turns;
   /** Ends with the first input that fails, and with the run's own signal. */
   readonly #stop = new AbortController();
   /** Ends at the end of the grace period: nothing is waited for beyond it. */
@@ -73,15 +75,13 @@ class StageCycle<Extra> {
       settler: new Settler({ ...run, signal: this.#end.signal }),
       stop: this.#stop.signal,
     });
-    const { queue, settings, gate, log } = run;
+    const { queue, turns: areAllowed, settings, gate, log } = run;
     const { batch, fairness } = settings;
-    this.#turns =
-      queue === undefined
-        ? undefined
-        : new Turns(
-            { queue, gate, log, batch, afterMs: fairness.after, lookahead: fairness.lookahead },
-            this.#inFlight,
-          );
+    const { after: afterMs, lookahead } = fairness;
+    this.#turns = new Turns(
+      { queue, areAllowed, gate, log, batch, afterMs, lookahead },
+      this.#inFlight,
+    );
   }
 
   async run(): Promise<void> {
@@ -109,7 +109,7 @@ class StageCycle<Extra> {
     try {
       const inputs = consumers.map((consumer) => this.#input(consumer));
       if (redrive !== undefined) inputs.push(this.#input(redrive.consumer, redrive));
-      if (this.#turns !== undefined) inputs.push(this.#inTurns(this.#turns));
+      inputs.push(this.#inTurns());
       await Promise.all(inputs);
     } finally {
       this.#stop.abort();
@@ -162,14 +162,17 @@ class StageCycle<Extra> {
     }
   }
 
-  /** What waits by tenant: because the stage does not keep up, or because a budget was spent. */
-  async #inTurns(turns: Turns): Promise<void> {
+  /**
+   * What waits by tenant: because the stage does not keep up, because a budget was spent, or because
+   * one of the two was so when the stage had another provider.
+   */
+  async #inTurns(): Promise<void> {
     const { settings } = this.#run;
     const { signal } = this.#stop;
     const pace = { batch: settings.batch, lingerMs: 0, inputs: 1 };
     const slots = new InputSlots(this.#inFlight, pace);
     try {
-      for await (const messages of turns.deliveries(slots, signal)) {
+      for await (const messages of this.#turns.deliveries(slots, signal)) {
         this.#begin(messages.map((message) => slots.hold(message)));
       }
     } finally {
@@ -178,13 +181,13 @@ class StageCycle<Extra> {
   }
 
   async #take(messages: readonly Received[], slots: InputSlots): Promise<void> {
-    const { gate } = this.#run;
+    const { gate, turns } = this.#run;
     const isAside = ({ subject }: Received): boolean =>
-      this.#turns !== undefined && gate.isSpent(tenantOf(subject)) && !this.#stop.signal.aborted;
+      turns && gate.isSpent(tenantOf(subject)) && !this.#stop.signal.aborted;
     this.#begin(messages.filter((one) => !isAside(one)).map((message) => slots.hold(message)));
-    this.#turns?.delivered(messages);
+    this.#turns.delivered(messages);
     const aside = messages.filter(isAside);
-    if (aside.length > 0) await this.#turns?.putAside(aside);
+    if (aside.length > 0) await this.#turns.putAside(aside);
   }
 
   #begin(held: readonly Held[]): void {

@@ -41,21 +41,17 @@ export async function runStageWorker<Extra>(
     const gate = new ProviderGate({ limits, budget });
     const ackWaitMs = settings.ackWait;
     const { stream } = config.log;
-    // What is local is as fast as the queue would be: the order of the log is fair enough then.
-    const tenantQueue =
-      provider.kind === 'local'
-        ? undefined
-        : new TenantQueue({ db: pool, jsm, stage: name, stream, ackWaitMs });
+    const tenantQueue = new TenantQueue({ db: pool, jsm, stage: name, stream, ackWaitMs });
     const state = new ProviderState({ db: pool, stage: name, instance, gate, log });
     context.watchBacklog(async () => {
-      const queued = await tenantQueue?.waiting(gate.spentTenants, MOST_COUNTED);
+      const queued = await tenantQueue.waiting(gate.spentTenants, MOST_COUNTED);
       const infos = await Promise.all([
         ...durables.map((durable) => jsm.consumers.info(stream, durable)),
         jsm.consumers.info(queue, wantedRedrive.name),
       ]);
       // What is delivered is in somebody's hands, or waits out a delay: it cannot be taken now.
       const waiting = infos.map((info) => info.num_pending);
-      return [...waiting, ...(queued?.values() ?? [])].reduce((sum, events) => sum + events, 0);
+      return [...waiting, ...queued.values()].reduce((sum, events) => sum + events, 0);
     });
     const stage = await build(context, gate);
     await state.start();
@@ -67,7 +63,9 @@ export async function runStageWorker<Extra>(
         consumers,
         redrive,
         gate,
-        ...(tenantQueue === undefined ? {} : { queue: tenantQueue }),
+        queue: tenantQueue,
+        // What is local is as fast as the queue would be: the order of the log is fair enough then.
+        turns: provider.kind !== 'local',
       });
     } finally {
       state.stop();

@@ -9,6 +9,8 @@ import type { TenantQueue } from './tenant-queue.ts';
 
 export interface TurnsOptions {
   readonly queue: TenantQueue;
+  /** Without it nothing of the log is put into the queue; what is there is given out all the same. */
+  readonly areAllowed: boolean;
   readonly gate: ProviderGate;
   /** Events in one batch. */
   readonly batch: number;
@@ -38,7 +40,8 @@ const REDRIVEN_AGAIN_MS = 30_000;
  * when the tenant has had n turns: n × call × waiting tenants / slots later. Only what lies beyond
  * `lookahead` is bound by the order of the log.
  *
- * A tenant that has spent its budget waits in the same place, however long that is.
+ * A tenant that has spent its budget waits in the same place, however long that is. And what is in that
+ * place is given out even where no turns are taken: it was put there when the stage had another provider.
  */
 export class Turns {
   readonly #options: TurnsOptions;
@@ -60,7 +63,7 @@ export class Turns {
 
   /** True while all events go through the queue. */
   get areTaken(): boolean {
-    return this.#isBehind || this.#waiting.size > 0;
+    return this.#options.areAllowed && (this.#isBehind || this.#waiting.size > 0);
   }
 
   /** Events that wait for a turn, about. */
@@ -71,7 +74,8 @@ export class Turns {
   /** Told of what the durable delivered: how many wait behind tells whether the stage keeps up. */
   delivered(messages: readonly Received[]): void {
     this.#notePending(messages);
-    const { afterMs, gate } = this.#options;
+    const { areAllowed, afterMs, gate } = this.#options;
+    if (!areAllowed) return;
     // An outage is no flood: what is delivered during it are probes.
     if (this.#pending === 0 || gate.cause !== undefined) {
       this.#behindSince = undefined;
@@ -89,8 +93,8 @@ export class Turns {
 
   /** Waits for a free slot as long as an event may wait; then turns are taken. */
   async patience(signal: AbortSignal): Promise<void> {
-    const { afterMs } = this.#options;
-    if (this.areTaken || this.#inFlight.free > 0) return;
+    const { areAllowed, afterMs } = this.#options;
+    if (!areAllowed || this.areTaken || this.#inFlight.free > 0) return;
     await this.#inFlight.untilFree(1, afterMs, signal);
     const isOutage = this.#options.gate.cause !== undefined;
     if (this.#inFlight.free < 1 && !isOutage && !signal.aborted) this.#begin();
