@@ -1,10 +1,13 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-/** A way to a server that can be closed: what is sent while it is closed waits. */
+/** A way to a server that can be closed: what is sent while it is closed waits, or is refused. */
 export interface TcpGate extends AsyncDisposable {
   readonly port: number;
+  /** Held up: what is sent arrives when it is open again. */
   close(): void;
+  /** Broken: every connection ends, and none is made. */
+  cut(): void;
   open(): void;
 }
 
@@ -12,7 +15,13 @@ export async function startTcpGate(host: string, port: number): Promise<TcpGate>
   const sockets = new Set<Socket>();
   const clients = new Set<Socket>();
   let isOpen = true;
+  let isCut = false;
   const server = createServer((client) => {
+    if (isCut) {
+      client.on('error', () => undefined);
+      client.destroy();
+      return;
+    }
     const target = connect({ host, port });
     clients.add(client);
     for (const [from, to] of [
@@ -38,8 +47,13 @@ export async function startTcpGate(host: string, port: number): Promise<TcpGate>
       isOpen = false;
       for (const client of clients) client.pause();
     },
+    cut() {
+      isCut = true;
+      for (const socket of sockets) socket.destroy();
+    },
     open() {
       isOpen = true;
+      isCut = false;
       for (const client of clients) client.resume();
     },
     async [Symbol.asyncDispose]() {

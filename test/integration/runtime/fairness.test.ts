@@ -174,6 +174,7 @@ test('where an outage finds turns taken and nobody waiting, one event is read on
   const options = {
     queue,
     areAllowed: true,
+    takeOverUntil: () => undefined,
     gate,
     batch: 8,
     afterMs: 1,

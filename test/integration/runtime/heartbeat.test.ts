@@ -134,3 +134,66 @@ test('a database that does not answer costs no claim', async () => {
   expect(held.abort.signal.aborted).toBe(false);
   heartbeat.stop();
 });
+
+/** A database that can be taken away. */
+function breakable(): { db: HeartbeatOptions['db']; isAway: boolean } {
+  const { pool } = database;
+  const breaking = {
+    isAway: false,
+    db: {
+      query: ((...asked: [string]) =>
+        breaking.isAway
+          ? Promise.reject(new Error('Connection terminated'))
+          : pool.query(...asked)) as typeof pool.query,
+    },
+  };
+  return breaking;
+}
+
+async function leaseOf({ claim: one }: Held): Promise<number> {
+  const { rows } = await database.pool.query<{ ms: number }>(
+    `select (extract(epoch from lease_until - now()) * 1000)::float8 as ms
+     from memfleet.stage_work where event_key = $1`,
+    [one?.key],
+  );
+  return rows[0]?.ms ?? 0;
+}
+
+test('after a failure claims are renewed and beats sent as soon as the database is back', async () => {
+  const inFlight = new InFlight(10);
+  const { held, beats } = hold(inFlight);
+  await claimFor(held);
+  const breaking = breakable();
+  // The regular renewals are minutes apart.
+  const heartbeat = heartbeatOf(inFlight, { db: breaking.db });
+  breaking.isAway = true;
+  expect(await heartbeat.renew()).toBe(false);
+  expect([await leaseOf(held), beats()]).toEqual([expect.toSatisfy((ms) => ms <= 60_000), 0]);
+  breaking.isAway = false;
+  await until('it is renewed', async () => (await leaseOf(held)) > 60_000);
+  await until('it is told', () => beats() === 1);
+  heartbeat.stop();
+});
+
+test('what has run out is taken over when the database has been there for two renewals', async () => {
+  const inFlight = new InFlight(10);
+  const breaking = breakable();
+  const times = { ackWaitMs: 1_200, leaseMs: 1_500 };
+  const heartbeat = heartbeatOf(inFlight, { ...times, db: breaking.db });
+  const startedAt = performance.now();
+  expect(heartbeat.takeOverUntil).toBeUndefined();
+  const until1 = await until('it may be taken over', () => heartbeat.takeOverUntil);
+  // Three renewals in the shorter time: the first after 400 ms, and two more until it is trusted.
+  expect(performance.now() - startedAt).toBeGreaterThan(1_150);
+  const { rows } = await database.pool.query<{ ms: number }>(
+    'select (extract(epoch from now()) * 1000)::float8 as ms',
+  );
+  expect(until1).toBeLessThanOrEqual((rows[0]?.ms ?? 0) + 600);
+  breaking.isAway = true;
+  await until('no more', () => heartbeat.takeOverUntil === undefined);
+  breaking.isAway = false;
+  const backAt = performance.now();
+  await until('it may again', () => heartbeat.takeOverUntil);
+  expect(performance.now() - backAt).toBeGreaterThan(800);
+  heartbeat.stop();
+});

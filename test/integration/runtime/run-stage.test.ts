@@ -135,6 +135,36 @@ test('the same event twice in one batch is handled once', async () => {
   expect(await bench.derived()).toBe(1);
 });
 
+test('what is in hand is not claimed a second time, although its lease has run out', async () => {
+  await using bench = await createStageBench({ 'log.duplicateWindow': '1s' });
+  const event = memoryCreated('said twice');
+  const subject = publishSubject(bench.config.log.root, 'acme', 'note', 'content', 'created');
+  const bytes = JSON.stringify(event);
+  await bench.broker.jetstream.publish(subject, bytes);
+  const answer = Promise.withResolvers<void>();
+  const stage = counting(async (one, { sequence }) => {
+    await answer.promise;
+    return { kind: 'done', events: [nothingExtracted(one, sequence, IDENTITY)] };
+  });
+  const { progress } = bench.start(stage);
+  await until('it is called', () => stage.calls.length === 1);
+  await bench.database.pool.query(
+    `update memfleet.stage_work set lease_until = now() - interval '1 hour'`,
+  );
+  await bench.broker.jetstream.publish(subject, bytes);
+  await until('the copy is delivered, and given back', async () => {
+    const { delivered } = await bench.broker.jsm.consumers.info(
+      bench.config.log.stream,
+      'extraction',
+    );
+    return delivered.stream_seq === 2 && progress.inFlight === 1;
+  });
+  answer.resolve();
+  await bench.settled();
+  expect(stage.calls).toEqual([event.id]);
+  expect(await bench.work()).toMatchObject([{ state: 'done', abandoned: 0 }]);
+});
+
 test('the same id with another payload is parked, the first one stands', async () => {
   await using bench = await createStageBench();
   const event = memoryCreated('the truth');

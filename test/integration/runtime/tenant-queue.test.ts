@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { TenantQueue } from '@memfleet/runtime';
 import { expect, test } from 'vitest';
-import type { TenantQueueOptions } from '../../../shared/runtime/src/work/tenant-queue.ts';
+import { ALWAYS, type TenantQueueOptions } from '../../../shared/runtime/src/work/tenant-queue.ts';
 import { laggingReplica } from '../../support/broker.ts';
 import { memoryCreated } from '../../support/events.ts';
 import { createStageBench } from '../../support/stage.ts';
@@ -51,7 +51,7 @@ test('the last answer to an event holds, however close the one before it came', 
     message.nak(0);
   }
   await until('all can be taken again', async () => {
-    return (await queue.waiting([], 100)).get('acme') === 20;
+    return (await queue.waiting([], 100, ALWAYS)).get('acme') === 20;
   });
 });
 
@@ -88,5 +88,71 @@ test('a later answer does not arrive before an earlier one', async () => {
   await delay(100);
   reached[0]?.();
   await until('both have arrived', () => reached.length === 2);
-  await until('it can be taken again', async () => (await queue.waiting([], 100)).has('acme'));
+  await until('it can be taken again', async () =>
+    (await queue.waiting([], 100, ALWAYS)).has('acme'),
+  );
+  expect(reached).toHaveLength(2);
+});
+
+test('a row that has run out is taken only while the database is trusted, one in hand not at all', async () => {
+  await using bench = await createStageBench();
+  const { pool } = bench.database;
+  await bench.publish(...Array.from({ length: 5 }, (_, index) => memoryCreated(`note ${index}`)));
+  // 1 was never taken, 2 was given back, 3 and 4 have run out, 5 is with somebody.
+  await pool.query(
+    `insert into memfleet.tenant_queue (stage, tenant, sequence, deliveries, taken_until) values
+     ('test', 'acme', 1, 0, '-infinity'), ('test', 'acme', 2, 1, '-infinity'),
+     ('test', 'acme', 3, 1, now() - interval '1 second'), ('test', 'acme', 4, 1, now()),
+     ('test', 'acme', 5, 1, now() + interval '1 hour')`,
+  );
+  const queue = new TenantQueue({
+    db: pool,
+    jsm: bench.broker.jsm,
+    stage: 'test',
+    stream: bench.config.log.stream,
+    ackWaitMs: 600_000,
+  });
+  const take = async (takeOverUntil: number | undefined, inHand: number[]): Promise<number[]> => {
+    const taken = await queue.take(new Map([['acme', 10]]), { takeOverUntil, inHand });
+    return taken.map(({ info }) => info.streamSequence).toSorted((a, b) => a - b);
+  };
+  const count = async (takeOverUntil: number | undefined): Promise<number | undefined> =>
+    (await queue.waiting([], 10, takeOverUntil)).get('acme');
+  // By the clock of the database; here it is that of the test.
+  const [past, soon] = [Date.now() - 1, Date.now() + 60_000];
+  expect([await count(undefined), await count(past), await count(soon)]).toEqual([2, 2, 4]);
+  expect(await take(undefined, [2])).toEqual([1]);
+  // As a statement that was sent before an outage, and arrives after it.
+  expect(await take(past, [])).toEqual([2]);
+  expect(await take(soon, [4])).toEqual([3]);
+  expect(await take(soon, [])).toEqual([4]);
+});
+
+test('what is given back at once is nobody’s, what is given back for later is so in its time', async () => {
+  await using bench = await createStageBench();
+  const { pool } = bench.database;
+  await bench.publish(memoryCreated('one'), memoryCreated('two'));
+  await pool.query(
+    `insert into memfleet.tenant_queue (stage, tenant, sequence)
+     values ('test', 'acme', 1), ('test', 'acme', 2)`,
+  );
+  const queue = new TenantQueue({
+    db: pool,
+    jsm: bench.broker.jsm,
+    stage: 'test',
+    stream: bench.config.log.stream,
+    ackWaitMs: 600_000,
+  });
+  const [one, two] = await queue.take(new Map([['acme', 10]]));
+  one?.nak();
+  two?.nak(1_000);
+  const found = await until('both are given back', async () => {
+    const { rows } = await pool.query<{ row: string }>(
+      `select sequence || case when taken_until = '-infinity' then ' now'
+         when taken_until < now() + interval '1 minute' then ' later' else ' taken' end as row
+       from memfleet.tenant_queue order by sequence`,
+    );
+    return rows.every(({ row }) => !row.endsWith(' taken')) && rows;
+  });
+  expect(found).toEqual([{ row: '1 now' }, { row: '2 later' }]);
 });

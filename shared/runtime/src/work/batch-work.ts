@@ -51,11 +51,12 @@ export class BatchWork<Extra> {
   /** Works on one pulled batch; every event in it is settled, naked or left to its redelivery. */
   async take(batch: readonly Held[]): Promise<void> {
     const { config, log } = this.#options;
-    const { readable, twins, unreadable } = readBatch(batch, config.log.root);
+    const { readable: found, twins, unreadable } = readBatch(batch, config.log.root);
     for (const { held, outcome, decoded } of unreadable) {
       void this.#settle(held, outcome, 0, decoded);
     }
     this.giveBack(twins, LEASED_ELSEWHERE_MS);
+    const readable = this.#notInHand(found);
     if (readable.length === 0) return;
     try {
       const claims = await this.#claim(readable);
@@ -79,6 +80,19 @@ export class BatchWork<Extra> {
       held.message.nak(afterMs);
       this.#inFlight.letGo(held);
     }
+  }
+
+  /** What is in hand already is left to who has it, and looked at later. */
+  #notInHand(found: readonly Readable[]): readonly Readable[] {
+    const isOwn = ({ held, request }: Readable): boolean => this.#inFlight.keep(held, request.key);
+    const { own = [], inHand = [] } = Object.groupBy(found, (item) =>
+      isOwn(item) ? 'own' : 'inHand',
+    );
+    this.giveBack(
+      inHand.map(({ held }) => held),
+      LEASED_ELSEWHERE_MS,
+    );
+    return own;
   }
 
   async #claim(items: readonly Readable[]): Promise<Claim[]> {

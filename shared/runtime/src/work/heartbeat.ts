@@ -15,6 +15,9 @@ export interface HeartbeatOptions {
   readonly log: Logger;
 }
 
+/** How soon to try again after a renewal that failed: when the database is back, claims go first. */
+const RENEW_AGAIN_MS = 250;
+
 /** The reason an abort signal of a held event bears. */
 export class LeaseLost extends Error {
   override readonly name = 'LeaseLost';
@@ -30,19 +33,43 @@ export class DeadlineExceeded extends Error {
 export class Heartbeat {
   readonly #options: HeartbeatOptions;
   readonly #timers: NodeJS.Timeout[];
+  /** Between two renewals: three within the shorter of the two times that what is held has. */
+  readonly #everyMs: number;
+  #again: NodeJS.Timeout | undefined;
   #lastBeat = performance.now();
   #renewing = false;
+  #isTroubled = false;
+  /** Since when every renewal has had its answer in time, and when the last one had, in this process. */
+  #steadySince: number | undefined;
+  #renewedAt = Number.NEGATIVE_INFINITY;
+  /** The same, by the database's clock. */
+  #renewedAtDatabase = 0;
 
   constructor(options: HeartbeatOptions) {
     this.#options = options;
+    this.#everyMs = Math.min(options.leaseMs, options.ackWaitMs) / 3;
     this.#timers = [
       setInterval(() => void this.beat(), options.ackWaitMs / 3),
-      setInterval(() => void this.renew(), options.leaseMs / 3),
+      setInterval(() => void this.renew(), this.#everyMs),
     ];
   }
 
   stop(): void {
     for (const timer of this.#timers) clearInterval(timer);
+    clearTimeout(this.#again);
+  }
+
+  /**
+   * Until when what has run out may be taken for a dead worker's, in ms since 1970 by the database's
+   * clock; undefined when it may not. After an outage of the database the claims of the living have run
+   * out as well, so everybody waits until the database has been there for two renewals: by then who
+   * lives has renewed. The answer does not outlive the next outage: a statement that is held up in it
+   * arrives after this time.
+   */
+  get takeOverUntil(): number | undefined {
+    const since = this.#steadySince;
+    if (since === undefined || performance.now() - since < 2 * this.#everyMs) return undefined;
+    return this.#renewedAtDatabase + 1.5 * this.#everyMs;
   }
 
   /**
@@ -66,7 +93,8 @@ export class Heartbeat {
   }
 
   /**
-   * Extends every claim that is worked on; one that is being settled is decided by its record.
+   * Extends every claim that is worked on; one that is being settled is decided by its record. After a
+   * failure it is tried again at once, and again: whoever looks for what has run out must find it renewed.
    * @returns false when the database could not say which claims are still held
    */
   async renew(): Promise<boolean> {
@@ -76,22 +104,54 @@ export class Heartbeat {
     const claims = [...inFlight].flatMap((held) =>
       held.claim === undefined || held.settling ? [] : [{ held, ...held.claim }],
     );
-    if (claims.length === 0) return true;
     this.#renewing = true;
+    const startedAt = performance.now();
     try {
-      const kept = await renewClaims(db, stage, claims, leaseMs);
+      const kept =
+        claims.length === 0 ? new Set<string>() : await renewClaims(db, stage, claims, leaseMs);
       for (const { held, key } of claims) {
         if (kept.has(key) || held.settling) continue;
         log.warn({ eventKey: key }, 'lease lost to another worker, its work is dropped');
         held.abort.abort(new LeaseLost('the claim went to another worker'));
       }
+      this.#answered(startedAt, await clockOf(db));
       return true;
     } catch (error) {
+      this.#failed();
       // The record is fenced, so a lease that runs out meanwhile costs work, not correctness.
       log.warn({ reason: messageOf(error) }, 'leases could not be renewed, trying again');
-      return false;
+      // Of an event without a claim the database has nothing to say.
+      return claims.length === 0;
     } finally {
       this.#renewing = false;
     }
   }
+
+  #answered(startedAt: number, atDatabase: number): void {
+    const now = performance.now();
+    const isGap =
+      now - startedAt > this.#everyMs || startedAt - this.#renewedAt > 2 * this.#everyMs;
+    if (isGap || this.#steadySince === undefined) this.#steadySince = now;
+    this.#renewedAt = now;
+    this.#renewedAtDatabase = atDatabase;
+    if (!this.#isTroubled) return;
+    this.#isTroubled = false;
+    // What says to others that an event is in hand may have run out just as the claims did.
+    void this.beat();
+  }
+
+  #failed(): void {
+    this.#isTroubled = true;
+    this.#steadySince = undefined;
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => void this.renew(), Math.min(RENEW_AGAIN_MS, this.#everyMs));
+  }
+}
+
+async function clockOf(db: Queryable): Promise<number> {
+  const { rows } = await db.query<{ ms: number }>({
+    name: 'clock',
+    text: 'select (extract(epoch from now()) * 1000)::float8 as ms',
+  });
+  return rows[0]?.ms ?? 0;
 }

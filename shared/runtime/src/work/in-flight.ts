@@ -10,6 +10,8 @@ export interface Held {
   readonly abort: AbortSource;
   /** What does not count towards its deadline. */
   readonly waits: Waits;
+  /** Set once it is known which event it is. */
+  key?: string;
   /** Set once the event is claimed in the dedupe table. */
   claim?: { readonly key: string; readonly token: string; readonly redrives: number };
   /** True once the handler has spoken: what follows has limits of its own, not the deadline. */
@@ -33,6 +35,8 @@ const MOST_HELD = 2;
 export class InFlight {
   readonly #slots: number;
   readonly #held = new Set<Mutable<Held>>();
+  /** By the key of its event, what is being worked on. */
+  readonly #keys = new Map<string, Held>();
   readonly #waiting = new Set<() => void>();
   #reserved = 0;
   #settling = 0;
@@ -90,6 +94,20 @@ export class InFlight {
     return held;
   }
 
+  /**
+   * Keeps the key of an event for what is held. An event that is in hand already, as when the database
+   * or the broker took its holder for dead, must not be claimed a second time by this process: both
+   * would work on it, and each for the other's claim.
+   * @returns false when something else is held under that key
+   */
+  keep(held: Held, key: string): boolean {
+    const holder = this.#keys.get(key);
+    if (holder !== undefined && holder !== held && this.#held.has(holder)) return false;
+    this.#keys.set(key, held);
+    held.key = key;
+    return true;
+  }
+
   /** The handler has spoken: its slot is free. */
   beginSettling(held: Mutable<Held>): void {
     if (held.settling || !this.#held.has(held)) return;
@@ -100,6 +118,7 @@ export class InFlight {
 
   letGo(held: Held): void {
     if (this.#held.delete(held)) {
+      if (held.key !== undefined && this.#keys.get(held.key) === held) this.#keys.delete(held.key);
       this.#finished += 1;
       if (held.settling) this.#settling -= 1;
     }

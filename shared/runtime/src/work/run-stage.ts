@@ -61,6 +61,7 @@ class StageCycle<Extra> {
   readonly #inFlight: InFlight;
   readonly #work: BatchWork<Extra>;
   readonly #turns: Turns;
+  readonly #heartbeat: Heartbeat;
   /** Ends with the first input that fails, and with the run's own signal. */
   readonly #stop = new AbortController();
   /** Ends at the end of the grace period: nothing is waited for beyond it. */
@@ -78,26 +79,28 @@ class StageCycle<Extra> {
     const { queue, turns: areAllowed, settings, gate, log } = run;
     const { batch, fairness } = settings;
     const { after: afterMs, lookahead } = fairness;
-    this.#turns = new Turns(
-      { queue, areAllowed, gate, log, batch, afterMs, lookahead },
-      this.#inFlight,
-    );
-  }
-
-  async run(): Promise<void> {
-    const { stage, settings, consumers, redrive, pool, log, signal, progress, gate } = this.#run;
-    const onSignal = (): void => this.#stop.abort();
-    signal.addEventListener('abort', onSignal, { once: true });
-    if (signal.aborted) onSignal();
     const heartbeat = new Heartbeat({
-      stage,
+      stage: run.stage,
       inFlight: this.#inFlight,
-      db: pool,
+      db: run.pool,
       ackWaitMs: settings.ackWait,
       leaseMs: settings.lease,
       deadlineMs: settings.deadline,
       log,
     });
+    this.#heartbeat = heartbeat;
+    const takeOverUntil = (): number | undefined => heartbeat.takeOverUntil;
+    this.#turns = new Turns(
+      { queue, areAllowed, takeOverUntil, gate, log, batch, afterMs, lookahead },
+      this.#inFlight,
+    );
+  }
+
+  async run(): Promise<void> {
+    const { settings, consumers, redrive, signal, progress, gate } = this.#run;
+    const onSignal = (): void => this.#stop.abort();
+    signal.addEventListener('abort', onSignal, { once: true });
+    if (signal.aborted) onSignal();
     progress.watch({
       inFlight: () => this.#inFlight.size,
       // A long call is no stall before its deadline is over.
@@ -106,6 +109,7 @@ class StageCycle<Extra> {
       pause: () => gate.cause,
       note: () => gate.note,
     });
+    void this.#heartbeat.renew();
     try {
       const inputs = consumers.map((consumer) => this.#input(consumer));
       if (redrive !== undefined) inputs.push(this.#input(redrive.consumer, redrive));
@@ -114,7 +118,7 @@ class StageCycle<Extra> {
     } finally {
       this.#stop.abort();
       await this.#drain();
-      heartbeat.stop();
+      this.#heartbeat.stop();
       signal.removeEventListener('abort', onSignal);
     }
   }

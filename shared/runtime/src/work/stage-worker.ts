@@ -9,7 +9,7 @@ import { ProviderState } from '../providers/provider-state.ts';
 import { ProviderGate } from './gate.ts';
 import { runStage } from './run-stage.ts';
 import type { Stage } from './stage.ts';
-import { TenantQueue } from './tenant-queue.ts';
+import { ALWAYS, TenantQueue } from './tenant-queue.ts';
 
 /** Of what waits in the queue of a tenant: counting more would cost more than it tells. */
 const MOST_COUNTED = 100_000;
@@ -44,7 +44,7 @@ export async function runStageWorker<Extra>(
     const tenantQueue = new TenantQueue({ db: pool, jsm, stage: name, stream, ackWaitMs });
     const state = new ProviderState({ db: pool, stage: name, instance, gate, log });
     context.watchBacklog(async () => {
-      const queued = await tenantQueue.waiting(gate.spentTenants, MOST_COUNTED);
+      const queued = await tenantQueue.waiting(gate.spentTenants, MOST_COUNTED, ALWAYS);
       const infos = await Promise.all([
         ...durables.map((durable) => jsm.consumers.info(stream, durable)),
         jsm.consumers.info(queue, wantedRedrive.name),

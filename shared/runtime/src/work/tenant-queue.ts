@@ -23,6 +23,18 @@ interface Answer extends Taken {
   readonly againMs: number | undefined;
 }
 
+/** What may be taken. */
+export interface Taking {
+  /** Until when, in ms since 1970 by the database's clock, what has run out is a dead worker's. */
+  readonly takeOverUntil: number | undefined;
+  /** Positions in the log of the events that this process has. */
+  readonly inHand: readonly number[];
+}
+
+/** What has run out counts as nobody's, whatever the database has been through. */
+export const ALWAYS = Number.POSITIVE_INFINITY;
+const NOTHING_IN_HAND: Taking = { takeOverUntil: ALWAYS, inHand: [] };
+
 /**
  * Events of a stage that wait by tenant, in a table beside their durable. The durable is a line in
  * the order of the log, and what is given back to it with a delay still counts among the events it
@@ -72,8 +84,13 @@ export class TenantQueue {
   /**
    * Which tenants have events that could be taken now, and how many, counted up to `most`; not those
    * of `without`. The tenants are found by a skip scan, so that a long queue is not read through.
+   * What has run out counts as `take` would take it: until `takeOverUntil`, or at any time (`ALWAYS`).
    */
-  async waiting(without: readonly string[], most: number): Promise<Map<string, number>> {
+  async waiting(
+    without: readonly string[],
+    most: number,
+    takeOverUntil: number | undefined,
+  ): Promise<Map<string, number>> {
     const { rows } = await this.#options.db.query<{ tenant: string; events: number }>({
       name: 'tenant-queue-waiting',
       text: `with recursive tenants as (
@@ -87,17 +104,26 @@ export class TenantQueue {
           select count(*) as events from (
             select from memfleet.tenant_queue as row
             where row.stage = $1 and row.tenant = tenants.tenant and row.taken_until <= now()
+              and (row.taken_until = '-infinity' or now() < to_timestamp($4::float8 / 1000))
             limit $3
           ) as rows
         ) as counted
         where tenant is not null and tenant <> all ($2::text[]) and counted.events > 0`,
-      values: [this.#options.stage, without, most],
+      values: [this.#options.stage, without, most, takeOverUntil ?? Number.NEGATIVE_INFINITY],
     });
     return new Map(rows.map(({ tenant, events }) => [tenant, events]));
   }
 
-  /** Takes up to so many of each tenant, the oldest first. What the log has no more is dropped. */
-  async take(quotas: ReadonlyMap<string, number>): Promise<Received[]> {
+  /**
+   * Takes up to so many of each tenant, the oldest first. What the log has no more is dropped. A row
+   * whose time has run out may still be in somebody's hands, who could not say so because the database
+   * was away: it is taken only before `takeOverUntil`, and what this process has (`inHand`) not at all.
+   * As with a claim, `-infinity` is the time of a row that nobody has.
+   */
+  async take(
+    quotas: ReadonlyMap<string, number>,
+    { takeOverUntil, inHand }: Taking = NOTHING_IN_HAND,
+  ): Promise<Received[]> {
     const { db, stage, ackWaitMs } = this.#options;
     const { rows } = await db.query<{ tenant: string; sequence: string; deliveries: number }>({
       name: 'tenant-queue-take',
@@ -106,6 +132,8 @@ export class TenantQueue {
           from unnest($2::text[], $3::int[]) as quota (tenant, most) cross join lateral (
             select row.tenant, row.sequence from memfleet.tenant_queue as row
             where row.stage = $1 and row.tenant = quota.tenant and row.taken_until <= now()
+              and (row.taken_until = '-infinity' or now() < to_timestamp($5::float8 / 1000))
+              and row.sequence <> all ($6::bigint[])
             order by row.sequence limit quota.most for update skip locked
           ) as picked
         )
@@ -114,7 +142,14 @@ export class TenantQueue {
         from picked
         where row.stage = $1 and row.tenant = picked.tenant and row.sequence = picked.sequence
         returning row.tenant, row.sequence, row.deliveries`,
-      values: [stage, [...quotas.keys()], [...quotas.values()], ackWaitMs],
+      values: [
+        stage,
+        [...quotas.keys()],
+        [...quotas.values()],
+        ackWaitMs,
+        takeOverUntil ?? Number.NEGATIVE_INFINITY,
+        inHand,
+      ],
     });
     if (rows.length > 0) crashPoint('after-take');
     const taken = rows.map(({ tenant, sequence, deliveries }) => ({
@@ -171,7 +206,8 @@ export class TenantQueue {
     await db.query({
       name: 'tenant-queue-again',
       text: `update memfleet.tenant_queue as row
-        set taken_until = now() + again.after_ms * interval '1 millisecond'
+        set taken_until = case when again.after_ms = 0 then '-infinity'
+          else now() + again.after_ms * interval '1 millisecond' end
         from unnest($2::text[], $3::bigint[], $4::int[], $5::float8[])
           as again (tenant, sequence, deliveries, after_ms)
         where row.stage = $1 and row.tenant = again.tenant and row.sequence = again.sequence

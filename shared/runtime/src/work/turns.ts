@@ -12,6 +12,8 @@ export interface TurnsOptions {
   /** Without it nothing of the log is put into the queue; what is there is given out all the same. */
   readonly areAllowed: boolean;
   readonly gate: ProviderGate;
+  /** Until when what has run out is a dead worker's: see `Heartbeat`. */
+  readonly takeOverUntil: () => number | undefined;
   /** Events in one batch. */
   readonly batch: number;
   /** A wait for one's place in the log that is longer than this is a reason to take turns. */
@@ -183,7 +185,7 @@ export class Turns {
   }
 
   async #take(free: number): Promise<Received[]> {
-    const { gate, queue } = this.#options;
+    const { gate, queue, takeOverUntil } = this.#options;
     const active = new Map<string, number>();
     for (const { message } of this.#inFlight) {
       const tenant = tenantOf(message.subject);
@@ -198,7 +200,8 @@ export class Turns {
       new Map(tenants.map((name) => [name, this.#waiting.get(name) ?? 0])),
     );
     if (quotas.size === 0) return [];
-    const taken = await queue.take(quotas);
+    const inHand = [...this.#inFlight].map(({ message }) => message.info.streamSequence);
+    const taken = await queue.take(quotas, { takeOverUntil: takeOverUntil(), inHand });
     this.#turn += 1;
     const counts = new Map<string, number>();
     for (const { subject } of taken) {
@@ -220,8 +223,8 @@ export class Turns {
     const now = performance.now();
     if (now - this.#lookedAt < everyMs) return;
     this.#lookedAt = now;
-    const { queue, gate, lookahead } = this.#options;
-    this.#waiting = await queue.waiting(gate.spentTenants, lookahead);
+    const { queue, gate, lookahead, takeOverUntil } = this.#options;
+    this.#waiting = await queue.waiting(gate.spentTenants, lookahead, takeOverUntil());
     for (const tenant of this.#servedAt.keys()) {
       if (!this.#waiting.has(tenant)) this.#servedAt.delete(tenant);
     }
