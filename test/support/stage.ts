@@ -12,6 +12,7 @@ import {
   topologyOf,
 } from '@memfleet/runtime';
 import type { JetStreamManager } from '@nats-io/jetstream';
+import type { Reader } from '../../shared/runtime/src/work/read-batch.ts';
 import { runStage } from '../../shared/runtime/src/work/run-stage.ts';
 import { connectTestBroker, type TestBroker } from './broker.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
@@ -41,6 +42,8 @@ export interface StartOptions {
   readonly pool?: Pool;
   /** Whether tenants may take turns, as with a remote provider. */
   readonly turns?: boolean;
+  /** Reads the bytes of events in place of the registry. */
+  readonly reader?: Reader;
 }
 
 export interface RunningStage extends AsyncDisposable {
@@ -156,7 +159,7 @@ function queueOf(
 function startStage<Extra>(
   { config, broker, database, durable }: Place,
   stage: Stage<Extra>,
-  { gate = new ProviderGate(), pool, turns = false }: StartOptions,
+  { gate = new ProviderGate(), pool, turns = false, reader }: StartOptions,
 ): RunningStage {
   const abort = new AbortController();
   const progress = new Progress();
@@ -173,6 +176,7 @@ function startStage<Extra>(
       gate,
       queue: queueOf({ config, broker, pool: pool ?? database.pool }, stage.name),
       turns,
+      ...(reader === undefined ? {} : { reader }),
       progress,
       log: silent,
       signal: abort.signal,

@@ -105,7 +105,12 @@ export class EventRegistry {
     const data = schema.safeParse(envelope.data);
     if (!data.success) return invalid(describeIssues(data.error, 'data'));
     let current: unknown = data.data;
-    for (const step of path) current = step.upcast(current as never, envelope);
+    try {
+      for (const step of path) current = step.upcast(current as never, envelope);
+    } catch (error) {
+      const why = error instanceof Error ? `: ${error.message}` : '';
+      return invalid(`${envelope.type} version ${schemaversion} could not be upcast${why}`);
+    }
     // The catalogue ties type and data together; the cast is where that knowledge enters.
     const event = { ...envelope, data: current, schemaversion: entry.latest } as MemoryEvent;
     return { kind: 'known', event, envelope };

@@ -47,8 +47,17 @@ export class RuntimeError extends CodedError<RuntimeErrorCode> {
 /** Every code of the fleet, for the docs and their test. */
 export const ALL_ERRORS: Readonly<Record<string, string>> = { ...EVENT_ERRORS, ...RUNTIME_ERRORS };
 
-/** The text of whatever was thrown, causes included, in one line. */
+/** The text of whatever was thrown, causes included, in one line. It never throws itself. */
 export function messageOf(error: unknown): string {
+  try {
+    return textOf(error);
+  } catch {
+    // An object without a prototype, a getter that throws: it was thrown, and that is all there is to say.
+    return 'something that has no text';
+  }
+}
+
+function textOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error instanceof AggregateError && error.message === '') {
     return error.errors.map(messageOf).join('; ');

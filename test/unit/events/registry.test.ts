@@ -103,6 +103,24 @@ test('a version goes through every step to the latest, once and in order', () =>
 });
 
 describe('what cannot be read is a result, not an exception', () => {
+  test.for<[string, unknown, string]>([
+    ['an error', new TypeError('x is not a function'), ': x is not a function'],
+    ['no error', 'just a string', ''],
+  ])('an upcaster that throws %s', ([, thrown, said]) => {
+    const upcast = (): never => {
+      throw thrown;
+    };
+    const own = new EventRegistry([
+      define({ upcasters: [{ from: 1, to: 2, upcast }, step(2, 3)] }),
+    ]);
+    const event = sample({ type: 'memory.tested', schemaversion: 1, data: { a: 'x' } });
+    expect(unread(own.decode(bytesOf(event)))).toBe(
+      `invalid: memory.tested version 1 could not be upcast${said}`,
+    );
+    const later = sample({ type: 'memory.tested', schemaversion: 2, data: { a: 'x', b: 1 } });
+    expect(known(own.decode(bytesOf(later))).event.schemaversion).toBe(3);
+  });
+
   test('an unknown type', () => {
     const event = sample({ type: 'memory.dreamt', data: { any: 'thing' } });
     const decoded = registry.decode(bytesOf(event));

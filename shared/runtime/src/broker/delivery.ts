@@ -99,7 +99,7 @@ export class Delivery {
 
   /** Work goes on: starts the ack wait anew. */
   working(): void {
-    if (!this.#isAnswered) this.#message.respond(WORKING);
+    if (!this.#isAnswered) this.#say(WORKING);
   }
 
   ack(): void {
@@ -125,7 +125,16 @@ export class Delivery {
   #answer(payload: string): void {
     if (this.#isAnswered) return;
     this.#isAnswered = true;
-    this.#message.respond(payload);
+    this.#say(payload);
+  }
+
+  /** A closed connection throws; what could not be said is asked again by the next delivery. */
+  #say(payload: string): void {
+    try {
+      this.#message.respond(payload);
+    } catch {
+      // Whoever closed it knows, and the end of a connection ends the worker.
+    }
   }
 
   async #confirmed(payload: string): Promise<void> {

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { messageOf } from '../errors.ts';
 import type { Client, Pool } from './pool.ts';
 
 /** Runs `work` in one transaction; whatever it throws rolls back and is thrown on. */
@@ -95,7 +96,7 @@ export function isTransientDatabaseError(error: unknown): boolean {
 function isConnectionError(error: unknown): error is Error {
   if (!(error instanceof Error)) return false;
   const code = sqlState(error);
-  return NETWORK_CODES.has(code) || code.startsWith('08') || CLIENT_MESSAGES.test(error.message);
+  return NETWORK_CODES.has(code) || code.startsWith('08') || CLIENT_MESSAGES.test(messageOf(error));
 }
 
 /** The code of an error of PostgreSQL (SQLSTATE), or of the network; '' where there is none. */

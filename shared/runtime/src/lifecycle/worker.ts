@@ -44,8 +44,8 @@ const CLOSE_LIMIT_MS = 2_000;
 
 /**
  * The life of a worker process, whatever it works on: configuration, connections, health, reports,
- * signals, drain, exit code. Exits 0 after a drain, 1 when the work failed or did not end within the
- * grace period, 2 on bad configuration.
+ * signals, drain, exit code. Exits 0 after a drain, 1 when the work failed, threw what nobody caught or
+ * did not end within the grace period, 2 on bad configuration.
  */
 export async function runWorker(
   worker: string,
@@ -54,9 +54,20 @@ export async function runWorker(
   const instance = `${worker}-${hostname()}-${process.pid}-${Date.now().toString(36)}`;
   let log = createLogger({ worker, level: 'info', instance });
   const progress = new Progress();
-  const stop = stopSignal(progress, (why) =>
+  const { signal: stop, begin: beginStop } = stopSignal(progress, (why) =>
     log.info({ why }, 'stopping: finishing what is held, taking nothing new'),
   );
+  let hasFailed = false;
+  onUncaught((error) => {
+    log.fatal(
+      { error },
+      'an error that nothing caught: the process ends, what it holds is finished',
+    );
+    // A second one may be the first again, or of the drain: what is held is for the next process then.
+    if (hasFailed) end(1);
+    hasFailed = true;
+    beginStop('an error that nothing caught');
+  });
   try {
     const { env } = process;
     const config = loadConfig({ defaults: DEFAULT_CONFIG, file: env['MEMFLEET_CONFIG'], env });
@@ -64,7 +75,7 @@ export async function runWorker(
     exitAfterGrace(stop, config.workers.shutdownGrace, log);
     await live({ worker, instance, config, log, progress, stop }, work);
     log.info('stopped');
-    return end(0);
+    return end(hasFailed ? 1 : 0);
   } catch (error) {
     if (error instanceof CodedError) {
       log.fatal({ code: error.code, hint: error.hint }, error.message);
@@ -163,7 +174,10 @@ async function live(
 }
 
 /** Aborts when the process should end; a second signal does not cut the drain short. */
-function stopSignal(progress: Progress, onStop: (why: string) => void): AbortSignal {
+function stopSignal(
+  progress: Progress,
+  onStop: (why: string) => void,
+): { readonly signal: AbortSignal; readonly begin: (why: string) => void } {
   const stop = new AbortController();
   const begin = (why: string): void => {
     if (stop.signal.aborted) return;
@@ -175,7 +189,16 @@ function stopSignal(progress: Progress, onStop: (why: string) => void): AbortSig
   process.on('SIGINT', () => begin('SIGINT'));
   // Started by `memfleet up`, a worker must not outlive it, however it ended.
   if (process.channel !== undefined) process.on('disconnect', () => begin('the fleet is gone'));
-  return stop.signal;
+  return { signal: stop.signal, begin };
+}
+
+/**
+ * The net under the worker: a promise that nobody waits for, a callback that throws. Node would end the
+ * process on the spot, with a stack for a message, and every call under way would be made again.
+ */
+function onUncaught(tell: (error: unknown) => void): void {
+  process.on('uncaughtException', tell);
+  process.on('unhandledRejection', tell);
 }
 
 /** Whatever still hangs at the end of the grace period does not keep the process. */

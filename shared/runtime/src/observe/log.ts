@@ -1,4 +1,5 @@
 import pino from 'pino';
+import { messageOf } from '../errors.ts';
 
 export type Logger = pino.Logger;
 
@@ -41,11 +42,11 @@ export function createLogger(options: {
 
 /** Type, message, code and stack; no further fields, since drivers put rows and parameters there. */
 function serializeError(error: unknown): unknown {
-  if (!(error instanceof Error)) return { message: String(error) };
+  if (!(error instanceof Error)) return { message: messageOf(error) };
   const { code } = error as { code?: unknown };
   return {
     type: error.name,
-    message: error.message,
+    message: messageOf(error),
     ...(typeof code === 'string' ? { code } : {}),
     stack: error.stack,
     ...(error.cause === undefined ? {} : { cause: serializeError(error.cause) }),

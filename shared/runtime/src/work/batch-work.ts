@@ -9,7 +9,7 @@ import type { Claim } from './dedupe.ts';
 import type { Held, InFlight } from './in-flight.ts';
 import { type Outcome, park, retry } from './outcome.ts';
 import { perform } from './perform.ts';
-import { type Readable, readBatch } from './read-batch.ts';
+import { type Readable, readBatch, type Reader } from './read-batch.ts';
 import type { Settler } from './settle.ts';
 import type { Stage } from './stage.ts';
 
@@ -24,6 +24,8 @@ export interface BatchWorkOptions<Extra> {
   readonly settler: Settler<Extra>;
   /** Nothing new is begun after it. */
   readonly stop: AbortSignal;
+  /** What reads the bytes of events; the registry of this version unless given. */
+  readonly reader?: Reader;
 }
 
 /** How long to leave an event alone that a live worker has. */
@@ -48,10 +50,26 @@ export class BatchWork<Extra> {
     this.#stop = options.stop;
   }
 
-  /** Works on one pulled batch; every event in it is settled, naked or left to its redelivery. */
+  /**
+   * Works on one pulled batch; every event in it is settled, naked or left to its redelivery. It never
+   * throws: nobody waits for it, and an error that nobody sees ends the process.
+   */
   async take(batch: readonly Held[]): Promise<void> {
-    const { config, log } = this.#options;
-    const { readable: found, twins, unreadable } = readBatch(batch, config.log.root);
+    try {
+      await this.#take(batch);
+    } catch (error) {
+      const events = batch.length;
+      this.#options.log.error({ events, error }, 'a batch failed, it will be redelivered');
+      this.giveBack(
+        batch.filter(({ settling }) => !settling),
+        1_000,
+      );
+    }
+  }
+
+  async #take(batch: readonly Held[]): Promise<void> {
+    const { config, log, reader } = this.#options;
+    const { readable: found, twins, unreadable } = readBatch(batch, config.log.root, reader);
     for (const { held, outcome, decoded } of unreadable) {
       void this.#settle(held, outcome, 0, decoded);
     }
@@ -77,8 +95,14 @@ export class BatchWork<Extra> {
   /** To be delivered again after so many ms. */
   giveBack(batch: readonly Held[], afterMs: number): void {
     for (const held of batch) {
-      held.message.nak(afterMs);
-      this.#inFlight.letGo(held);
+      try {
+        held.message.nak(afterMs);
+      } catch (error) {
+        // Its ack wait brings it again.
+        this.#options.log.warn({ reason: messageOf(error) }, 'an event could not be given back');
+      } finally {
+        this.#inFlight.letGo(held);
+      }
     }
   }
 
@@ -108,7 +132,20 @@ export class BatchWork<Extra> {
     });
   }
 
-  async #process({ held, decoded, request }: Readable, found: Claim): Promise<void> {
+  /** It never throws, as `take`. What fails here unseen keeps its claim until that runs out, which is counted. */
+  async #process(item: Readable, found: Claim): Promise<void> {
+    try {
+      await this.#proceed(item, found);
+    } catch (error) {
+      const { progress, log } = this.#options;
+      progress.advanced('failed');
+      const { eventId } = item.request;
+      log.error({ eventId, error }, 'event could not be worked on, it will be redelivered');
+      this.#inFlight.letGo(item.held);
+    }
+  }
+
+  async #proceed({ held, decoded, request }: Readable, found: Claim): Promise<void> {
     switch (found.kind) {
       case 'claimed': {
         held.claim = { key: request.key, token: found.token, redrives: found.redrives };

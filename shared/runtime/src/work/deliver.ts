@@ -108,8 +108,9 @@ export class Deliverer {
       correlationId: event?.correlationid,
       traceparent: event?.traceparent,
     };
-    const where = { sequence: held.message.info.streamSequence, ...ids };
+    let where: typeof ids & { readonly sequence?: number } = ids;
     try {
+      where = { sequence: held.message.info.streamSequence, ...ids };
       await parkMessage(connection, config, held.message, {
         stage: stage.name,
         stageVersion: stage.version,

@@ -2,7 +2,7 @@ import type { Queryable } from '../database/pool.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observe/log.ts';
 import { renewClaims, type StageIdentity } from './dedupe.ts';
-import type { InFlight } from './in-flight.ts';
+import type { Held, InFlight } from './in-flight.ts';
 
 export interface HeartbeatOptions {
   readonly stage: StageIdentity;
@@ -87,8 +87,17 @@ export class Heartbeat {
       if (!held.settling && now - held.receivedAt - held.waits.totalMs >= deadlineMs) {
         held.abort.abort(new DeadlineExceeded('past its deadline'));
       } else {
-        held.message.working();
+        this.#tell(held);
       }
+    }
+  }
+
+  #tell({ message }: Held): void {
+    try {
+      message.working();
+    } catch (error) {
+      // The others must hear of theirs; this one is delivered again when its ack wait is over.
+      this.#options.log.warn({ reason: messageOf(error) }, 'a heartbeat could not be sent');
     }
   }
 

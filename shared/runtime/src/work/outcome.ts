@@ -39,6 +39,27 @@ export const PARK_REASONS = [
 ] as const;
 export type ParkReason = (typeof PARK_REASONS)[number];
 
+/**
+ * Whether a handler returned what it should: code of others is not always checked by the compiler. What
+ * is wrong here would fail later, where the events of a whole batch are together.
+ */
+export function isOutcome(value: unknown): value is Outcome<unknown> {
+  if (typeof value !== 'object' || value === null) return false;
+  const { kind, events, reason, message, afterMs, cause } = value as Record<string, unknown>;
+  switch (kind) {
+    case 'done':
+      return Array.isArray(events);
+    case 'skip':
+      return typeof reason === 'string';
+    case 'park':
+      return PARK_REASONS.some((known) => known === reason) && typeof message === 'string';
+    case 'retry':
+      return Number.isFinite(afterMs) && typeof cause === 'string';
+    default:
+      return false;
+  }
+}
+
 export function skip(reason: string): Outcome<never> {
   return { kind: 'skip', reason };
 }

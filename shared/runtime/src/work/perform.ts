@@ -6,7 +6,7 @@ import { ProviderError } from '../providers/provider-error.ts';
 import type { AbortSource } from './abort-source.ts';
 import { crashPoint } from './crash-points.ts';
 import { DeadlineExceeded, LeaseLost } from './heartbeat.ts';
-import { type Outcome, park, retry } from './outcome.ts';
+import { isOutcome, type Outcome, park, retry } from './outcome.ts';
 import type { Stage, StageContext } from './stage.ts';
 
 /** First wait after a failed try; doubles with each, up to a minute. */
@@ -61,7 +61,9 @@ async function started<Extra>(
 ): Promise<Outcome<Extra>> {
   const work = stage.handle(event, context);
   crashPoint('in-call');
-  return await work;
+  const outcome = await work;
+  if (!isOutcome(outcome)) throw new TypeError('the handler returned no valid outcome');
+  return outcome;
 }
 
 function ofProviderError(

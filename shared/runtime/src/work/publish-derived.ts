@@ -6,6 +6,7 @@ import {
   type Publisher,
 } from '@memfleet/events';
 import pLimit from 'p-limit';
+import { messageOf } from '../errors.ts';
 import type { Logger } from '../observe/log.ts';
 
 /** A server takes 50 atomic batches per stream at a time; this leaves room for other processes. */
@@ -44,8 +45,8 @@ export class DerivedPublisher {
     try {
       return events.map((event) => this.#publisher.prepare(event));
     } catch (error) {
-      if (error instanceof EventError) return `the result is no valid event: ${error.message}`;
-      throw error;
+      // Nothing but the events decides here, so whatever is thrown speaks of them.
+      return `the result is no valid event: ${messageOf(error)}`;
     }
   }
 

@@ -1,4 +1,11 @@
-import { type Decoded, eventKey, payloadDigest, registry } from '@memfleet/events';
+import {
+  type Decoded,
+  eventKey,
+  type EventRegistry,
+  payloadDigest,
+  registry,
+} from '@memfleet/events';
+import { messageOf } from '../errors.ts';
 import type { ClaimRequest } from './dedupe.ts';
 import type { Held } from './in-flight.ts';
 import { type Outcome, park, retry } from './outcome.ts';
@@ -30,36 +37,57 @@ const NEWER_VERSION_MS = 30_000;
 /** Deliveries (about ten minutes) that a rolling deploy may take before a newer event is parked. */
 const NEWER_VERSION_DELIVERIES = 20;
 
-/** Bytes → events. `root` is the first token of the log's subjects. */
-export function readBatch(batch: readonly Held[], root: string): ReadBatch {
+/** What reads bytes. */
+export type Reader = Pick<EventRegistry, 'decode'>;
+
+/**
+ * Bytes → events. `root` is the first token of the log's subjects. Whatever the bytes of one event make
+ * throw is that event's alone: it is parked, and can be redriven when what reads it is repaired.
+ */
+export function readBatch(
+  batch: readonly Held[],
+  root: string,
+  reader: Reader = registry,
+): ReadBatch {
   const readable: Readable[] = [];
   const twins: Held[] = [];
   const unreadable: Unreadable[] = [];
   const seen = new Set<string>();
   for (const held of batch) {
-    const { message } = held;
-    const decoded = registry.decode(message.data, { root, subject: message.subject });
+    const read = readOne(held, root, reader);
+    if ('outcome' in read) unreadable.push(read);
+    else if (seen.has(read.request.key)) twins.push(held);
+    else {
+      seen.add(read.request.key);
+      readable.push(read);
+    }
+  }
+  return { readable, twins, unreadable };
+}
+
+function readOne(held: Held, root: string, reader: Reader): Readable | Unreadable {
+  const { message } = held;
+  try {
+    const decoded = reader.decode(message.data, { root, subject: message.subject });
     if (decoded.kind !== 'known') {
-      unreadable.push({ held, decoded, outcome: outcomeOf(decoded, message.info.deliveryCount) });
-      continue;
+      return { held, decoded, outcome: outcomeOf(decoded, message.info.deliveryCount) };
     }
     const { envelope } = decoded;
-    const key = eventKey(envelope);
-    if (seen.has(key)) {
-      twins.push(held);
-      continue;
-    }
-    seen.add(key);
     const request = {
-      key,
+      key: eventKey(envelope),
       tenant: envelope.tenantid,
       eventId: envelope.id,
       sequence: message.info.streamSequence,
       digest: payloadDigest(envelope),
     };
-    readable.push({ held, decoded, request });
+    return { held, decoded, request };
+  } catch (error) {
+    const decoded: Unreadable['decoded'] = {
+      kind: 'invalid',
+      reason: `it could not be read: ${messageOf(error)}`,
+    };
+    return { held, decoded, outcome: outcomeOf(decoded, 0) };
   }
-  return { readable, twins, unreadable };
 }
 
 function outcomeOf(decoded: Exclude<Decoded, Known>, deliveries: number): Outcome<never> {

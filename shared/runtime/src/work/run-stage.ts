@@ -13,6 +13,7 @@ import type { ProviderGate } from './gate.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { type Held, InFlight, tenantOf } from './in-flight.ts';
 import { InputSlots } from './input-slots.ts';
+import type { Reader } from './read-batch.ts';
 import { Settler } from './settle.ts';
 import type { Stage } from './stage.ts';
 import type { TenantQueue } from './tenant-queue.ts';
@@ -35,6 +36,8 @@ export interface StageRun<Extra> {
   readonly gate: ProviderGate;
   readonly progress: Progress;
   readonly log: Logger;
+  /** What reads the bytes of events; the registry of this version unless given. */
+  readonly reader?: Reader;
   /** Stops pulling; what is held is then finished within the grace period. */
   readonly signal: AbortSignal;
 }

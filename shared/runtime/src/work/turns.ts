@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Received } from '../broker/delivery.ts';
+import type { DeliveryInfo, Received } from '../broker/delivery.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observe/log.ts';
 import type { ProviderGate } from './gate.ts';
@@ -171,7 +171,7 @@ export class Turns {
   }
 
   #notePending(messages: readonly Received[]): void {
-    const info = messages.at(-1)?.info;
+    const info = infoOf(messages.at(-1));
     if (info !== undefined) this.#behind.set(info.consumer, info.pending);
   }
 
@@ -200,7 +200,9 @@ export class Turns {
       new Map(tenants.map((name) => [name, this.#waiting.get(name) ?? 0])),
     );
     if (quotas.size === 0) return [];
-    const inHand = [...this.#inFlight].map(({ message }) => message.info.streamSequence);
+    const inHand = [...this.#inFlight].flatMap(
+      ({ message }) => infoOf(message)?.streamSequence ?? [],
+    );
     const taken = await queue.take(quotas, { takeOverUntil: takeOverUntil(), inHand });
     this.#turn += 1;
     const counts = new Map<string, number>();
@@ -239,6 +241,15 @@ export class Turns {
       delay(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined),
     ]);
     this.#wake = undefined;
+  }
+}
+
+/** Undefined where it cannot be read: that message is for the cycle to park, and must not end the input. */
+function infoOf(message: Received | undefined): DeliveryInfo | undefined {
+  try {
+    return message?.info;
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,0 +1,42 @@
+import { fileURLToPath } from 'node:url';
+import { expect, inject, test } from 'vitest';
+import { createTestDatabase } from '../../support/database.ts';
+import { WorkerProcess } from '../../support/worker-process.ts';
+
+const MAIN = fileURLToPath(new URL('../../support/failing-worker.ts', import.meta.url));
+
+/** What a worker logs with these words, as it logs it. */
+function logged(log: string, message: string): Record<string, unknown>[] {
+  return log
+    .split('\n')
+    .filter((line) => line.includes(message))
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+test.each([
+  ['rejection', 'a promise that nobody waits for'],
+  ['exception', 'a callback that throws'],
+  ['nothing', 'something that has no text'],
+])(
+  'an error that nothing catches (%s) is said, and ends the worker in order',
+  async (how, says) => {
+    await using database = await createTestDatabase();
+    const env = { NATS_URL: inject('natsUrl'), DATABASE_URL: database.url, FAILURE: how };
+    await using worker = new WorkerProcess(MAIN, env);
+    expect(await worker.ended()).toBe(1);
+    const [fatal, ...more] = logged(worker.log, 'an error that nothing caught:');
+    expect(fatal).toMatchObject({ level: 'fatal', error: { message: says } });
+    expect(more).toEqual([]);
+    expect(logged(worker.log, 'what was held is finished')).toHaveLength(1);
+    expect(logged(worker.log, 'stopped')).toHaveLength(1);
+  },
+);
+
+test('a second one ends it at once', async () => {
+  await using database = await createTestDatabase();
+  const env = { NATS_URL: inject('natsUrl'), DATABASE_URL: database.url };
+  await using worker = new WorkerProcess(MAIN, { ...env, FAILURE: 'rejection', AGAIN: 'yes' });
+  expect(await worker.ended()).toBe(1);
+  expect(logged(worker.log, 'an error that nothing caught:')).toHaveLength(2);
+  expect(logged(worker.log, 'stopped')).toEqual([]);
+});

@@ -1,0 +1,24 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { runWorker } from '@memfleet/runtime';
+
+/** A worker in which something fails that nobody waits for: FAILURE says how. */
+const failures: Readonly<Record<string, () => void>> = {
+  rejection: () => void Promise.reject(new Error('a promise that nobody waits for')),
+  exception: () => void setImmediate(throwing),
+  nothing: () => void Promise.reject(Object.create(null) as Error),
+};
+
+function throwing(): never {
+  throw new Error('a callback that throws');
+}
+
+await runWorker('extraction', async ({ signal, log }) => {
+  const fail = failures[process.env['FAILURE'] ?? ''] ?? throwing;
+  fail();
+  await delay(60_000, undefined, { signal }).catch(() => undefined);
+  log.info('what was held is finished');
+  if (process.env['AGAIN'] !== undefined) {
+    fail();
+    await delay(60_000);
+  }
+});
