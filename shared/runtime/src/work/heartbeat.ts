@@ -1,8 +1,9 @@
 import type { Queryable } from '../database/pool.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observe/log.ts';
-import { renewClaims, type StageIdentity } from './dedupe.ts';
+import { renewClaims } from './held-claims.ts';
 import type { InFlight } from './in-flight.ts';
+import type { StageIdentity } from './stage.ts';
 
 export interface HeartbeatOptions {
   readonly stage: StageIdentity;
@@ -10,7 +11,7 @@ export interface HeartbeatOptions {
   readonly db: Queryable;
   readonly ackWaitMs: number;
   readonly leaseMs: number;
-  /** From receipt; beyond it an event is given up, and redelivered. */
+  /** From the beginning of its handler; beyond it an event is given up, and redelivered. */
   readonly deadlineMs: number;
   readonly log: Logger;
 }
@@ -57,7 +58,9 @@ export class Heartbeat {
     this.#lastBeat = now;
     for (const held of inFlight) {
       if (held.abort.aborted && !held.settling) continue;
-      if (!held.settling && now - held.receivedAt >= deadlineMs) {
+      // What waits for its claim, as while the database is away, has not begun.
+      const { begunAt, settling } = held;
+      if (!settling && begunAt !== undefined && now - begunAt >= deadlineMs) {
         held.abort.abort(new DeadlineExceeded('past its deadline'));
       } else {
         held.message.working();
@@ -66,7 +69,8 @@ export class Heartbeat {
   }
 
   /**
-   * Extends every claim that is worked on; one that is being settled is decided by its record.
+   * Extends every claim that is worked on, or whose result waits to be recorded; another that is being
+   * settled is decided by its record.
    * @returns false when the database could not say which claims are still held
    */
   async renew(): Promise<boolean> {
@@ -74,14 +78,17 @@ export class Heartbeat {
     // A slow database must not pile up renewals.
     if (this.#renewing) return false;
     const claims = [...inFlight].flatMap((held) =>
-      held.claim === undefined || held.settling ? [] : [{ held, ...held.claim }],
+      held.claim === undefined || (held.settling && held.awaitsRecord !== true)
+        ? []
+        : [{ held, ...held.claim }],
     );
     if (claims.length === 0) return true;
     this.#renewing = true;
     try {
       const kept = await renewClaims(db, stage, claims, leaseMs);
-      for (const { held, key } of claims) {
-        if (kept.has(key) || held.settling) continue;
+      for (const { held, ...claim } of claims) {
+        if (kept.has(claim) || held.settling) continue;
+        const { key } = claim;
         log.warn({ eventKey: key }, 'lease lost to another worker, its work is dropped');
         held.abort.abort(new LeaseLost('the claim went to another worker'));
       }

@@ -7,8 +7,14 @@ export interface Held {
   readonly receivedAt: number;
   /** Ends the work: deadline, lost lease or shutdown. */
   readonly abort: AbortSource;
+  /** Of the event, once it is read and this is the delivery of it that is worked on. */
+  readonly key?: string;
   /** Set once the event is claimed in the dedupe table. */
   claim?: { readonly key: string; readonly token: string; readonly redrives: number };
+  /** When the handler began: the deadline counts from here. */
+  begunAt?: number;
+  /** True while its result waits in memory to be recorded: the claim must be kept for it. */
+  awaitsRecord?: boolean;
   /** True once the handler has spoken: what follows has limits of its own, not the deadline. */
   readonly settling: boolean;
 }
@@ -30,6 +36,8 @@ const MOST_HELD = 2;
 export class InFlight {
   readonly #slots: number;
   readonly #held = new Set<Mutable<Held>>();
+  /** By the keys of the events that are read. */
+  readonly #owners = new Map<string, Held>();
   readonly #waiting = new Set<() => void>();
   #reserved = 0;
   #settling = 0;
@@ -85,6 +93,18 @@ export class InFlight {
     return held;
   }
 
+  /**
+   * Notes whose event it is. @returns false when the same event is held already, by another delivery:
+   * this one must not be worked on, however its claim stands
+   */
+  own(held: Mutable<Held>, key: string): boolean {
+    const owner = this.#owners.get(key);
+    if (owner !== undefined) return owner === held;
+    this.#owners.set(key, held);
+    held.key = key;
+    return true;
+  }
+
   /** The handler has spoken: its slot is free. */
   beginSettling(held: Mutable<Held>): void {
     if (held.settling || !this.#held.has(held)) return;
@@ -98,6 +118,7 @@ export class InFlight {
       this.#finished += 1;
       if (held.settling) this.#settling -= 1;
     }
+    if (held.key !== undefined) this.#owners.delete(held.key);
     this.#wake();
   }
 

@@ -2,14 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Received } from '../broker/delivery.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observe/log.ts';
-import type { ProviderGate } from './gate.ts';
+import type { Admission } from './admission.ts';
 import { type InFlight, tenantOf } from './in-flight.ts';
 import type { InputSlots } from './input-slots.ts';
 import type { TenantQueue } from './tenant-queue.ts';
 
 export interface TurnsOptions {
   readonly queue: TenantQueue;
-  readonly gate: ProviderGate;
+  readonly gate: Pick<Admission, 'cause' | 'pause' | 'ready' | 'isSpent' | 'spentTenants'>;
   /** Events in one batch. */
   readonly batch: number;
   /** A wait for one's place in the log that is longer than this is a reason to take turns. */
