@@ -14,6 +14,10 @@ export const RUNTIME_ERRORS = {
   DATABASE_NEWER: 'The database was migrated by a newer version; run that version, or a newer one.',
   MIGRATION_CHANGED: 'A migration that was applied has been edited; restore it and add a new one.',
   STREAM_MISSING: 'Run `memfleet provision` first.',
+  DEAD_LETTERS_FULL:
+    'Raise the limit of the dead-letter stream, or discard letters; nothing new is taken until it has room.',
+  DEAD_LETTERS_REFUSED:
+    'Check the dead-letter stream and the permissions on its subjects; nothing new is taken until a letter is.',
   CONSUMER_MISSING: 'Run `memfleet provision` first.',
   DRIFT: 'Run `memfleet provision` to bring the deployment in line with the configuration.',
   LANE_HALTED: 'Nothing was overwritten. Restore the right stream, or rebuild the projection.',

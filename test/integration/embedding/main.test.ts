@@ -66,6 +66,7 @@ test('what waits by tenant since there was a model is counted and worked on with
   );
   // Nobody can take them yet.
   const holder = await pool.connect();
+  await holder.query('set idle_in_transaction_session_timeout = 0');
   await holder.query('begin; select from memfleet.tenant_queue for update');
   await using worker = new WorkerProcess(MAIN, environmentOf(fleet));
   await worker.ready();

@@ -113,7 +113,7 @@ test('a letter that the server refuses is an error, and the event is not lost si
     ...bench.config,
     deadLetters: { ...bench.config.deadLetters, stream: 'ANOTHER' },
   };
-  await expect(parkMessage(bench.broker.connection, config, message, LETTER)).rejects.toThrow(
-    /the dead letter was refused/,
+  await expect(parkMessage(bench.broker.connection, config, message, LETTER)).rejects.toMatchObject(
+    { code: 'DEAD_LETTERS_REFUSED' },
   );
 });

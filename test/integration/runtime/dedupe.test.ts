@@ -8,9 +8,13 @@ import {
   type ClaimRequest,
   markPublished,
   record,
+} from '../../../shared/runtime/src/work/dedupe.ts';
+import {
+  type ClaimRef,
+  type HeldClaims,
   release,
   renewClaims,
-} from '../../../shared/runtime/src/work/dedupe.ts';
+} from '../../../shared/runtime/src/work/held-claims.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { until } from '../../support/until.ts';
 
@@ -53,6 +57,15 @@ async function claimOne(
 async function abandon(asked: ClaimRequest, token = randomUUID()): Promise<void> {
   expect(await claimOne(asked, { token, leaseMs: 1 })).toMatchObject({ kind: 'claimed' });
   await delay(5);
+}
+
+/** Of each claim, whether it was still held. */
+async function kept(
+  asking: Promise<HeldClaims>,
+  claims: readonly ClaimRef[],
+): Promise<readonly boolean[]> {
+  const held = await asking;
+  return claims.map((one) => held.has(one));
 }
 
 async function row(key: string): Promise<Record<string, unknown>> {
@@ -142,9 +155,9 @@ test('a result is recorded under the claim, and told to whoever comes later', as
     cached: false,
   };
   const finished = [{ key: asked.key, token, state: 'done', result: '["\\u0000{"]', use } as const];
-  expect(await record(database.pool, STAGE, finished)).toEqual(new Set([asked.key]));
+  expect(await kept(record(database.pool, STAGE, finished), finished)).toEqual([true]);
   // A commit without an answer is repeated.
-  expect(await record(database.pool, STAGE, finished)).toEqual(new Set([asked.key]));
+  expect(await kept(record(database.pool, STAGE, finished), finished)).toEqual([true]);
   expect(await row(asked.key)).toMatchObject({
     calls: 2,
     input_tokens: '30',
@@ -176,17 +189,94 @@ test('a zombie records nothing, releases nothing, renews nothing', async () => {
   await claimOne(asked, { token });
   const { key } = asked;
   const result = { key, token: zombie, state: 'done', result: '[]' } as const;
-  expect(await record(database.pool, STAGE, [result])).toEqual(new Set());
-  expect(
-    await release(database.pool, STAGE, [{ key, token: zombie, countsAsAttempt: true }]),
-  ).toEqual(new Set());
-  expect(await renewClaims(database.pool, STAGE, [{ key, token: zombie }], LONG)).toEqual(
-    new Set(),
-  );
+  const given = [{ key, token: zombie, countsAsAttempt: true }];
+  expect(await kept(record(database.pool, STAGE, [result]), [result])).toEqual([false]);
+  expect(await kept(release(database.pool, STAGE, given), given)).toEqual([false]);
+  expect(await kept(renewClaims(database.pool, STAGE, given, LONG), given)).toEqual([false]);
   expect(await row(key)).toMatchObject({ state: 'claimed', attempts: 0, lease_token: token });
   // Nor after the other one is done, or gave it back.
   await record(database.pool, STAGE, [{ ...result, token }]);
-  expect(await record(database.pool, STAGE, [result])).toEqual(new Set());
+  expect(await kept(record(database.pool, STAGE, [result]), [result])).toEqual([false]);
+});
+
+test.each(['stale first', 'live first'])(
+  'of two claims of one process on one event only the live one is held (%s)',
+  async (order) => {
+    const [asked, other] = [request(), request(2)];
+    const { key } = asked;
+    const stale = randomUUID();
+    await abandon(asked, stale);
+    const token = randomUUID();
+    await claimOne(asked, { token });
+    await claimOne(other, { token });
+    const claims = [
+      { key, token: stale },
+      { key, token },
+      { key: other.key, token },
+    ];
+    if (order === 'live first') claims.reverse();
+    const expected = claims.map((one) => one.token !== stale);
+    expect(await kept(renewClaims(database.pool, STAGE, claims, LONG), claims)).toEqual(expected);
+    const given = claims.map((one) => ({ ...one, countsAsAttempt: one.token === stale }));
+    expect(await kept(release(database.pool, STAGE, given), claims)).toEqual(expected);
+    expect(await row(key)).toMatchObject({ attempts: 0 });
+    const finished = claims.map((one) => ({
+      ...one,
+      state: 'done' as const,
+      result: `"${one.token}"`,
+    }));
+    expect(await kept(record(database.pool, STAGE, finished), claims)).toEqual(expected);
+    expect(await row(key)).toMatchObject({ state: 'done', result: `"${token}"` });
+  },
+);
+
+test('statements with overlapping batches in any order do not deadlock', async () => {
+  const { pool } = database;
+  const asked = Array.from({ length: 150 }, (_, index) => request(index));
+  const token = randomUUID();
+  await claim(pool, STAGE, asked, token, LONG);
+  // As in a table that has been in use for a while: each key is looked up by itself.
+  await pool.query('analyze memfleet.stage_work');
+  const claims = asked.map(({ key }) => ({ key, token }));
+  const backwards = claims.toReversed();
+  const shuffled = claims.toSorted((a, b) => a.key.slice(9).localeCompare(b.key.slice(9)));
+  const parked = (ones: readonly ClaimRef[]): Parameters<typeof record>[2] =>
+    ones.map((one) => ({ ...one, state: 'parked', result: '{}' }));
+  const marks = (ones: readonly ClaimRef[]): Parameters<typeof markPublished>[2] =>
+    ones.map(({ key }) => ({ key, redrives: 0 }));
+  const released = (ones: readonly ClaimRef[]): Parameters<typeof release>[2] =>
+    ones.map((one) => ({ ...one, countsAsAttempt: false }));
+  const pairs: readonly (readonly (() => Promise<unknown>)[])[] = [
+    [
+      () => renewClaims(pool, STAGE, claims, LONG),
+      () => renewClaims(pool, STAGE, backwards, LONG),
+      () => renewClaims(pool, STAGE, shuffled, LONG),
+      () => claim(pool, STAGE, asked, token, LONG),
+    ],
+    [
+      () => release(pool, STAGE, released(claims)),
+      () => release(pool, STAGE, released(backwards)),
+      () => renewClaims(pool, STAGE, shuffled, LONG),
+      () => claim(pool, STAGE, asked.toReversed(), token, LONG),
+    ],
+    [
+      () => record(pool, STAGE, parked(claims)),
+      () => record(pool, STAGE, parked(backwards)),
+      () => record(pool, STAGE, parked(shuffled)),
+    ],
+    [
+      () => markPublished(pool, STAGE, marks(claims)),
+      () => markPublished(pool, STAGE, marks(backwards)),
+      () => markPublished(pool, STAGE, marks(shuffled)),
+      () => record(pool, STAGE, parked(backwards)),
+    ],
+  ];
+  for (const statements of pairs) {
+    for (let round = 0; round < 40; round += 1) {
+      const ended = await Promise.allSettled(statements.map((run) => run()));
+      expect(ended.map(({ status }) => status)).toEqual(statements.map(() => 'fulfilled'));
+    }
+  }
 });
 
 test('a released claim is free at once; a try counts only when the event was to blame', async () => {
@@ -200,7 +290,7 @@ test('a released claim is free at once; a try counts only when the event was to 
     const token = randomUUID();
     await claimOne(asked, { token });
     const given = [{ key, token, countsAsAttempt }];
-    expect(await release(database.pool, STAGE, given)).toEqual(new Set([key]));
+    expect(await kept(release(database.pool, STAGE, given), given)).toEqual([true]);
     // Repeated after a lost answer, it does not count twice.
     await release(database.pool, STAGE, given);
     const next = randomUUID();
@@ -220,7 +310,7 @@ test('a renewed claim outlives its first lease', async () => {
   const token = randomUUID();
   await claimOne(asked, { token, leaseMs: 300 });
   const held = [{ key: asked.key, token }];
-  expect(await renewClaims(database.pool, STAGE, held, LONG)).toEqual(new Set([asked.key]));
+  expect(await kept(renewClaims(database.pool, STAGE, held, LONG), held)).toEqual([true]);
   const startedAt = performance.now();
   await until('the first lease is over', () => performance.now() - startedAt > 350);
   expect(await claimOne(asked)).toEqual({ kind: 'leased' });

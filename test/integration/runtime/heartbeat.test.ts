@@ -81,6 +81,7 @@ test('everything held is kept alive from receipt on, claimed or not', async () =
 test('at the deadline the work is stopped and no further beat goes out', async () => {
   const inFlight = new InFlight(10);
   const { held, beats } = hold(inFlight);
+  held.begunAt = performance.now();
   const settling = hold(inFlight);
   inFlight.beginSettling(settling.held);
   const heartbeat = heartbeatOf(inFlight, { deadlineMs: 0 });
@@ -90,6 +91,48 @@ test('at the deadline the work is stopped and no further beat goes out', async (
   expect(beats()).toBe(0);
   // Its handler has spoken: what is left has limits of its own.
   expect([settling.held.abort.signal.aborted, settling.beats()]).toEqual([false, 2]);
+  heartbeat.stop();
+});
+
+test('what waits for its claim has no deadline yet', async () => {
+  const inFlight = new InFlight(10);
+  const { held, beats } = hold(inFlight);
+  const heartbeat = heartbeatOf(inFlight, { deadlineMs: 0 });
+  await heartbeat.beat();
+  expect([held.abort.aborted, beats()]).toEqual([false, 1]);
+  heartbeat.stop();
+});
+
+test('of one event under two claims the stale one is stopped, the live one goes on', async () => {
+  const inFlight = new InFlight(10);
+  const [stale, live] = [hold(inFlight), hold(inFlight)];
+  await claimFor(live.held);
+  const { key = '', redrives = 0 } = live.held.claim ?? {};
+  stale.held.claim = { key, token: randomUUID(), redrives };
+  const heartbeat = heartbeatOf(inFlight);
+  expect(await heartbeat.renew()).toBe(true);
+  expect(stale.held.abort.reason).toBeInstanceOf(LeaseLost);
+  expect(live.held.abort.aborted).toBe(false);
+  heartbeat.stop();
+});
+
+test('a claim whose result waits to be recorded is renewed', async () => {
+  const inFlight = new InFlight(10);
+  const { held } = hold(inFlight);
+  await claimFor(held);
+  inFlight.beginSettling(held);
+  held.awaitsRecord = true;
+  const leaseUntil = async (): Promise<number> => {
+    const { rows } = await database.pool.query<{ until: Date }>(
+      'select lease_until as until from memfleet.stage_work where event_key = $1',
+      [held.claim?.key],
+    );
+    return rows[0]?.until.getTime() ?? 0;
+  };
+  const before = await leaseUntil();
+  const heartbeat = heartbeatOf(inFlight);
+  await heartbeat.renew();
+  expect(await leaseUntil()).toBeGreaterThan(before);
   heartbeat.stop();
 });
 

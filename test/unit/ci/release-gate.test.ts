@@ -14,9 +14,9 @@ test('every long suite stands in the list of what gates a release, and CI runs t
   const listed = [
     ...read('CONTRIBUTING.md').matchAll(/(test\/(?:chaos|long)\/[a-z-]+)( \*)?[, |]/g),
   ];
-  expect(listed.map(([, suite]) => suite).toSorted()).toEqual(suites.toSorted());
+  expect(new Set(listed.map(([, suite]) => suite))).toEqual(new Set(suites));
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
   const inCi = scripts['test:chaos']?.match(/test\/chaos\/[a-z-]+/g) ?? [];
   const starred = listed.filter(([, , star]) => star !== undefined).map(([, suite]) => suite);
-  expect(starred.toSorted()).toEqual(inCi.toSorted());
+  expect(new Set(starred)).toEqual(new Set(inCi));
 });

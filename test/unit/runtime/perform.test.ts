@@ -66,12 +66,30 @@ test('outages never exhaust the attempts, bad answers and bugs do', async () => 
   expect(await outcomeOf(bug)).toMatchObject({ kind: 'retry', countsAsAttempt: true });
 });
 
-test('trouble with the database is not the fault of the event', async () => {
-  const error = Object.assign(new Error('the database is shutting down'), { code: '57P01' });
-  expect(await outcomeOf(throwing(error), { attempt: 3 })).toMatchObject({
-    kind: 'retry',
-    countsAsAttempt: false,
-  });
+test.each(['57P01', '25P03', '58030', '42501', '26000', 'XX000'])(
+  'trouble with the database (%s) is not the fault of the event',
+  async (code) => {
+    const error = Object.assign(new Error('not now'), { code });
+    expect(await outcomeOf(throwing(error), { attempt: 3 })).toMatchObject({
+      kind: 'retry',
+      countsAsAttempt: false,
+    });
+  },
+);
+
+test('what was given up before it began is not begun, and uses up no attempt', async () => {
+  const handle = async (): Promise<never> => {
+    throw new Error('must not be called');
+  };
+  const abortedBy = async (reason: Error): Promise<Outcome | undefined> => {
+    const abort = new AbortSource();
+    abort.abort(reason);
+    return await outcomeOf(handle, { attempt: 3, abort });
+  };
+  const given = { kind: 'retry', afterMs: 0, countsAsAttempt: false };
+  expect(await abortedBy(new DeadlineExceeded())).toMatchObject(given);
+  expect(await abortedBy(new Error('shutting down'))).toMatchObject(given);
+  expect(await abortedBy(new LeaseLost())).toBeUndefined();
 });
 
 test('tries beyond the limit are not made', async () => {

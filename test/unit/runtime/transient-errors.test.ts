@@ -1,14 +1,42 @@
 import { isTransientDatabaseError, retryTransient } from '@memfleet/runtime';
 import { expect, test } from 'vitest';
+import { isServerError } from '../../../shared/runtime/src/database/transaction.ts';
 
 function coded(code: string, message = 'no'): Error {
   return Object.assign(new Error(message), { code });
 }
 
-test.each(['40001', '40P01', '53300', '57014', '57P01', '57P03', '25006', '08006', 'ECONNREFUSED'])(
-  '%s may well succeed later',
+test.each([
+  '40001',
+  '40P01',
+  '53300',
+  '57014',
+  '57P01',
+  '57P03',
+  '57P04',
+  '58030',
+  '25006',
+  '25P03',
+  '25P04',
+  '08006',
+  'ECONNREFUSED',
+  'EMFILE',
+  'ERR_STREAM_DESTROYED',
+])('%s may well succeed later', (code) => {
+  expect(isTransientDatabaseError(coded(code))).toBe(true);
+});
+
+test.each(['42501', '42P01', '26000', '25P02', '28P01', '3D000', '58P01', 'XX000', '57P01'])(
+  '%s is the fault of the server, whatever it was given',
   (code) => {
-    expect(isTransientDatabaseError(coded(code))).toBe(true);
+    expect(isServerError(coded(code))).toBe(true);
+  },
+);
+
+test.each(['22003', '22P02', '22021', '23505', '23514', '54000', 'P0001', '', 'EXXXX', 'ENOENT'])(
+  '%j may be the fault of what it was given',
+  (code) => {
+    expect(isServerError(coded(code))).toBe(false);
   },
 );
 
@@ -21,6 +49,8 @@ test('errors that pg gives no code are known by their message', () => {
     'Connection terminated unexpectedly',
     'timeout exceeded when trying to connect',
     'Query read timeout',
+    'timeout expired',
+    'Received unexpected rowDescription message from backend.',
     'Client has encountered a connection error and is not queryable',
   ]) {
     expect(isTransientDatabaseError(new Error(message))).toBe(true);

@@ -56,6 +56,8 @@ async function rolledBack(client: Client): Promise<Error | undefined> {
 /** Codes of PostgreSQL that say "not now" rather than "not so" (appendix A of its manual). */
 const TRANSIENT_CODES: ReadonlySet<string> = new Set([
   '25006', // read-only: a standby before it is promoted
+  '25P03', // idle in a transaction for too long: a process that was stopped inside of one
+  '25P04', // a transaction that took too long
   '40001', // serialization failure
   '40P01', // deadlock
   '53000', // out of resources
@@ -67,7 +69,9 @@ const TRANSIENT_CODES: ReadonlySet<string> = new Set([
   '57P01', // admin shutdown
   '57P02', // crash shutdown
   '57P03', // cannot connect now
+  '57P04', // the database was dropped, as before it is restored
   '57P05', // idle session timeout
+  '58030', // a read or write of the server's disk failed
 ]);
 
 const NETWORK_CODES: ReadonlySet<string> = new Set([
@@ -78,13 +82,54 @@ const NETWORK_CODES: ReadonlySet<string> = new Set([
   'ETIMEDOUT',
   'EHOSTUNREACH',
   'ENETUNREACH',
+  'ENETDOWN',
+  'EHOSTDOWN',
   'ENOTFOUND',
   'EAI_AGAIN',
+  'EADDRNOTAVAIL',
+  'EMFILE',
+  'ENFILE',
+  // A statement that is given to a socket which has just ended.
+  'ERR_STREAM_DESTROYED',
+  'ERR_STREAM_WRITE_AFTER_END',
+  'ERR_SOCKET_CLOSED',
 ]);
 
-/** Messages of pg itself, which gives its own errors no code. */
+/**
+ * Messages of pg itself, which gives its own errors no code. (`timeout expired` is the client's own
+ * limit for a connection, which is as long as the pool's and may be over first.)
+ */
 const CLIENT_MESSAGES =
-  /connection terminated|timeout exceeded when trying to connect|query read timeout|client has encountered a connection error|connection ended|not queryable/i;
+  /connection terminated|timeout exceeded when trying to connect|^timeout expired$|query read timeout|client has encountered a connection error|connection ended|not queryable|received unexpected \w+ message from backend/i;
+
+/**
+ * Classes of SQLSTATE in which the server speaks of itself, its schema or its connection, and not of
+ * the values it was given: nothing that is stored would fare better. (Appendix A of the manual.)
+ */
+const SERVER_CLASSES: ReadonlySet<string> = new Set([
+  '08', // connection
+  '0A', // not supported
+  '25', // state of the transaction
+  '26', // a prepared statement is gone: a pooler, a failover
+  '28', // who may log in
+  '3D', // no such database
+  '3F', // no such schema
+  '40', // rolled back
+  '42', // no such table or column, no permission
+  '53', // resources
+  '55', // not in the required state
+  '57', // intervention by an operator
+  '58', // errors of the system
+  'F0', // configuration
+  'XX', // internal errors, corrupted data
+]);
+
+/** True when the server itself, and none of the values, is at fault: now, or until somebody acts. */
+export function isServerError(error: unknown): boolean {
+  if (isTransientDatabaseError(error)) return true;
+  const code = sqlState(error);
+  return /^[0-9A-Z]{5}$/.test(code) && SERVER_CLASSES.has(code.slice(0, 2));
+}
 
 /** True when the same statements may well succeed later, and no event is to blame. */
 export function isTransientDatabaseError(error: unknown): boolean {

@@ -1,7 +1,14 @@
 import { parseStoredSubject } from '@memfleet/events';
-import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
+import {
+  errors,
+  headers,
+  type Msg,
+  type MsgHdrs,
+  type NatsConnection,
+} from '@nats-io/transport-node';
 import type { Received } from '../broker/delivery.ts';
 import type { FleetConfig } from '../config/schema.ts';
+import { messageOf, RuntimeError } from '../errors.ts';
 
 /** What is known of a failure when it is parked. */
 export interface DeadLetter {
@@ -48,6 +55,8 @@ const UNPRINTABLE = /[^\x20-\x7e]+/g;
  * Parks a message: its original bytes and headers, and why. Confirmed by the server before it
  * returns. The Msg-Id is made of stage, log position and number of the redrive, so that parking
  * again after a crash adds nothing, and failing again after a redrive does.
+ * @throws RuntimeError DEAD_LETTERS_FULL | DEAD_LETTERS_REFUSED | STREAM_MISSING when the server took
+ *   none; another error when its answer is not known
  */
 export async function parkMessage(
   connection: NatsConnection,
@@ -66,14 +75,39 @@ export async function parkMessage(
   const room = (connection.info?.max_payload ?? Number.POSITIVE_INFINITY) - HEADER_ROOM;
   const isCopied = message.data.length + headerBytes(message) <= room;
   const header = letterHeaders(config, message, letter, isCopied);
-  const reply = await connection.request(target, isCopied ? message.data : new Uint8Array(), {
-    headers: header,
-    timeout: config.broker.requestTimeout,
-  });
-  const { error } = reply.json<{ error?: { description?: string } }>();
-  if (error !== undefined) {
-    throw new Error(`the dead letter was refused: ${error.description ?? 'no reason given'}`);
+  let reply: Msg;
+  try {
+    reply = await connection.request(target, isCopied ? message.data : new Uint8Array(), {
+      headers: header,
+      timeout: config.broker.requestTimeout,
+    });
+  } catch (error) {
+    throw unsent(config, target, error);
   }
+  const { error } = reply.json<{ error?: { description?: string } }>();
+  if (error === undefined) return;
+  const { description = 'no reason given' } = error;
+  throw new RuntimeError(
+    FULL.test(description) ? 'DEAD_LETTERS_FULL' : 'DEAD_LETTERS_REFUSED',
+    `stream ${config.deadLetters.stream} refused a dead letter: ${description}`,
+  );
+}
+
+/** Of a limit of the stream, the account or the server's disk. */
+const FULL = /exceeded|no space|insufficient/i;
+
+/** Why a letter has no answer; nobody listening and no permission are not the same as a slow answer. */
+function unsent({ deadLetters }: FleetConfig, target: string, error: unknown): unknown {
+  const reasons = [error, error instanceof Error ? error.cause : undefined];
+  if (reasons.some((reason) => reason instanceof errors.PermissionViolationError)) {
+    const sentence = `${target} is not permitted: ${messageOf(error)}`;
+    return new RuntimeError('DEAD_LETTERS_REFUSED', sentence, error);
+  }
+  if (reasons.some((reason) => reason instanceof errors.NoRespondersError)) {
+    const sentence = `no stream takes dead letters; ${deadLetters.stream} should`;
+    return new RuntimeError('STREAM_MISSING', sentence, error);
+  }
+  return error;
 }
 
 function headerBytes(message: Received): number {

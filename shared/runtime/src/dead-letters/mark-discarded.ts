@@ -27,11 +27,17 @@ export async function markDiscarded(
     text: `with given as materialized (
         select * from unnest($1::text[], $2::int[], $3::uuid[], $4::bytea[], $5::int[])
           as given (stage, stage_version, event_key, payload_digest, redrives)
+      ), locked as materialized (
+        -- In the order of the keys, as all who change rows of this table.
+        select given.* from given join memfleet.stage_work as work
+          using (event_key, stage, stage_version)
+        where work.state = 'parked' and work.redrives = given.redrives
+        order by event_key, stage, stage_version for no key update of work
       )
       update memfleet.stage_work as work
       set reason = 'discarded: ' || $6::text, redrives = work.redrives + 1,
         result = null, published_at = coalesce(work.published_at, now())
-      from given
+      from locked as given
       where work.event_key = given.event_key and work.stage = given.stage
         and work.stage_version = given.stage_version
         and work.payload_digest = given.payload_digest

@@ -1,5 +1,6 @@
 import type { Queryable } from '../database/pool.ts';
-import type { ClaimRequest, StageIdentity } from '../work/dedupe.ts';
+import type { ClaimRequest } from '../work/dedupe.ts';
+import type { StageIdentity } from '../work/stage.ts';
 
 /** A redriven event that is about to be claimed. */
 export interface Reopening extends ClaimRequest {

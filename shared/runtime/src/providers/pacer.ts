@@ -41,8 +41,9 @@ export class Pacer {
     }
   }
 
-  /** Waits until a call may begin. @throws an AbortError when the signal ends the wait */
+  /** Waits until a call may begin. @throws when the signal has ended, or ends the wait */
   async turn(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
     const now = performance.now();
     const dueMs = Math.max(now, this.#nextMs);
     this.#nextMs = dueMs + this.#gapMs;

@@ -1,14 +1,18 @@
 import type { Decoded } from '@memfleet/events';
 import type { FleetConfig, StageConfig } from '../config/schema.ts';
 import type { Pool } from '../database/pool.ts';
+import { isServerError, isTransientDatabaseError } from '../database/transaction.ts';
 import { messageOf } from '../errors.ts';
 import type { Progress } from '../lifecycle/progress.ts';
 import type { Logger } from '../observe/log.ts';
+import { backoffMs } from './backoff.ts';
 import { claimBatch } from './claim-batch.ts';
 import type { Claim } from './dedupe.ts';
 import type { Held, InFlight } from './in-flight.ts';
 import { type Outcome, park, retry } from './outcome.ts';
+import type { OutputGate } from './output-gate.ts';
 import { perform } from './perform.ts';
+import { persistently } from './persistently.ts';
 import { type Readable, readBatch, type Reader } from './read-batch.ts';
 import type { Settler } from './settle.ts';
 import type { Stage } from './stage.ts';
@@ -22,6 +26,7 @@ export interface BatchWorkOptions<Extra> {
   readonly log: Logger;
   readonly inFlight: InFlight;
   readonly settler: Settler<Extra>;
+  readonly output: OutputGate;
   /** Nothing new is begun after it. */
   readonly stop: AbortSignal;
   /** What reads the bytes of events; the registry of this version unless given. */
@@ -68,13 +73,17 @@ export class BatchWork<Extra> {
   }
 
   async #take(batch: readonly Held[]): Promise<void> {
-    const { config, log, reader } = this.#options;
+    const { config, reader } = this.#options;
     const { readable: found, twins, unreadable } = readBatch(batch, config.log.root, reader);
     for (const { held, outcome, decoded } of unreadable) {
       void this.#settle(held, outcome, 0, decoded);
     }
     this.giveBack(twins, LEASED_ELSEWHERE_MS);
-    const readable = this.#notInHand(found);
+    await this.#begin(this.#notInHand(found));
+  }
+
+  async #begin(readable: readonly Readable[]): Promise<void> {
+    const { log } = this.#options;
     if (readable.length === 0) return;
     try {
       const claims = await this.#claim(readable);
@@ -82,13 +91,22 @@ export class BatchWork<Extra> {
         void this.#process(item, claims[index] ?? { kind: 'leased' });
       }
     } catch (error) {
+      const isOfOne = !isTransientDatabaseError(error) && !this.#stop.aborted;
+      if (isOfOne && readable.length > 1) {
+        // One event among them cannot be claimed: its neighbours must not wait for it.
+        const middle = Math.ceil(readable.length / 2);
+        await this.#begin(readable.slice(0, middle));
+        await this.#begin(readable.slice(middle));
+        return;
+      }
       const reason = messageOf(error);
       log.error(
         { events: readable.length, reason },
         'a batch could not be claimed, it will be redelivered',
       );
-      const held = readable.map((item) => item.held);
-      this.giveBack(held, 1_000);
+      for (const { held } of readable) {
+        this.giveBack([held], backoffMs(held.message.info.deliveryCount));
+      }
     }
   }
 
@@ -120,10 +138,12 @@ export class BatchWork<Extra> {
   }
 
   async #claim(items: readonly Readable[]): Promise<Claim[]> {
-    const { stage, pool, settings, log, progress } = this.#options;
-    return await claimBatch(pool, stage, items, {
-      leaseMs: settings.lease,
+    const { stage, pool, settings, log, progress, output: gate } = this.#options;
+    return await persistently(claimBatch(pool, stage, items, settings.lease), {
+      gate,
       signal: this.#stop,
+      what: 'events cannot be claimed',
+      isItsFault: isServerError,
       onRetry: (error, attempt) => {
         const reason = messageOf(error);
         progress.troubled('database', reason);
@@ -179,7 +199,8 @@ export class BatchWork<Extra> {
     if (abandoned >= MAX_ABANDONED) {
       return park('attempts_exhausted', `${abandoned} workers died or hung while they held it`);
     }
-    const { abort, waits } = held;
+    const { abort, message, waits } = held;
+    held.begunAt = performance.now();
     const context = {
       eventKey: key,
       sequence,
@@ -189,7 +210,11 @@ export class BatchWork<Extra> {
         return abort.signal;
       },
     };
-    return await perform(stage, event, context, { abort, maxAttempts: settings.maxAttempts });
+    return await perform(stage, event, context, {
+      abort,
+      maxAttempts: settings.maxAttempts,
+      deliveries: message.info.deliveryCount,
+    });
   }
 
   /** A redelivery of what is finished: publish what may be missing, and ack. */

@@ -1,10 +1,18 @@
 /**
+ * One result per item, in order; a promise for an item that has to wait when the others need not, and
+ * the next flush neither. When it throws, every item of it fails.
+ */
+type Flush<Item, Result> = (
+  items: readonly Item[],
+) => Promise<readonly (Result | Promise<Result>)[]>;
+
+/**
  * Gathers single items into batches: what arrives within the linger, or until the batch is full,
  * goes through `flush` together. Up to `parallel` flushes run at a time; while all are busy, the
  * next batch grows, so that a slow database gets fewer and larger statements by itself.
  */
 export class Coalescer<Item, Result> {
-  readonly #flush: (items: readonly Item[]) => Promise<readonly Result[]>;
+  readonly #flush: Flush<Item, Result>;
   readonly #size: number;
   readonly #lingerMs: number;
   readonly #parallel: number;
@@ -12,9 +20,8 @@ export class Coalescer<Item, Result> {
   #running = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  /** `flush` returns one result per item, in order; when it throws, every item of it fails. */
   constructor(options: {
-    readonly flush: (items: readonly Item[]) => Promise<readonly Result[]>;
+    readonly flush: Flush<Item, Result>;
     readonly size: number;
     readonly lingerMs: number;
     readonly parallel: number;
@@ -53,7 +60,9 @@ export class Coalescer<Item, Result> {
       if (results.length !== batch.length) {
         throw new Error(`a flush of ${batch.length} items gave ${results.length} results`);
       }
-      for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Result);
+      for (const [index, { resolve }] of batch.entries()) {
+        resolve(results[index] as Result | Promise<Result>);
+      }
     } catch (error) {
       for (const { reject } of batch) reject(error);
     }
@@ -62,6 +71,6 @@ export class Coalescer<Item, Result> {
 
 interface Waiting<Item, Result> {
   readonly item: Item;
-  readonly resolve: (result: Result) => void;
+  readonly resolve: (result: Result | Promise<Result>) => void;
   readonly reject: (error: unknown) => void;
 }

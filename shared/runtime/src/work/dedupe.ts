@@ -1,6 +1,8 @@
 import type { ModelUse } from '@memfleet/events';
 import { bigintArray, byteaArray, doubleArray, textArray } from '../database/binary-array.ts';
 import type { Queryable } from '../database/pool.ts';
+import { type ClaimRef, HeldClaims } from './held-claims.ts';
+import type { StageIdentity } from './stage.ts';
 
 /**
  * The dedupe table of the stages: who works on an event, and what came of it.
@@ -8,13 +10,10 @@ import type { Queryable } from '../database/pool.ts';
  * In every statement the stage is a column of the rows that are asked for, not a condition on the
  * table: with `where stage = $1` a planner that has no statistics yet expects a single row, and
  * compares the whole table with the whole batch.
+ *
+ * Every statement locks its rows in the order of their keys before it changes the first, whatever
+ * order a join finds them in: two of them with overlapping batches cannot deadlock.
  */
-
-export interface StageIdentity {
-  readonly name: string;
-  /** Raised when results should be made anew from every event; part of every derived id. */
-  readonly version: number;
-}
 
 export interface ClaimRequest {
   readonly key: string;
@@ -59,8 +58,7 @@ interface ClaimRow {
 }
 
 /**
- * Claims a whole batch in one round trip. Keys must differ within a batch. Rows are taken in the
- * order of their keys, so that two workers with overlapping batches cannot deadlock.
+ * Claims a whole batch in one round trip. Keys must differ within a batch.
  */
 export async function claim(
   db: Queryable,
@@ -137,9 +135,7 @@ function claimOf(row: ClaimRow | undefined, token: string): Claim {
   return { kind: 'finished', state, unpublished: unpublished ?? undefined, redrives };
 }
 
-export interface Finished {
-  readonly key: string;
-  readonly token: string;
+export interface Finished extends ClaimRef {
   readonly state: 'done' | 'skipped' | 'parked';
   /** What has to be published, as JSON: derived events or a dead letter. None if there is nothing. */
   readonly result?: string;
@@ -151,14 +147,14 @@ export interface Finished {
  * Records what came of a batch, fenced: a row whose lease went to somebody else stays as it is.
  * Running it twice has the effect of once, so a commit without an answer can be repeated: the
  * second finds the row in the state it is to get.
- * @returns the keys that were recorded; the work on any other must be thrown away.
+ * @returns the claims under which something was recorded; the work under any other must be thrown away.
  */
 export async function record(
   db: Queryable,
   stage: StageIdentity,
   finished: readonly Finished[],
-): Promise<Set<string>> {
-  const { rows } = await db.query<{ event_key: string }>({
+): Promise<HeldClaims> {
+  const { rows } = await db.query<ClaimRef>({
     name: 'stage-record',
     text: `with ended as materialized (
         select $1::text as stage, $2::int as stage_version, *
@@ -166,17 +162,22 @@ export async function record(
             $8::bigint[], $9::bigint[], $10::bigint[], $11::float8[], $12::float8[])
           as ended (event_key, lease_token, state, result, reason, calls, input_tokens,
             output_tokens, cost_usd, duration_ms)
+      ), locked as materialized (
+        select event_key, ended.lease_token from ended join memfleet.stage_work as work
+          using (event_key, stage, stage_version)
+        where work.lease_token = ended.lease_token and work.state in ('claimed', ended.state)
+        order by event_key for no key update of work
       )
       update memfleet.stage_work as work
       set state = ended.state, result = ended.result, reason = ended.reason,
           calls = ended.calls, input_tokens = ended.input_tokens,
           output_tokens = ended.output_tokens, cost_usd = ended.cost_usd,
           duration_ms = ended.duration_ms, recorded_at = now()
-      from ended
+      from ended join locked using (event_key, lease_token)
       where work.event_key = ended.event_key and work.stage = ended.stage
         and work.stage_version = ended.stage_version
         and work.lease_token = ended.lease_token and work.state in ('claimed', ended.state)
-      returning work.event_key`,
+      returning work.event_key as key, work.lease_token as token`,
     values: [
       stage.name,
       stage.version,
@@ -192,7 +193,7 @@ export async function record(
       doubleArray(finished.map((item) => item.use?.duration_ms ?? 0)),
     ],
   });
-  return new Set(rows.map((row) => row.event_key));
+  return new HeldClaims(rows);
 }
 
 /**
@@ -210,9 +211,14 @@ export async function markPublished(
     text: `with out as materialized (
         select $1::text as stage, $2::int as stage_version, *
         from unnest($3::text[]::uuid[], $4::bigint[]) as out (event_key, redrives)
+      ), locked as materialized (
+        select event_key, out.stage, out.stage_version, out.redrives from out join memfleet.stage_work as work
+          using (event_key, stage, stage_version)
+        where work.redrives = out.redrives and work.state <> 'claimed' and work.published_at is null
+        order by event_key for no key update of work
       )
       update memfleet.stage_work as work set published_at = now(), result = null
-      from out
+      from locked as out
       where work.event_key = out.event_key and work.stage = out.stage
         and work.stage_version = out.stage_version
         and work.redrives = out.redrives
@@ -224,77 +230,4 @@ export async function markPublished(
       bigintArray(published.map(({ redrives }) => redrives)),
     ],
   });
-}
-
-export interface Release {
-  readonly key: string;
-  readonly token: string;
-  /** False when the try was not the event's fault, as in an outage. */
-  readonly countsAsAttempt: boolean;
-}
-
-/**
- * Gives claims back, so that the next delivery may take them at once.
- * @returns the keys that were still held; nothing may be said to the broker about the others.
- */
-export async function release(
-  db: Queryable,
-  stage: StageIdentity,
-  releases: readonly Release[],
-): Promise<Set<string>> {
-  const { rows } = await db.query<{ event_key: string }>({
-    name: 'stage-release',
-    text: `with given as materialized (
-        select $1::text as stage, $2::int as stage_version, *
-        from unnest($3::text[]::uuid[], $4::text[]::uuid[], $5::bigint[]) as given (event_key, lease_token, attempts)
-      )
-      update memfleet.stage_work as work
-      set attempts = work.attempts
-            + case when work.lease_until = '-infinity' then 0 else given.attempts end,
-          lease_until = '-infinity'
-      from given
-      where work.event_key = given.event_key and work.stage = given.stage
-        and work.stage_version = given.stage_version
-        and work.lease_token = given.lease_token and work.state = 'claimed'
-      returning work.event_key`,
-    values: [
-      stage.name,
-      stage.version,
-      textArray(releases.map((item) => item.key)),
-      textArray(releases.map((item) => item.token)),
-      bigintArray(releases.map((item) => (item.countsAsAttempt ? 1 : 0))),
-    ],
-  });
-  return new Set(rows.map((row) => row.event_key));
-}
-
-/** Extends leases. @returns the keys still held; work on the others must stop. */
-export async function renewClaims(
-  db: Queryable,
-  stage: StageIdentity,
-  held: readonly { readonly key: string; readonly token: string }[],
-  leaseMs: number,
-): Promise<Set<string>> {
-  const { rows } = await db.query<{ event_key: string }>({
-    name: 'stage-renew',
-    text: `with held as materialized (
-        select $1::text as stage, $2::int as stage_version, *
-        from unnest($3::text[]::uuid[], $4::text[]::uuid[]) as held (event_key, lease_token)
-      )
-      update memfleet.stage_work as work
-      set lease_until = now() + $5 * interval '1 millisecond'
-      from held
-      where work.event_key = held.event_key and work.stage = held.stage
-        and work.stage_version = held.stage_version
-        and work.lease_token = held.lease_token and work.lease_until <> '-infinity'
-      returning work.event_key`,
-    values: [
-      stage.name,
-      stage.version,
-      textArray(held.map((item) => item.key)),
-      textArray(held.map((item) => item.token)),
-      leaseMs,
-    ],
-  });
-  return new Set(rows.map((row) => row.event_key));
 }

@@ -1,16 +1,21 @@
-import { type Envelope, type PreparedEvent, Publisher } from '@memfleet/events';
+import { CodedError, type Envelope, type PreparedEvent, Publisher } from '@memfleet/events';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Received } from '../broker/delivery.ts';
-import type { FleetConfig } from '../config/schema.ts';
+import type { FleetConfig, StageConfig } from '../config/schema.ts';
 import type { Pool } from '../database/pool.ts';
 import { parkMessage } from '../dead-letters/dead-letter.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observe/log.ts';
+import { backoffMs } from './backoff.ts';
 import { crashPoint } from './crash-points.ts';
-import { type Finished, markPublished, type StageIdentity } from './dedupe.ts';
+import { type Finished, markPublished } from './dedupe.ts';
 import type { Held } from './in-flight.ts';
+import { Outlet, type Standing, Taken } from './outlet.ts';
+import { type OutputGate, PROBE_AFTER_MS, Refused } from './output-gate.ts';
+import { persistently } from './persistently.ts';
 import { type Derivable, DerivedPublisher } from './publish-derived.ts';
 import type { ParkedResult } from './results.ts';
+import type { StageIdentity } from './stage.ts';
 
 export type EventIds = Pick<Envelope, 'id' | 'correlationid' | 'traceparent'>;
 
@@ -30,30 +35,54 @@ export interface Recorded {
 export interface DelivererOptions {
   readonly stage: StageIdentity;
   readonly config: FleetConfig;
+  readonly settings: Pick<StageConfig, 'batch'>;
   readonly connection: NatsConnection;
   readonly pool: Pool;
   readonly log: Logger;
+  readonly output: OutputGate;
+  /** Ends waits for the broker: what is recorded can be published by any process. */
+  readonly stop: AbortSignal;
+  /** Ends waits for the database. */
+  readonly signal: AbortSignal;
 }
 
-/** How soon to come again after the broker failed. */
-const BROKER_RETRY_MS = 1_000;
+/** Recorded, and what became of it at the broker. */
+type Delivered = Finished['state'] | 'failed';
 
 /**
  * The way from the dedupe table to the broker: publish or park → mark → ack or term. Only what is
  * recorded comes here, so that whatever fails is done again, with the same ids, at the next delivery.
+ * What the log or the dead letters refuse altogether, as when they are full, is held until they do not.
  */
 export class Deliverer {
   readonly #options: DelivererOptions;
   readonly #derived: DerivedPublisher;
+  readonly #toLog: Outlet<Recorded, Delivered>;
+  readonly #toLetters: Outlet<Recorded, Delivered>;
 
   constructor(options: DelivererOptions) {
-    const { config, connection, log } = options;
+    const { config, settings, connection, log, output: gate, stop } = options;
     this.#options = options;
     const publisher = new Publisher(connection, {
       log: config.log,
       limits: { maxDataBytes: config.log.maxDataBytes, maxAheadMs: config.log.maxAhead },
     });
     this.#derived = new DerivedPublisher(publisher, log);
+    const outlet = (
+      what: string,
+      attempt: (items: readonly Recorded[], standing: Standing) => Promise<Answers>,
+    ): Outlet<Recorded, Delivered> =>
+      new Outlet({
+        gate,
+        signal: stop,
+        size: settings.batch,
+        attempt,
+        giveUp: ({ held }) => again(held),
+        onClosed: ({ cause }) => log.error({ cause }, `${what} wait, nothing new is taken`),
+        onOpen: () => log.info(`${what} are taken again`),
+      });
+    this.#toLog = outlet('results', (items, standing) => this.#publish(items, standing));
+    this.#toLetters = outlet('dead letters', (items, standing) => this.#park(items, standing));
   }
 
   /** The events ready to be published, or why the log would refuse them. */
@@ -61,47 +90,83 @@ export class Deliverer {
     return this.#derived.prepare(events);
   }
 
-  /** @returns for each item its state, or that the broker did not confirm it and it comes again */
-  async deliver(items: readonly Recorded[]): Promise<(Finished['state'] | 'failed')[]> {
-    const [published, letters] = await Promise.all([this.#publish(items), this.#park(items)]);
-    const isOut = (item: Recorded): boolean =>
-      (item.events.length === 0 || published.has(item)) &&
-      (item.parked === undefined || letters.has(item));
-    const out = items.filter(isOut);
-    crashPoint('after-publish');
-    await this.#mark(out);
-    crashPoint('before-ack');
-    await this.#conclude(out);
-    return items.map((item) => {
-      if (isOut(item)) return item.state;
-      item.held.message.nak(BROKER_RETRY_MS);
-      return 'failed';
-    });
+  /**
+   * @returns for each item its state, or that it comes again; the promise of that for what has to wait
+   *   until the log or the dead letters take anything
+   */
+  async deliver(items: readonly Recorded[]): Promise<(Delivered | Promise<Delivered>)[]> {
+    const letters = items.filter(({ parked }) => parked !== undefined);
+    // What has nothing to publish goes along with the others, unless they have to wait.
+    const { isOpen } = this.#toLog;
+    const isForLog = ({ parked, events }: Recorded): boolean =>
+      parked === undefined && (isOpen || events.length > 0);
+    const forLog = items.filter(isForLog);
+    const others = items.filter((item) => item.parked === undefined && !isForLog(item));
+    const [ofLog, ofLetters, ofOthers] = await Promise.all([
+      this.#toLog.put(forLog),
+      this.#toLetters.put(letters),
+      this.#conclude(others),
+    ]);
+    const results = new Map<Recorded, Delivered | Promise<Delivered>>([
+      ...forLog.map((item, index) => [item, ofLog[index] ?? 'failed'] as const),
+      ...letters.map((item, index) => [item, ofLetters[index] ?? 'failed'] as const),
+      ...others.map((item, index) => [item, ofOthers[index] ?? 'failed'] as const),
+    ]);
+    return items.map((item) => results.get(item) ?? 'failed');
   }
 
-  async #publish(items: readonly Recorded[]): Promise<Set<Recorded>> {
+  async #publish(items: readonly Recorded[], standing: Standing): Promise<Answers> {
     const derived = items
       .filter(({ events }) => events.length > 0)
       .map((item) => ({ eventKey: item.key ?? '', events: item.events, item }));
-    const published = await this.#derived.publish(derived);
-    return new Set(derived.filter((one) => published.has(one)).map(({ item }) => item));
+    const answers = new Map<Recorded, 'published' | 'unpublishable' | Refused>(
+      items.map((item) => [item, 'published']),
+    );
+    for (const [{ item }, answer] of await this.#derived.publish(derived, standing === 'proven')) {
+      answers.set(item, answer);
+    }
+    return await this.#answer(items, answers);
   }
 
-  /** @returns those whose dead letter the server has confirmed */
-  async #park(items: readonly Recorded[]): Promise<Set<Recorded>> {
-    const letters = new Set<Recorded>();
+  async #park(items: readonly Recorded[], standing: Standing): Promise<Answers> {
+    const answers = new Map<Recorded, 'published' | 'unpublishable' | Refused>();
     await Promise.all(
       items.map(async (item) => {
-        if (item.parked !== undefined && (await this.#parkOne(item, item.parked))) {
-          letters.add(item);
-        }
+        if (item.parked === undefined) return;
+        answers.set(item, await this.#parkOne(item, item.parked));
       }),
     );
-    if (letters.size > 0) crashPoint('after-park');
-    return letters;
+    const isTaking = [...answers.values()].includes('published');
+    if (isTaking) crashPoint('after-park');
+    if (isTaking || (standing === 'proven' && items.length === 1)) {
+      for (const [item, answer] of answers) {
+        const isUnclear = answer instanceof Refused && Number.isFinite(answer.probeAfterMs);
+        if (isUnclear) answers.set(item, 'unpublishable');
+      }
+    }
+    return await this.#answer(items, answers);
   }
 
-  async #parkOne({ held, event, redrives }: Recorded, parked: ParkedResult): Promise<boolean> {
+  /** Marks and acks what is out. */
+  async #answer(
+    items: readonly Recorded[],
+    answers: ReadonlyMap<Recorded, 'published' | 'unpublishable' | Refused>,
+  ): Promise<Answers> {
+    const out = items.filter((item) => answers.get(item) === 'published');
+    const states = (out.length === 0 ? [] : await this.#conclude(out)).values();
+    return items.map((item) => {
+      const answer = answers.get(item);
+      if (answer instanceof Refused) return answer;
+      if (answer !== 'published') return new Taken(again(item.held), false);
+      const isProof = item.events.length > 0 || item.parked !== undefined;
+      return new Taken<Delivered>(states.next().value ?? 'failed', isProof);
+    });
+  }
+
+  async #parkOne(
+    { held, event, redrives }: Recorded,
+    parked: ParkedResult,
+  ): Promise<'published' | Refused> {
     const { stage, config, connection, log } = this.#options;
     const ids = {
       eventId: event?.id,
@@ -120,29 +185,54 @@ export class Deliverer {
       });
     } catch (error) {
       log.error({ ...where, error }, 'event could not be parked, trying again');
-      return false;
+      return refusalOfLetter(error);
     }
     const { reason, attempts, message: cause } = parked;
     log.error({ ...where, attempts, reason, cause }, 'event parked in the dead letters');
-    return true;
+    return 'published';
   }
 
-  async #mark(items: readonly Recorded[]): Promise<void> {
-    const { stage, pool, log } = this.#options;
+  /** Marks, then acks or terminates. What could not be marked is not acked: it comes again. */
+  async #conclude(items: readonly Recorded[]): Promise<Delivered[]> {
+    if (items.length === 0) return [];
+    crashPoint('after-publish');
+    if (!(await this.#mark(items))) return items.map(({ held }) => again(held));
+    crashPoint('before-ack');
+    await this.#ack(items);
+    return items.map(({ state }) => state);
+  }
+
+  /**
+   * Tried again for as long as the database is away: an event that is acked and not marked would keep
+   * its result, and count as not known to be published, for ever.
+   * @returns whether all are marked
+   */
+  async #mark(items: readonly Recorded[]): Promise<boolean> {
+    const { stage, pool, log, output: gate, signal } = this.#options;
     const published = items.flatMap(({ key, redrives, events, parked }) =>
       key === undefined || (events.length === 0 && parked === undefined) ? [] : [{ key, redrives }],
     );
-    if (published.length === 0) return;
+    if (published.length === 0) return true;
     try {
-      await markPublished(pool, stage, published);
+      await persistently(() => markPublished(pool, stage, published), {
+        gate,
+        signal,
+        what: 'what was published cannot be marked',
+        isItsFault: () => true,
+        onRetry: (error, attempt) => {
+          const reason = messageOf(error);
+          log.warn({ attempt, reason }, 'what was published could not be marked, trying again');
+        },
+      });
+      return true;
     } catch (error) {
-      // It costs a second publish of the same ids, if the ack is lost as well.
       log.warn({ reason: messageOf(error) }, 'what was published could not be marked');
+      return false;
     }
   }
 
   /** Acks or terminates. What the server has not taken comes again, and is concluded then. */
-  async #conclude(items: readonly Recorded[]): Promise<void> {
+  async #ack(items: readonly Recorded[]): Promise<void> {
     const { log } = this.#options;
     const answers = await Promise.allSettled([
       ackAll(items.filter(({ parked }) => parked === undefined).map(({ held }) => held.message)),
@@ -153,6 +243,25 @@ export class Deliverer {
       log.warn({ reason: messageOf(answer.reason) }, 'what was settled is not confirmed');
     }
   }
+}
+
+type Answers = readonly (Taken<Delivered> | Refused)[];
+
+/** Gives an event back: the longer, the oftener it was delivered. */
+function again({ message }: Held): 'failed' {
+  message.nak(backoffMs(message.info.deliveryCount));
+  return 'failed';
+}
+
+function refusalOfLetter(error: unknown): Refused {
+  const isCoded = error instanceof CodedError;
+  // Without an answer the server is at fault; a letter that is refused for no limit may be itself.
+  const isUnclear = isCoded && error.code === 'DEAD_LETTERS_REFUSED';
+  const hint = isCoded ? `. ${error.hint}` : '';
+  return new Refused(
+    `no dead letter is taken: ${messageOf(error)}${hint}`,
+    isUnclear ? PROBE_AFTER_MS.unclear : PROBE_AFTER_MS.certain,
+  );
 }
 
 /**

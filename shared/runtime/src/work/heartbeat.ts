@@ -1,8 +1,9 @@
 import type { Queryable } from '../database/pool.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observe/log.ts';
-import { renewClaims, type StageIdentity } from './dedupe.ts';
+import { renewClaims } from './held-claims.ts';
 import type { Held, InFlight } from './in-flight.ts';
+import type { StageIdentity } from './stage.ts';
 
 export interface HeartbeatOptions {
   readonly stage: StageIdentity;
@@ -10,7 +11,7 @@ export interface HeartbeatOptions {
   readonly db: Queryable;
   readonly ackWaitMs: number;
   readonly leaseMs: number;
-  /** From receipt, without its waits; beyond it an event is given up, and redelivered. */
+  /** From the beginning of its handler, without its waits; beyond it an event is given up, and redelivered. */
   readonly deadlineMs: number;
   readonly log: Logger;
 }
@@ -84,7 +85,10 @@ export class Heartbeat {
     this.#lastBeat = now;
     for (const held of inFlight) {
       if (held.abort.aborted && !held.settling) continue;
-      if (!held.settling && now - held.receivedAt - held.waits.totalMs >= deadlineMs) {
+      // What waits for its claim, as while the database is away, has not begun.
+      const { begunAt, settling, waits } = held;
+      const isOver = begunAt !== undefined && now - begunAt - waits.totalMs >= deadlineMs;
+      if (!settling && isOver) {
         held.abort.abort(new DeadlineExceeded('past its deadline'));
       } else {
         this.#tell(held);
@@ -102,8 +106,9 @@ export class Heartbeat {
   }
 
   /**
-   * Extends every claim that is worked on; one that is being settled is decided by its record. After a
-   * failure it is tried again at once, and again: whoever looks for what has run out must find it renewed.
+   * Extends every claim that is worked on, or whose result waits to be recorded; another that is being
+   * settled is decided by its record. After a failure it is tried again at once, and again: whoever looks
+   * for what has run out must find it renewed.
    * @returns false when the database could not say which claims are still held
    */
   async renew(): Promise<boolean> {
@@ -111,15 +116,17 @@ export class Heartbeat {
     // A slow database must not pile up renewals.
     if (this.#renewing) return false;
     const claims = [...inFlight].flatMap((held) =>
-      held.claim === undefined || held.settling ? [] : [{ held, ...held.claim }],
+      held.claim === undefined || (held.settling && held.awaitsRecord !== true)
+        ? []
+        : [{ held, ...held.claim }],
     );
     this.#renewing = true;
     const startedAt = performance.now();
     try {
-      const kept =
-        claims.length === 0 ? new Set<string>() : await renewClaims(db, stage, claims, leaseMs);
-      for (const { held, key } of claims) {
-        if (kept.has(key) || held.settling) continue;
+      const kept = claims.length === 0 ? undefined : await renewClaims(db, stage, claims, leaseMs);
+      for (const { held, ...claim } of claims) {
+        if (kept?.has(claim) === true || held.settling) continue;
+        const { key } = claim;
         log.warn({ eventKey: key }, 'lease lost to another worker, its work is dropped');
         held.abort.abort(new LeaseLost('the claim went to another worker'));
       }

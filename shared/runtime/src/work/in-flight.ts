@@ -10,10 +10,14 @@ export interface Held {
   readonly abort: AbortSource;
   /** What does not count towards its deadline. */
   readonly waits: Waits;
-  /** Set once it is known which event it is. */
-  key?: string;
+  /** Of the event, once it is read and this is the delivery of it that is worked on. */
+  readonly key?: string;
   /** Set once the event is claimed in the dedupe table. */
   claim?: { readonly key: string; readonly token: string; readonly redrives: number };
+  /** When the handler began: the deadline counts from here. */
+  begunAt?: number;
+  /** True while its result waits in memory to be recorded: the claim must be kept for it. */
+  awaitsRecord?: boolean;
   /** True once the handler has spoken: what follows has limits of its own, not the deadline. */
   readonly settling: boolean;
 }
@@ -100,7 +104,7 @@ export class InFlight {
    * would work on it, and each for the other's claim.
    * @returns false when something else is held under that key
    */
-  keep(held: Held, key: string): boolean {
+  keep(held: Mutable<Held>, key: string): boolean {
     const holder = this.#keys.get(key);
     if (holder !== undefined && holder !== held && this.#held.has(holder)) return false;
     this.#keys.set(key, held);

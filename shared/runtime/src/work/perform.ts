@@ -1,19 +1,24 @@
 import type { MemoryEvent } from '@memfleet/events';
-import { isTransientDatabaseError } from '../database/transaction.ts';
+import { isServerError } from '../database/transaction.ts';
 import { messageOf } from '../errors.ts';
 import { BudgetSpent } from '../providers/budget.ts';
 import { ProviderError } from '../providers/provider-error.ts';
 import type { AbortSource } from './abort-source.ts';
+import { backoffMs } from './backoff.ts';
 import { crashPoint } from './crash-points.ts';
 import { DeadlineExceeded, LeaseLost } from './heartbeat.ts';
 import { isOutcome, type Outcome, park, retry } from './outcome.ts';
 import type { Stage, StageContext } from './stage.ts';
 
-/** First wait after a failed try; doubles with each, up to a minute. */
-const RETRY_BASE_MS = 1_000;
-const RETRY_CEILING_MS = 60_000;
 /** When it comes again the spent budget is known, and the event waits where it holds up nobody. */
 const BUDGET_RETRY_MS = 1_000;
+
+export interface PerformOptions {
+  readonly abort: AbortSource;
+  readonly maxAttempts: number;
+  /** How often the event was delivered: what counts no attempt waits longer by these. */
+  readonly deliveries?: number;
+}
 
 /**
  * Runs the handler and turns whatever it throws into an outcome: the return value is the whole
@@ -25,9 +30,15 @@ export async function perform<Extra>(
   stage: Stage<Extra>,
   event: MemoryEvent,
   context: StageContext,
-  { abort, maxAttempts }: { readonly abort: AbortSource; readonly maxAttempts: number },
+  { abort, maxAttempts, deliveries = 1 }: PerformOptions,
 ): Promise<Outcome<Extra> | undefined> {
   const { attempt } = context;
+  // What was given up before it began has used nothing up.
+  if (abort.aborted) {
+    return abort.reason instanceof LeaseLost
+      ? undefined
+      : retry(0, 'given up before it began', false);
+  }
   if (attempt > maxAttempts) {
     return park('attempts_exhausted', `${maxAttempts} tries did not succeed`);
   }
@@ -36,7 +47,7 @@ export async function perform<Extra>(
   } catch (error) {
     const { reason } = abort;
     if (reason instanceof LeaseLost) return undefined;
-    const again = Math.min(RETRY_CEILING_MS, RETRY_BASE_MS * 2 ** (attempt - 1));
+    const again = backoffMs(attempt);
     if (reason instanceof DeadlineExceeded) {
       return exhausted(again, 'deadline exceeded', context, maxAttempts);
     }
@@ -49,7 +60,7 @@ export async function perform<Extra>(
     if (error instanceof BudgetSpent) {
       return retry(Math.min(BUDGET_RETRY_MS, error.afterMs), error.message, false);
     }
-    if (isTransientDatabaseError(error)) return retry(again, messageOf(error), false);
+    if (isServerError(error)) return retry(backoffMs(deliveries), messageOf(error), false);
     return exhausted(again, messageOf(error), context, maxAttempts);
   }
 }

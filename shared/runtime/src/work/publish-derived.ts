@@ -8,6 +8,7 @@ import {
 import pLimit from 'p-limit';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observe/log.ts';
+import { PROBE_AFTER_MS, Refused } from './output-gate.ts';
 
 /** A server takes 50 atomic batches per stream at a time; this leaves room for other processes. */
 const PARALLEL_BATCHES = 8;
@@ -24,8 +25,15 @@ export interface Derived {
 export type Derivable = Envelope | PreparedEvent;
 
 /**
+ * What came of publishing the events of a cause: all are in the log; the log takes others, but not
+ * these; or it may take none.
+ */
+export type PublishAnswer = 'published' | 'unpublishable' | Refused;
+
+/**
  * Publishes what stages derived. The events of one cause are never torn apart: they are in one
- * atomic batch, together with those of others.
+ * atomic batch, together with those of others. (The log may have some of them from before, in
+ * another form: then the rest is appended one by one.)
  */
 export class DerivedPublisher {
   readonly #publisher: Publisher;
@@ -50,58 +58,109 @@ export class DerivedPublisher {
     }
   }
 
-  /** @returns those whose events are in the log now; the others are to be tried again. */
-  async publish(items: readonly Derived[]): Promise<ReadonlySet<Derived>> {
-    const published = new Set<Derived>();
-    await Promise.all(
-      chunks(items).map((chunk) =>
-        this.#limit(async () => {
-          for (const item of await this.#publishChunk(chunk)) published.add(item);
-        }),
-      ),
+  /** @param isProven whether the log has just taken something else: who is refused alone is to blame */
+  async publish<Item extends Derived>(
+    items: readonly Item[],
+    isProven: boolean,
+  ): Promise<ReadonlyMap<Item, PublishAnswer>> {
+    const chunked = await Promise.all(
+      chunks(items).map((chunk) => this.#limit(() => this.#publishChunk(chunk))),
     );
-    return published;
+    const answers = new Map(chunked.flat());
+    const isTaking = [...answers.values()].includes('published');
+    if (isTaking || (isProven && items.length === 1)) {
+      for (const [item, answer] of answers) {
+        if (isUnclear(answer)) answers.set(item, 'unpublishable');
+      }
+    }
+    return answers;
   }
 
-  async #publishChunk(chunk: readonly Derived[]): Promise<readonly Derived[]> {
-    const events = chunk.flatMap((item) => item.events);
+  async #publishChunk<Item extends Derived>(
+    chunk: readonly Item[],
+  ): Promise<(readonly [Item, PublishAnswer])[]> {
     try {
-      await this.#publisher.appendBatch(events, { timeIsAssigned: true });
-      return chunk;
+      await this.#publisher.appendBatch(
+        chunk.flatMap(({ events }) => events),
+        { timeIsAssigned: true },
+      );
+      return chunk.map((item) => [item, 'published']);
     } catch (error) {
       const [only] = chunk;
-      if (chunk.length > 1 && isOfOneEvent(error)) {
+      const answer = answerOf(error);
+      if (chunk.length > 1 && (!(answer instanceof Refused) || isUnclear(answer))) {
         // One event among them is refused: its neighbours must not wait for it.
         const parts = await Promise.all(chunk.map((item) => this.#publishChunk([item])));
         return parts.flat();
       }
       if (only !== undefined && error instanceof ConflictingPayloadError) {
-        // The log has an effect of this cause already, from before its dedupe row: the log is right.
-        const { sequence } = error;
+        return [[only, await this.#publishApart(only)]];
+      }
+      const { code } = error instanceof EventError ? error : {};
+      const eventKey = chunk.length === 1 ? only?.eventKey : undefined;
+      this.#log.error(
+        { eventKey, causes: chunk.length, code, reason: messageOf(error) },
+        'results could not be published',
+      );
+      return chunk.map((item) => [item, answer]);
+    }
+  }
+
+  /**
+   * The log has an effect of this cause already, from before its dedupe row, and the log is right. But
+   * it may have only some of the events: each of the others is still to be appended.
+   */
+  async #publishApart({ eventKey, events }: Derived): Promise<PublishAnswer> {
+    for (const event of events) {
+      try {
+        await this.#publisher.append(event, { timeIsAssigned: true });
+      } catch (error) {
+        if (!(error instanceof ConflictingPayloadError)) {
+          this.#log.error({ eventKey, reason: messageOf(error) }, 'results could not be published');
+          return answerOf(error);
+        }
         this.#log.error(
-          { eventKey: only.eventKey, sequence },
+          { eventKey, sequence: error.sequence },
           'another result of this event is in the log already, the new one is dropped',
         );
-        return chunk;
       }
-      this.#log.error(
-        { events: events.length, error },
-        'results could not be published, trying again',
-      );
-      return [];
     }
+    return 'published';
   }
 }
 
-/** Whether the error may be about one of the events rather than about the log or the connection. */
-function isOfOneEvent(error: unknown): boolean {
-  if (error instanceof ConflictingPayloadError) return true;
-  if (!(error instanceof EventError)) return false;
-  return ['EVENT_INVALID', 'EVENT_TOO_LARGE', 'BATCH_REJECTED'].includes(error.code);
+/** What the failure of an append says, and of whom. */
+function answerOf(error: unknown): 'unpublishable' | Refused {
+  if (error instanceof ConflictingPayloadError) return 'unpublishable';
+  if (!(error instanceof EventError)) {
+    return new Refused(`the log refuses: ${messageOf(error)}`, PROBE_AFTER_MS.unclear);
+  }
+  const { code, hint, message } = error;
+  switch (code) {
+    case 'LOG_FULL':
+      return new Refused(`the log is full: ${message}. ${hint}`, PROBE_AFTER_MS.certain);
+    case 'STREAM_MISSING':
+    case 'BROKER_UNAVAILABLE':
+      return new Refused(`the log takes no events: ${message}. ${hint}`, PROBE_AFTER_MS.certain);
+    case 'EVENT_INVALID':
+    case 'EVENT_TOO_LARGE':
+      return 'unpublishable';
+    case 'APPEND_REFUSED':
+    case 'EVENT_CONFLICTING_PAYLOAD':
+    case 'VERSION_CONFLICT':
+    case 'CATALOGUE_BROKEN':
+      break;
+  }
+  return new Refused(`the log refuses: ${message}. ${hint}`, PROBE_AFTER_MS.unclear);
 }
 
-function chunks(items: readonly Derived[]): Derived[][] {
-  const result: Derived[][] = [];
+/** Whether it may be the event rather than the log. */
+function isUnclear(answer: PublishAnswer): boolean {
+  return answer instanceof Refused && answer.probeAfterMs === PROBE_AFTER_MS.unclear;
+}
+
+function chunks<Item extends Derived>(items: readonly Item[]): Item[][] {
+  const result: Item[][] = [];
   let events = 0;
   for (const item of items) {
     events += item.events.length;

@@ -8,11 +8,13 @@ import type { RedriveInput } from '../dead-letters/redrive-input.ts';
 import { messageOf } from '../errors.ts';
 import type { Progress } from '../lifecycle/progress.ts';
 import type { Logger } from '../observe/log.ts';
+import { Admission } from './admission.ts';
 import { BatchWork } from './batch-work.ts';
 import type { ProviderGate } from './gate.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { type Held, InFlight, tenantOf } from './in-flight.ts';
 import { InputSlots } from './input-slots.ts';
+import { OutputGate } from './output-gate.ts';
 import type { Reader } from './read-batch.ts';
 import { Settler } from './settle.ts';
 import type { Stage } from './stage.ts';
@@ -62,24 +64,38 @@ export async function runStage<Extra>(run: StageRun<Extra>): Promise<void> {
 class StageCycle<Extra> {
   readonly #run: StageRun<Extra>;
   readonly #inFlight: InFlight;
+  readonly #admission: Admission;
   readonly #work: BatchWork<Extra>;
   readonly #turns: Turns;
   readonly #heartbeat: Heartbeat;
   /** Ends with the first input that fails, and with the run's own signal. */
   readonly #stop = new AbortController();
+  /** Ends when what is unfinished is given back. */
+  readonly #handBack = new AbortController();
   /** Ends at the end of the grace period: nothing is waited for beyond it. */
   readonly #end = new AbortController();
 
   constructor(run: StageRun<Extra>) {
     this.#run = run;
     this.#inFlight = new InFlight(run.settings.concurrency);
+    const output = new OutputGate();
+    const stop = this.#stop.signal;
+    this.#admission = new Admission(run.gate, output);
     this.#work = new BatchWork({
       ...run,
       inFlight: this.#inFlight,
-      settler: new Settler({ ...run, signal: this.#end.signal }),
-      stop: this.#stop.signal,
+      settler: new Settler({
+        ...run,
+        output,
+        stop,
+        handBack: this.#handBack.signal,
+        signal: this.#end.signal,
+      }),
+      output,
+      stop,
     });
-    const { queue, turns: areAllowed, settings, gate, log } = run;
+    const { queue, turns: areAllowed, settings, log } = run;
+    const gate = this.#admission;
     const { batch, fairness } = settings;
     const { after: afterMs, lookahead } = fairness;
     const heartbeat = new Heartbeat({
@@ -100,7 +116,8 @@ class StageCycle<Extra> {
   }
 
   async run(): Promise<void> {
-    const { settings, consumers, redrive, signal, progress, gate } = this.#run;
+    const { settings, consumers, redrive, signal, progress } = this.#run;
+    const gate = this.#admission;
     const onSignal = (): void => this.#stop.abort();
     signal.addEventListener('abort', onSignal, { once: true });
     if (signal.aborted) onSignal();
@@ -127,7 +144,8 @@ class StageCycle<Extra> {
   }
 
   async #input(consumer: Consumer, redrive?: RedriveInput): Promise<void> {
-    const { settings, connection, consumers, progress, log, gate } = this.#run;
+    const { settings, connection, consumers, progress, log } = this.#run;
+    const gate = this.#admission;
     const { signal } = this.#stop;
     const turns = redrive === undefined ? this.#turns : undefined;
     // Asked for without slots: to be put aside.
@@ -188,7 +206,8 @@ class StageCycle<Extra> {
   }
 
   async #take(messages: readonly Received[], slots: InputSlots): Promise<void> {
-    const { gate, turns } = this.#run;
+    const { turns } = this.#run;
+    const gate = this.#admission;
     const isAside = ({ subject }: Received): boolean =>
       turns && gate.isSpent(tenantOf(subject)) && !this.#stop.signal.aborted;
     this.#begin(messages.filter((one) => !isAside(one)).map((message) => slots.hold(message)));
@@ -198,7 +217,7 @@ class StageCycle<Extra> {
   }
 
   #begin(held: readonly Held[]): void {
-    const { pause } = this.#run.gate;
+    const { pause } = this.#admission;
     if (this.#stop.signal.aborted) this.#work.giveBack(held, 0);
     // Asked for before the pause began.
     else if (pause !== undefined) {
@@ -217,8 +236,10 @@ class StageCycle<Extra> {
         'the grace period is nearly over, unfinished events are given back',
       );
       for (const held of this.#inFlight) held.abort.abort(new Error('shutting down'));
+      this.#handBack.abort();
       await this.#inFlight.drained(graceMs * STOP_SHARE);
     }
+    this.#handBack.abort();
     this.#end.abort();
   }
 }

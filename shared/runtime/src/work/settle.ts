@@ -1,32 +1,21 @@
-import type { PreparedEvent } from '@memfleet/events';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { FleetConfig, StageConfig } from '../config/schema.ts';
-import type { Pool, Queryable } from '../database/pool.ts';
-import { retryTransient, transaction } from '../database/transaction.ts';
+import type { Pool } from '../database/pool.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observe/log.ts';
-import { addSpend, type Spent } from '../providers/spend.ts';
+import { backoffMs } from './backoff.ts';
 import { Coalescer } from './coalescer.ts';
 import { crashPoint } from './crash-points.ts';
-import { type Finished, record, release } from './dedupe.ts';
+import type { Finished } from './dedupe.ts';
 import { Deliverer, type EventIds, type Recorded } from './deliver.ts';
-import { type Held, tenantOf } from './in-flight.ts';
-import { type Outcome, park } from './outcome.ts';
-import { finishedOf, readDerived, readParked } from './results.ts';
+import type { Held } from './in-flight.ts';
+import { type Outcome, park, retry } from './outcome.ts';
+import { Outlet, type Standing, Taken } from './outlet.ts';
+import { type OutputGate, Refused } from './output-gate.ts';
+import { type Checked, Recorder, type Settlement } from './recorder.ts';
+import { Releaser } from './releaser.ts';
+import { readDerived, readParked } from './results.ts';
 import type { Stage } from './stage.ts';
-
-/** An event whose handler has spoken. */
-export interface Settlement<Extra> {
-  readonly held: Held;
-  readonly outcome: Outcome<Extra>;
-  readonly attempts: number;
-  readonly event: EventIds | undefined;
-}
-
-/** A settlement whose derived events are known to be such as the log takes. */
-interface Checked<Extra> extends Settlement<Extra> {
-  readonly derived: readonly PreparedEvent[];
-}
 
 /** A redelivery of an event that is finished. */
 export interface Repeated {
@@ -45,39 +34,66 @@ export type Settled = Finished['state'] | 'retried' | 'lost' | 'failed';
 export interface SettlerOptions<Extra> {
   readonly stage: Stage<Extra>;
   readonly config: FleetConfig;
-  readonly settings: Pick<StageConfig, 'batch' | 'linger'>;
+  readonly settings: Pick<StageConfig, 'batch' | 'linger' | 'maxAttempts'>;
   readonly connection: NatsConnection;
   readonly pool: Pool;
   readonly log: Logger;
+  /** Closed while results have no place to go. */
+  readonly output: OutputGate;
+  /** From here on what is recorded, and cannot be published, is left to other processes. */
+  readonly stop: AbortSignal;
+  /** Ends waits for a database that refuses results; the rest of the grace period is to give them back. */
+  readonly handBack: AbortSignal;
   /** Ends retries of the database at the end of the grace period. */
   readonly signal: AbortSignal;
 }
 
 /**
  * Maps outcomes to the broker, many at a time:
- * done → record, publish, ack · skip → record, ack · park → record, dead letter, term ·
+ * done → record, publish, mark, ack · skip → record, ack · park → record, dead letter, mark, term ·
  * retry → release, nak with delay.
  * Nothing is published, acked, naked or terminated for an event whose claim was lost: JetStream
  * does not fence.
+ *
+ * A result that cannot be recorded because the database refuses everything stays in memory, with its
+ * claim and its heartbeats, until it can: the call that made it is not paid for twice.
  */
 export class Settler<Extra> {
   readonly #options: SettlerOptions<Extra>;
   readonly #deliverer: Deliverer;
+  readonly #recorder: Recorder<Extra>;
+  readonly #releaser: Releaser;
   readonly #finishing: Coalescer<Checked<Extra>, Settled>;
   readonly #releasing: Coalescer<Settlement<Extra>, Settled>;
-  readonly #delivering: Coalescer<Recorded, Finished['state'] | 'failed'>;
+  readonly #delivering: Coalescer<Recorded, Settled>;
 
   constructor(options: SettlerOptions<Extra>) {
     this.#options = options;
+    const { output: gate, log, settings, handBack } = options;
     const deliverer = new Deliverer(options);
     this.#deliverer = deliverer;
-    const pace = { size: options.settings.batch, lingerMs: options.settings.linger };
-    this.#finishing = new Coalescer({ ...pace, parallel: 3, flush: (all) => this.#finish(all) });
+    this.#recorder = new Recorder(options);
+    this.#releaser = new Releaser({ ...options, gate });
+    const recording = new Outlet<Checked<Extra>, Settled>({
+      gate,
+      signal: handBack,
+      size: settings.batch,
+      attempt: (items, standing) => this.#record(items, standing),
+      // The claim at least can be given back, and what the call cost be noted.
+      giveUp: (item) => this.#releasing.add({ ...item, outcome: unrecorded(item.outcome) }),
+      onWait: ({ held }) => {
+        held.awaitsRecord = true;
+      },
+      onClosed: ({ cause }) => log.error({ cause }, 'results wait to be recorded'),
+      onOpen: () => log.info('results are recorded again'),
+    });
+    const pace = { size: settings.batch, lingerMs: settings.linger };
+    this.#finishing = new Coalescer({ ...pace, parallel: 3, flush: (all) => recording.put(all) });
     this.#releasing = new Coalescer({ ...pace, parallel: 1, flush: (all) => this.#release(all) });
     this.#delivering = new Coalescer({
       ...pace,
       parallel: 2,
-      flush: (all) => deliverer.deliver(all),
+      flush: async (all): Promise<(Settled | Promise<Settled>)[]> => await deliverer.deliver(all),
     });
   }
 
@@ -113,123 +129,110 @@ export class Settler<Extra> {
   }
 
   /** Records, then delivers. What was lost to another worker is not spoken of. */
-  async #finish(items: readonly Checked<Extra>[]): Promise<Settled[]> {
-    let kept: Set<string>;
-    try {
-      kept = await this.#record(items);
-    } catch (error) {
-      // Whose the events are is not known, so nothing is said: the ack wait brings them again.
-      this.#options.log.error(
-        { events: items.length, error },
-        'results could not be recorded, their events will be redelivered',
-      );
-      return items.map(() => 'failed');
-    }
-    crashPoint('after-record');
-    const recorded = items.map((item) => recordedOf(item, kept));
-    const delivered = await this.#deliverer.deliver(recorded.filter((item) => item !== undefined));
-    const states = delivered.values();
-    return recorded.map((item) =>
-      item === undefined ? 'lost' : (states.next().value ?? 'failed'),
-    );
+  async #record(
+    items: readonly Checked<Extra>[],
+    standing: Standing,
+  ): Promise<(Taken<Settled> | Refused)[]> {
+    const answers = await this.#recorder.record(items, standing);
+    const isRecorded = (index: number): boolean => {
+      const answer = answers[index];
+      return !(answer instanceof Refused) && answer?.kind === 'recorded';
+    };
+    const recorded = items.filter((_, index) => isRecorded(index));
+    if (recorded.length > 0) crashPoint('after-record');
+    for (const { held } of recorded) held.awaitsRecord = false;
+    const delivered = (await this.#deliverer.deliver(recorded.map(recordedOf))).values();
+    return items.map((item, index) => {
+      const answer = answers[index] ?? { kind: 'unknown' };
+      if (answer instanceof Refused) return answer;
+      switch (answer.kind) {
+        case 'recorded':
+          return new Taken(delivered.next().value ?? 'failed', this.#recorder.proves(item));
+        case 'lost':
+          return new Taken<Settled>('lost', false);
+        case 'unstorable':
+          return new Taken(this.#unstorable(item, answer.error), false);
+        case 'unknown':
+          break;
+      }
+      return new Taken<Settled>('failed', false);
+    });
   }
 
-  /** @returns the keys of those that were still ours */
-  async #record(items: readonly Checked<Extra>[]): Promise<Set<string>> {
-    const { stage, pool, signal, log } = this.#options;
-    const finished: Finished[] = [];
-    const extras: { key: string; extra: Extra }[] = [];
-    for (const { held, outcome, attempts, derived } of items) {
-      const { claim } = held;
-      if (claim === undefined || outcome.kind === 'retry') continue;
-      finished.push(finishedOf(claim, outcome, attempts, derived));
-      if (outcome.kind === 'done' && outcome.extra !== undefined) {
-        extras.push({ key: claim.key, extra: outcome.extra });
-      }
+  /** The result of this event alone cannot be stored: that is its try, as if its handler had failed. */
+  async #unstorable(item: Checked<Extra>, error: unknown): Promise<Settled> {
+    const { log, settings } = this.#options;
+    const { held, outcome, attempts, event, isRemnant = false } = item;
+    const reason = messageOf(error);
+    const eventId = event?.id;
+    if (isRemnant) {
+      // Not even that it was parked: what is left of its claim runs out, and counts as abandoned.
+      log.error({ eventId, reason }, 'an event could not be parked, it will be redelivered');
+      return 'failed';
     }
-    const spent = spentOn(items);
-    const write = async (db: Queryable): Promise<Set<string>> => {
-      const kept = await record(db, stage, finished);
-      const stored = extras.filter(({ key }) => kept.has(key)).map(({ extra }) => extra);
-      if (stored.length > 0) await stage.persist?.(db, stored);
-      // Also for what was lost: it was paid for.
-      await addSpend(db, stage.name, spent);
-      return kept;
-    };
-    const once = (): Promise<Set<string>> =>
-      extras.length + spent.length > 0 ? transaction(pool, write) : write(pool);
-    return await retryTransient(once, {
-      signal,
-      onRetry: (error, attempt) => {
-        const reason = messageOf(error);
-        log.warn({ attempt, reason }, 'results could not be recorded, trying again');
-      },
-    });
+    log.error({ eventId, attempts, reason }, 'a result could not be stored');
+    const use = outcome.kind === 'skip' ? undefined : outcome.use;
+    const cost = use === undefined ? {} : { use };
+    const cause = `the result could not be stored: ${reason}`;
+    if (outcome.kind === 'park') {
+      // It may be the cost that cannot be written.
+      const { reason: why, message } = outcome;
+      const remnant = { ...item, outcome: park(why, message), isRemnant: true };
+      return await this.#finishing.add(remnant);
+    }
+    const isLast = attempts >= settings.maxAttempts;
+    const common = { held, attempts, event };
+    if (!isLast) {
+      const again = { ...retry(backoffMs(attempts), cause), ...cost };
+      return await this.#releasing.add({ ...common, outcome: again });
+    }
+    const message = `${attempts} ${attempts === 1 ? 'try' : 'tries'}, the last: ${cause}`;
+    const parked = { ...park('attempts_exhausted', message), ...cost };
+    return await this.#finishing.add({ ...common, outcome: parked, derived: [] });
   }
 
   /** Gives claims back and naks. What was lost to another worker is not spoken of. */
   async #release(items: readonly Settlement<Extra>[]): Promise<Settled[]> {
-    const { stage, pool, log } = this.#options;
-    const releases = items.flatMap(({ held, outcome }) =>
-      held.claim === undefined || outcome.kind !== 'retry'
-        ? []
-        : [{ ...held.claim, countsAsAttempt: outcome.countsAsAttempt }],
-    );
-    let kept = new Set<string>();
-    const spent = spentOn(items);
-    const write = async (db: Queryable): Promise<Set<string>> => {
-      const held = await release(db, stage, releases);
-      await addSpend(db, stage.name, spent);
-      return held;
-    };
-    try {
-      if (releases.length > 0) {
-        kept = spent.length > 0 ? await transaction(pool, write) : await write(pool);
-      }
-    } catch (error) {
-      // Whose the events are is not known; the claims run out, and the ack wait brings them again.
-      log.warn({ reason: messageOf(error) }, 'claims could not be released');
-    }
+    const kept = await this.#releaser.release(items);
     return items.map(({ held, outcome }) => {
-      if (held.claim !== undefined && !kept.has(held.claim.key)) return 'lost';
+      if (held.claim !== undefined && !kept.has(held.claim)) return 'lost';
       held.message.nak(outcome.kind === 'retry' ? outcome.afterMs : 0);
       return 'retried';
     });
   }
 }
 
-function spentOn(items: readonly Settlement<unknown>[]): Spent[] {
-  return items.flatMap(({ held, outcome }) => {
-    const use = outcome.kind === 'skip' ? undefined : outcome.use;
-    // What was free needs no transaction of its own.
-    if (use === undefined) return [];
-    const { input_tokens: input, output_tokens: output } = use.usage;
-    const isFree = input + output + use.cost_usd === 0;
-    return isFree ? [] : [{ tenant: tenantOf(held.message.subject), use }];
-  });
+function unrecorded(outcome: Outcome<unknown>): Outcome<never> {
+  const use = outcome.kind === 'skip' ? undefined : outcome.use;
+  return { ...retry(0, 'shutting down', false), ...(use === undefined ? {} : { use }) };
 }
 
-/** @returns undefined for an event whose claim was lost */
-function recordedOf<Extra>(
-  { held, outcome, attempts, event, derived }: Checked<Extra>,
-  kept: ReadonlySet<string>,
-): Recorded | undefined {
-  const { claim } = held;
-  if (claim === undefined || !kept.has(claim.key)) return undefined;
-  const { key, redrives } = claim;
-  const common = { held, key, redrives, event };
+function recordedOf({ held, outcome, attempts, event, derived }: Checked<unknown>): Recorded {
+  const common = {
+    held,
+    key: held.claim?.key,
+    redrives: held.claim?.redrives ?? held.message.redrives,
+    event,
+  };
+  return { ...common, ...resultOf(outcome, attempts, derived) };
+}
+
+function resultOf(
+  outcome: Outcome<unknown>,
+  attempts: number,
+  events: Checked<unknown>['derived'],
+): Pick<Recorded, 'state' | 'events' | 'parked'> {
   switch (outcome.kind) {
     case 'done':
-      return { ...common, state: 'done', events: derived, parked: undefined };
+      return { state: 'done', events, parked: undefined };
     case 'skip':
-      return { ...common, state: 'skipped', events: [], parked: undefined };
+      return { state: 'skipped', events: [], parked: undefined };
     case 'park': {
       const { reason, message } = outcome;
-      const parked = { reason, message, attempts };
-      return { ...common, state: 'parked', events: [], parked };
+      return { state: 'parked', events: [], parked: { reason, message, attempts } };
     }
     case 'retry':
       break;
   }
-  return undefined;
+  throw new Error('an event that is to be tried again is not recorded');
 }

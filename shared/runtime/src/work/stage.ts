@@ -17,14 +17,17 @@ export interface StageContext {
   readonly waits: Waits;
 }
 
+export interface StageIdentity {
+  readonly name: string;
+  /** Raised when results should be made anew from every event; part of every derived id. */
+  readonly version: number;
+}
+
 /**
  * A stage: a slow, costly, non-deterministic step whose result is recorded as events. The handler
  * is a function from event to outcome; everything about delivery is the runtime's.
  */
-export interface Stage<Extra = undefined> {
-  readonly name: string;
-  /** Raised when results should be made anew; part of every derived id. */
-  readonly version: number;
+export interface Stage<Extra = undefined> extends StageIdentity {
   handle(event: MemoryEvent, context: StageContext): Promise<Outcome<Extra>>;
   /** Stores what the results of a batch carry, in the transaction that records them. */
   persist?(db: Queryable, extras: readonly Extra[]): Promise<void>;

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { DeliveryInfo, Received } from '../broker/delivery.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observe/log.ts';
-import type { ProviderGate } from './gate.ts';
+import type { Admission } from './admission.ts';
 import { type InFlight, tenantOf } from './in-flight.ts';
 import type { InputSlots } from './input-slots.ts';
 import type { TenantQueue } from './tenant-queue.ts';
@@ -11,7 +11,7 @@ export interface TurnsOptions {
   readonly queue: TenantQueue;
   /** Without it nothing of the log is put into the queue; what is there is given out all the same. */
   readonly areAllowed: boolean;
-  readonly gate: ProviderGate;
+  readonly gate: Pick<Admission, 'cause' | 'pause' | 'ready' | 'isSpent' | 'spentTenants'>;
   /** Until when what has run out is a dead worker's: see `Heartbeat`. */
   readonly takeOverUntil: () => number | undefined;
   /** Events in one batch. */

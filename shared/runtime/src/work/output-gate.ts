@@ -1,0 +1,99 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Pause } from '../providers/pause.ts';
+
+/** An answer that refuses more than the one item it was given for: it says something of the place. */
+export class Refused {
+  readonly cause: string;
+  /** How long nothing new is taken before one event may show whether the place is open again. */
+  readonly probeAfterMs: number;
+
+  constructor(cause: string, probeAfterMs: number) {
+    this.cause = cause;
+    this.probeAfterMs = probeAfterMs;
+  }
+}
+
+/**
+ * When a new event, and with it a new call, may be spent on finding out whether a place takes results
+ * again. What is held already probes it all the while, and costs nothing.
+ */
+export const PROBE_AFTER_MS = {
+  /** The place said itself that it takes nothing, whatever is offered. */
+  certain: Number.POSITIVE_INFINITY,
+  /** Very likely it is the place: the database complains of itself. */
+  likely: 60_000,
+  /** It may be what was offered: only another event can show it. */
+  unclear: 10_000,
+} as const;
+
+interface Closed {
+  readonly cause: string;
+  readonly probeAfterMs: number;
+  nextProbeMs: number;
+  grantedMs: number | undefined;
+}
+
+/** The event of a probe may be delivered within so many ms of its grant. */
+const GRANT_MS = 2_000;
+const LOOK_EVERY_MS = 50;
+
+/**
+ * Stands behind the handlers as `ProviderGate` stands before them: closed while what they made cannot
+ * be recorded or published. Nothing is pulled then, so no call is paid for whose result has no place
+ * to go. Whatever finds its place closed holds its own key, and opens it again.
+ */
+export class OutputGate {
+  readonly #closed = new Map<object, Closed>();
+
+  close(holder: object, { cause, probeAfterMs }: Refused): void {
+    const before = this.#closed.get(holder);
+    this.#closed.set(holder, {
+      cause,
+      probeAfterMs,
+      // A refusal that comes again changes what is said, not when a probe may go.
+      nextProbeMs: before?.nextProbeMs ?? performance.now() + probeAfterMs,
+      grantedMs: before?.grantedMs,
+    });
+  }
+
+  open(holder: object): void {
+    this.#closed.delete(holder);
+  }
+
+  /** Why nothing is taken, while a probe is under way too. */
+  get cause(): string | undefined {
+    const [first] = this.#closed.values();
+    return first?.cause;
+  }
+
+  /** The reason for taking nothing now, if there is one. */
+  get pause(): Pause | undefined {
+    const now = performance.now();
+    for (const closed of this.#closed.values()) {
+      if (closed.grantedMs !== undefined && now - closed.grantedMs > GRANT_MS) {
+        closed.grantedMs = undefined;
+        closed.nextProbeMs = now + closed.probeAfterMs;
+      }
+      if (now < closed.nextProbeMs) return { cause: closed.cause, untilMs: closed.nextProbeMs };
+    }
+    return undefined;
+  }
+
+  /** Waits until something may be taken. @returns how much: one event for a probe, else no bound. */
+  async ready(signal: AbortSignal): Promise<number> {
+    while (!signal.aborted) {
+      if (this.#closed.size === 0) break;
+      if (this.pause === undefined && this.#grant()) return 1;
+      await delay(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
+    }
+    return Number.POSITIVE_INFINITY;
+  }
+
+  /** One event for all who are closed, at the time of the last of them. */
+  #grant(): boolean {
+    const all = [...this.#closed.values()];
+    if (all.some(({ grantedMs }) => grantedMs !== undefined)) return false;
+    for (const closed of all) closed.grantedMs = performance.now();
+    return true;
+  }
+}
