@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Envelope } from '@memfleet/events';
 import { promoteNext, rollBack, verifyNext } from '@memfleet/projections';
-import pg from 'pg';
+import { createPool } from '@memfleet/runtime';
 import { RebuildError } from '../../shared/projections/src/rebuild/errors.ts';
 import { notes } from '../integration/projections/notes/projection.ts';
 import type { BrokerClients } from '../support/broker.ts';
@@ -106,8 +106,9 @@ export async function surviveHolds(
   await filled(broker, fleet, notes, await rebuild(broker, fleet, notes));
   await pool.query(planted ?? 'select 1');
   await pool.query(CYCLE_HOLDS);
-  const cycler = new pg.Client({ connectionString: fleet.url });
-  await cycler.connect();
+  // One call for as long as the storm takes.
+  const patient = { ...config.database, statementTimeout: 2 * LIMIT_MS };
+  const cycler = createPool(fleet.url, patient, { name: 'hold-storm' });
   const cycling = cycler.query('call cycle_holds()');
   // It is awaited at the end; until then a failure must not count as unhandled.
   cycling.catch(() => undefined);
