@@ -10,6 +10,11 @@ const OUTAGE_MS = 30_000;
 /** The calls that are under way when it begins, and the first of its pauses. */
 const CLOSING_MS = 5_000;
 const EVENTS = 400;
+const SLOTS = 64;
+/** More than the slots: what is left would be called in a pause, if that were possible. */
+const ACCOUNT_EVENTS = 100;
+/** As of work/gate.ts: between two probes while the account is in trouble. */
+const ACCOUNT_PAUSE_MS = 30_000;
 const LIMIT_MS = 480_000;
 
 /** Everything a service in trouble says, one after the other. */
@@ -35,7 +40,10 @@ describe.each(STAGES)('the $stage stage', { timeout: LIMIT_MS }, (stageCase) => 
   // One text a call, so that calls and events are the same.
   const provider = { ...stageCase.provider, ...(stage === 'embedding' ? { maxBatch: 1 } : {}) };
   // Far fewer slots than events: when the outage begins, most are still to come.
-  const settings = { [`stages.${stage}.deadline`]: '4s', [`stages.${stage}.concurrency`]: '64' };
+  const settings = {
+    [`stages.${stage}.deadline`]: '4s',
+    [`stages.${stage}.concurrency`]: String(SLOTS),
+  };
 
   test('an outage touches no event, is left alone, and ends by itself', async () => {
     await using fleet = await createStageFleet({ ...stageCase, provider }, settings);
@@ -100,23 +108,57 @@ describe.each(STAGES)('the $stage stage', { timeout: LIMIT_MS }, (stageCase) => 
     ['quota', replies.quotaExceeded(), /quota/],
     ['auth', replies.unauthorized(), /auth/],
   ])('trouble with the account (%s) pauses, and status says why', async (_, reply, cause) => {
-    await using fleet = await createStageFleet({ ...stageCase, provider }, settings);
-    await fleet.publish(50);
-    fleet.model.respond(reply);
-    await using worker = fleet.start();
-    await called(fleet, 1);
-    await until(
-      'status says why',
-      async () => cause.test((await statusOf(fleet))?.cause ?? ''),
-      60_000,
+    await using fleet = await createStageFleet(
+      { ...stageCase, provider },
+      // The service takes its time here, and that is no outage.
+      { ...settings, [`stages.${stage}.deadline`]: '5m' },
     );
-    expect((await statusOf(fleet))?.state).toBe('paused');
-    // What was under way when it was refused, then a probe each half minute.
-    const halfMinutes = (performance.now() - (fleet.model.calls[0]?.at ?? 0)) / 30_000;
-    expect(fleet.model.calls.length).toBeLessThanOrEqual(8 + halfMinutes);
-    fleet.model.respond(answer);
-    await until('all is done', async () => (await fleet.effects()).derived === 50, 90_000);
-    expect(await fleet.effects()).toMatchObject({ done: 50, parked: 0, deadLetters: 0 });
+    const calls = fleet.model.calls;
+    // The answers are held back until all slots have a call: so it is known which calls were under
+    // way at the first refusal, however fast the machine is.
+    const [first, others] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const probe = Promise.withResolvers<void>();
+    let refusedAt = 0;
+    fleet.model.respond(async (call, number) => {
+      if (number <= SLOTS) {
+        await (number === 1 ? first.promise : others.promise);
+        refusedAt = performance.now();
+        return reply;
+      }
+      if (number === SLOTS + 1) await probe.promise;
+      return answer(call);
+    });
+    await fleet.publish(ACCOUNT_EVENTS);
+    await using worker = fleet.start();
+    await called(fleet, SLOTS);
+    first.resolve();
+    const isPaused = async (): Promise<boolean> => {
+      const { state, cause: said } = (await statusOf(fleet)) ?? {};
+      return state === 'paused' && cause.test(said ?? '');
+    };
+    await until('status says why', isPaused, 60_000);
+    // The refusal has been received, its slot is free, and most events are still to come.
+    expect(calls).toHaveLength(SLOTS);
+    others.resolve();
+    // All slots are free now. The next call is the probe, when the pause is over.
+    await called(fleet, SLOTS + 1);
+    expect((calls[SLOTS]?.at ?? 0) - refusedAt).toBeGreaterThanOrEqual(ACCOUNT_PAUSE_MS);
+    // As long as it has no answer it is alone, and the stage is paused.
+    expect(await isPaused()).toBe(true);
+    expect(calls).toHaveLength(SLOTS + 1);
+    probe.resolve();
+    await until(
+      'all is done',
+      async () => (await fleet.effects()).derived === ACCOUNT_EVENTS,
+      90_000,
+    );
+    expect(await fleet.effects()).toMatchObject({
+      done: ACCOUNT_EVENTS,
+      parked: 0,
+      deadLetters: 0,
+    });
+    // What was refused was called again, and nothing else.
+    expect(calls).toHaveLength(ACCOUNT_EVENTS + SLOTS);
     worker.kill('SIGTERM');
     await worker.endsWith(0);
   });
