@@ -101,6 +101,30 @@ test.each(['quota', 'auth'] as const)('%s pauses at once and says so', async (er
   expect(gate.pause?.cause).toBe(`${errorClass}: no`);
 });
 
+test.each(['quota', 'auth', 'rate_limited'] as const)(
+  'a call that waits for its turn when a call is refused (%s) is not made',
+  async (errorClass) => {
+    const gate = new ProviderGate({ limits: { requestsPerMinute: 600 } });
+    const answer = Promise.withResolvers<never>();
+    let made = 0;
+    const calls = Array.from({ length: 40 }, () =>
+      gate.call(() => {
+        made += 1;
+        return answer.promise;
+      }),
+    );
+    const ended = Promise.allSettled(calls);
+    await vi.advanceTimersByTimeAsync(500);
+    const underWay = made;
+    expect(underWay).toBeGreaterThan(1);
+    expect(underWay).toBeLessThan(40);
+    answer.reject(new ProviderError(errorClass, 'no', { retryAfterMs: 60_000 }));
+    await vi.advanceTimersByTimeAsync(30_000);
+    await ended;
+    expect(made).toBe(underWay);
+  },
+);
+
 test('calls that were under way when an outage began do not lengthen it', async () => {
   const gate = new ProviderGate();
   const fails = Promise.withResolvers<never>();
