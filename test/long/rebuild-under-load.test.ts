@@ -25,6 +25,9 @@ import {
 import { appendAll, type TestFleet } from '../support/test-fleet.ts';
 import { until } from '../support/until.ts';
 
+/** As of rebuild/swap.ts: when the hold of a swap runs out by itself. */
+const HOLD_MS = 5_000;
+
 const broker = brokerOfFile();
 
 async function indexesOf({ pool }: TestFleet, schema: string): Promise<string[]> {
@@ -159,15 +162,19 @@ test.each([
     expect(await states(fleet)).toEqual({ 1: 'previous', 2: 'live' });
     const rolledBack = await rollBack(pool, memories, SWAP);
     expect(rolledBack).toMatchObject({ live: 1, before: 2, behind: 0 });
-    expect(rolledBack.blockedMs).toBeLessThan(1_000);
+    // A tenth of a second where nothing else runs. On any machine the hold must outlast the swap: if it
+    // ran out before, readers could be shown less than a moment before.
+    expect(rolledBack.blockedMs).toBeLessThan(HOLD_MS);
     expect(await states(fleet)).toEqual({ 1: 'live', 2: 'next' });
     expect(await promoteNext(pool, memories, PROMOTE)).toMatchObject({ live: 2, behind: 0 });
 
-    const { count } = writing;
-    await until('some more is written and read', () => writing.count > count + 50);
+    const [{ count }, { reads }] = [writing, reading];
+    await until(
+      'some more is written and read',
+      () => writing.count > count + 50 && reading.reads > reads + 50,
+    );
     const last = await writing.stop();
     await waitFor(pool, 'memories', last);
-    expect(reading.reads).toBeGreaterThan(50);
     expect(await reading.stop()).toEqual([]);
     const { rows } = await pool.query('select max(content::int) as newest from memory.memories');
     expect(rows).toEqual([{ newest: writing.count - 1 }]);

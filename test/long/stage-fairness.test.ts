@@ -12,6 +12,11 @@ const FLOOD = 2_000;
 const OTHERS = 5;
 /** ARCHITECTURE.md: `fairness.after` + 1 s + F / 2,000 s + one call; then the call itself. */
 const BOUND_MS = 1_000 + 1_000 + (FLOOD / 2_000) * 1_000 + 2 * CALL_MS;
+/**
+ * The same in calls of the flood, which a slow machine makes fewer of. In the order of the log some
+ * 1,900 would come first, on any machine.
+ */
+const BOUND_CALLS = (BOUND_MS * SLOTS * PROCESSES) / CALL_MS;
 const IN_ORDER_MS = (FLOOD * CALL_MS) / (SLOTS * PROCESSES);
 
 /** What extraction makes of a memory, with one fact of its own. */
@@ -87,11 +92,13 @@ test(
       2 * IN_ORDER_MS,
     );
     const tookMs = performance.now() - startedAt;
+    const meanwhile = (await done(fleet, ['flood'])) - before;
     process.stderr.write(
-      `others served after ${tookMs.toFixed(0)} ms; in the order of the log: ${IN_ORDER_MS} ms\n`,
+      `others served after ${tookMs.toFixed(0)} ms (bound ${BOUND_MS}) and ${meanwhile} calls of the ` +
+        `flood; in the order of the log: ${IN_ORDER_MS} ms\n`,
     );
-    expect(tookMs).toBeLessThan(BOUND_MS);
+    expect(meanwhile).toBeLessThan(BOUND_CALLS);
     // Nor does the flood stand still.
-    expect(await done(fleet, ['flood'])).toBeGreaterThan(before);
+    expect(meanwhile).toBeGreaterThan(0);
   },
 );
