@@ -10,7 +10,7 @@ import {
 import { expect, test } from 'vitest';
 import type { RemoteExtractor } from '../../../workers/extraction/src/extractor.ts';
 import { obtain } from '../../../workers/extraction/src/paid-result.ts';
-import { createTestDatabase } from '../../support/database.ts';
+import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { until } from '../../support/until.ts';
 
 const alive = new AbortController().signal;
@@ -129,6 +129,29 @@ test('who waits is let go by its own signal', async () => {
   await expect(waiting).rejects.toThrow('past its deadline');
   resolve('"made"');
   expect(await asking).toEqual({ result: '"made"', isStored: false, cached: false });
+});
+
+test('the look-up is a wait of all who ask, the call of none', async () => {
+  const rows = Promise.withResolvers<{ rows: [] }>();
+  const db = { query: () => rows.promise } as unknown as TestDatabase['pool'];
+  const cache = new ResultCache(db, options);
+  const { key } = paid('looked up');
+  const [asker, other] = [new Waits(), new Waits()];
+  const answer = Promise.withResolvers<string>();
+  let isCalled = false;
+  const make = (): Promise<string> => {
+    isCalled = true;
+    return answer.promise;
+  };
+  const asking = [asker, other].map((waits) => cache.resolve(key, alive, make, waits));
+  await until('both wait', () => asker.totalMs > 0 && other.totalMs > 0);
+  rows.resolve({ rows: [] });
+  await until('it is called', () => isCalled);
+  const before = [asker.totalMs, other.totalMs];
+  await delay(5);
+  expect([asker.totalMs, other.totalMs]).toEqual(before);
+  answer.resolve('"made"');
+  await Promise.all(asking);
 });
 
 test('while the one who asked waits for the rate limit, all who wait for it do', async () => {

@@ -34,8 +34,8 @@ interface Asked {
   readonly text: string;
   readonly signal: AbortSignal;
   readonly waits: SharedWaits;
-  /** Ends the wait for a place in a call. */
-  endWait?: () => void;
+  /** Ends the wait for the look-up and for a place in a call. */
+  readonly endWait: () => void;
 }
 
 /**
@@ -114,8 +114,9 @@ export class BoughtVectors implements TextVectors {
     if (running !== undefined && !running.interest.signal.aborted) return running;
     const interest = new Interest();
     const waits = new SharedWaits();
-    const asked = { text, signal: interest.signal, waits };
+    const asked = { text, signal: interest.signal, waits, endWait: waits.begin() };
     const found = this.#find(digest, asked, asker).finally(() => {
+      asked.endWait();
       if (this.#flights.get(digest) === flight) this.#flights.delete(digest);
     });
     const flight: Flight = { interest, waits, found, isAccountedFor: false };
@@ -130,7 +131,6 @@ export class BoughtVectors implements TextVectors {
     const reservation = await this.#gate.reserve(tenant, this.#costOf(tokensIn(asked.text)));
     let use: ModelUse | undefined;
     try {
-      asked.endWait = asked.waits.begin();
       const made = await calls.add(asked);
       if (!made.ok) {
         use = made.error instanceof ProviderError ? made.error.use : undefined;
@@ -151,7 +151,7 @@ export class BoughtVectors implements TextVectors {
   async #call(asked: readonly Asked[]): Promise<Attempt[]> {
     const wanted = allAborted(asked.map((item) => item.signal));
     const waits = { begin: () => beginAll(asked.map((item) => item.waits)) };
-    for (const { endWait } of asked) endWait?.();
+    for (const { endWait } of asked) endWait();
     return await embedApart(
       async (texts) =>
         await this.#gate.call(() => this.#embed(texts, wanted), {

@@ -101,7 +101,9 @@ export class ResultCache {
     const waits = new SharedWaits();
     if (ownWaits !== undefined) waits.join(ownWaits);
     const work = async (): Promise<Known> => {
-      const found = await this.#reads.add(key);
+      // The database is no work of the event's either.
+      const endWait = waits.begin();
+      const found = await this.#reads.add(key).finally(endWait);
       if (found !== undefined) return { result: found, isStored: true };
       return { result: await make(waits), isStored: false };
     };

@@ -1,5 +1,5 @@
 /**
- * How long an event has waited for what is no work of its own, as for its turn under a rate limit. Its
+ * How long an event has waited for what is no work of its own: its turn under a rate limit, a look-up. Its
  * deadline is that much later: the deadline is there to end what hangs, and a call that may not be
  * made yet does not hang. Without it, an event whose calls take longer than the deadline together
  * (many facts, a low limit) would use up its attempts although every call of it succeeds. A wait has
