@@ -24,7 +24,8 @@ export type { TableComparison } from './rebuild/compare.ts';
 export { buildIndexes } from './rebuild/indexes.ts';
 export { retireGeneration } from './rebuild/retire.ts';
 export { startRebuild } from './rebuild/start.ts';
-export { promoteNext, rollBack, type Swap } from './rebuild/swap.ts';
+export { promoteNext, rollBack } from './rebuild/promote.ts';
+export type { Swap } from './rebuild/swap.ts';
 export { type Verification, verifyNext } from './rebuild/verify.ts';
 export type { Columns, Row } from './kit/columns.ts';
 export {

@@ -17,7 +17,7 @@ import { createGeneration, type Generation, readGenerations, viewsDigest } from 
 import type { Projection } from './kit/define.ts';
 import { configuredLanes, laneConsumerOf, lanesOf } from './lanes.ts';
 import { PROJECTIONS } from './projections/index.ts';
-import { givingWay, limitLockWaits } from './rebuild/give-way.ts';
+import { givingWay, isLockWait, limitLockWaits } from './rebuild/give-way.ts';
 import { pointViews } from './rebuild/views.ts';
 
 /** What a fleet is provisioned on. */
@@ -31,6 +31,8 @@ export interface FleetTarget {
   readonly limitMs?: number;
   /** Ends the wait for readers. */
   readonly signal?: AbortSignal;
+  /** Told of a projection whose views somebody reads, each time it gives way. */
+  readonly onWait?: (projection: string) => void;
 }
 
 const READERS_LIMIT_MS = 60_000;
@@ -86,14 +88,15 @@ function fleetTopology(config: FleetConfig, generations: readonly Generation[]):
 }
 
 async function provisionProjection(
-  { pool, limitMs = READERS_LIMIT_MS, signal = NEVER }: FleetTarget,
+  { pool, limitMs = READERS_LIMIT_MS, signal = NEVER, onWait }: FleetTarget,
   projection: Projection,
   lanes: number,
 ): Promise<Change | undefined> {
   const options = {
     signal,
     limitMs,
-    onRetry: () => undefined,
+    onRetry: () => onWait?.(projection.name),
+    isWorthARetry: isLockWait,
     onTimeout: (reason: string) =>
       new RuntimeError(
         'VIEWS_BUSY',

@@ -20,6 +20,8 @@ export const RUNTIME_ERRORS = {
     'Check the dead-letter stream and the permissions on its subjects; nothing new is taken until a letter is.',
   CONSUMER_MISSING: 'Run `memfleet provision` first.',
   DRIFT: 'Run `memfleet provision` to bring the deployment in line with the configuration.',
+  LOG_DIFFERS:
+    'Set log.root and log.partitions to what the stream was created with; they cannot be changed.',
   LANE_HALTED: 'Nothing was overwritten. Restore the right stream, or rebuild the projection.',
   LANE_UNOWNED:
     'Start a projection worker of that version; `memfleet projection status` shows every lane.',

@@ -1,9 +1,11 @@
 import { type Projection, promoteNext, rollBack, verifyNext } from '@memfleet/projections';
-import { transaction } from '@memfleet/runtime';
+import { type Pool, transaction } from '@memfleet/runtime';
+import type { QueryConfig } from 'pg';
 import { expect, test } from 'vitest';
 import { holdLanes, releaseLanes } from '../../../shared/projections/src/rebuild/hold.ts';
 import { brokerOfFile } from '../../support/broker.ts';
 import { contents, created, parked, revised } from '../../support/notes-fleet.ts';
+import { over } from '../../support/over.ts';
 import { filled, fleetOf, PROMOTE, rebuild, SWAP, VERIFY } from '../../support/rebuild-fleet.ts';
 import { appendAll, type TestFleet } from '../../support/test-fleet.ts';
 import { until } from '../../support/until.ts';
@@ -176,4 +178,63 @@ test('no lane moves between the look at the lanes and the commit of a promotion'
     await expect(moved, `generation ${generation}`).rejects.toMatchObject({ code: '55P03' });
   }
   expect(await promoting).toMatchObject({ live: 2, behind: 0 });
+});
+
+/** A pool that loses the answer to the first commit of a swap, as a connection that is cut does. */
+function losingAnswer(pool: Pool): Pool {
+  let isLost = false;
+  return over(pool, {
+    query: (statement: QueryConfig | string, values?: unknown[]) => pool.query(statement, values),
+    connect: async () => {
+      const client = await pool.connect();
+      let isSwap = false;
+      return over(client, {
+        query: async (statement: QueryConfig | string, values?: unknown[]) => {
+          const text = typeof statement === 'string' ? statement : statement.text;
+          isSwap ||= text.includes(`set state = 'live'`);
+          const answer = await client.query(statement, values);
+          if (text !== 'commit' || !isSwap || isLost) return answer;
+          isLost = true;
+          throw new Error('Connection terminated unexpectedly');
+        },
+        release: (broken?: Error) => client.release(broken),
+      });
+    },
+  });
+}
+
+async function states({ pool }: TestFleet): Promise<string[]> {
+  const { rows } = await pool.query<{ state: string }>(
+    'select state from memfleet.projection_generations order by generation',
+  );
+  return rows.map(({ state }) => state);
+}
+
+test('a swap whose commit had no answer is known, and not done a second time', async () => {
+  await using fleet = await verified(notes);
+  const { pool } = fleet;
+  let retries = 0;
+  const counted = { ...PROMOTE, onRetry: () => (retries += 1) };
+  const promoted = await promoteNext(losingAnswer(pool), notes, counted);
+  expect(promoted).toMatchObject({ live: 2, before: 1, attempts: 2 });
+  expect(await states(fleet)).toEqual(['previous', 'live']);
+  // With a next generation beside them, the one that was live becomes a previous one as well.
+  await rebuild(broker, fleet, notes);
+  const rolledBack = await rollBack(losingAnswer(pool), notes, counted);
+  expect(rolledBack).toMatchObject({ live: 1, before: 2, attempts: 2 });
+  expect(await states(fleet)).toEqual(['live', 'previous', 'next']);
+  expect(retries).toBe(2);
+});
+
+test('two commands that swap at once do not swap twice', async () => {
+  await using fleet = await verified(notes);
+  const { pool } = fleet;
+  await promoteNext(pool, notes, PROMOTE);
+  await rebuild(broker, fleet, notes);
+  const outcomes = await Promise.allSettled([
+    rollBack(pool, notes, SWAP),
+    rollBack(pool, notes, SWAP),
+  ]);
+  expect(await states(fleet)).toEqual(['live', 'previous', 'next']);
+  expect(outcomes.map(({ status }) => status)).toContain('fulfilled');
 });

@@ -36,3 +36,20 @@ test('a generation is dropped behind a lane that still writes, not against it', 
   }
   expect(await states(fleet)).toEqual({ 1: 'live' });
 });
+
+test('a generation whose tables a view of a user reads is not retired, until the view is gone', async () => {
+  await using fleet = await fleetOf(broker, notes);
+  const { pool, config } = fleet;
+  const engine = fleet.start();
+  await filled(broker, fleet, notes, await rebuild(broker, fleet, notes));
+  await engine.stop();
+  await pool.query('create view public.mine as select memory from notes_2.notes');
+  const target = { config, jsm: broker.jsm, pool };
+  await expect(retireGeneration(target, 'notes', 2, never)).rejects.toThrow(
+    'mine still reads tables of generation 2 of notes',
+  );
+  expect(await states(fleet)).toEqual({ 1: 'live', 2: 'next' });
+  await pool.query('drop view public.mine');
+  await retireGeneration(target, 'notes', 2, never);
+  expect(await states(fleet)).toEqual({ 1: 'live' });
+});

@@ -88,6 +88,28 @@ test('a view that a user made over the tables of a generation is not dropped', a
   expect(rows).toEqual([{ mine: 1, theirs: 0 }]);
 });
 
+test('a former name of a view that a user has taken is left to the user', async () => {
+  await using fleet = await nextReady();
+  const { pool } = fleet;
+  await promoteNext(pool, wider, PROMOTE);
+  await rollBack(pool, wider, SWAP);
+  await pool.query(`create view memory.extras as select 1 as mine`);
+  const target = { config: fleet.config, jsm: broker.jsm, pool, projections: [reworded] };
+  await provisionFleet(target);
+  const { rows } = await pool.query('select mine from memory.extras');
+  expect(rows).toEqual([{ mine: 1 }]);
+});
+
+test('a view of a user over one that must be made again stops the swap, and is named', async () => {
+  await using fleet = await nextReady();
+  const { pool } = fleet;
+  await pool.query(`create view public.report as select content from memory.notes`);
+  await expect(promoteNext(pool, wider, PROMOTE)).rejects.toThrow(
+    /view public.report depends on view memory.notes/,
+  );
+  expect(await contents(fleet)).toEqual({ a: 'one' });
+});
+
 test('provisioning gives way to a long query, and readers do not queue behind it', async () => {
   await using fleet = await fleetOf(broker, notes);
   const { pool, config } = fleet;

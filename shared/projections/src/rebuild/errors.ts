@@ -1,3 +1,5 @@
+import { sqlState } from '@memfleet/runtime';
+
 /** Why a step of a rebuild is not taken, and what to do. */
 export class RebuildError extends Error {
   override readonly name: string = 'RebuildError';
@@ -17,6 +19,23 @@ export class LanesHeld extends RebuildError {
     super(
       `the lanes of ${projection} are held by another command`,
       'Wait until it is done, and run this again.',
+    );
+  }
+}
+
+/** PostgreSQL's code for what cannot be dropped because something else depends on it. */
+const DEPENDENT = '2BP01';
+
+/** Says of a drop that was refused what depends on it. @throws RebuildError, or what the drop throws */
+export async function namingDependents(drop: Promise<unknown>): Promise<void> {
+  try {
+    await drop;
+  } catch (error) {
+    if (sqlState(error) !== DEPENDENT) throw error;
+    const { detail } = error as { detail?: string };
+    throw new RebuildError(
+      `something that is not the projection's depends on what is to be dropped: ${detail?.replaceAll('\n', '; ') ?? 'unknown'}`,
+      'Drop it, or let it read the views in the schema memory, and run this again.',
     );
   }
 }

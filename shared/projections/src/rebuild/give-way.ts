@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Client, isTransientDatabaseError, messageOf } from '@memfleet/runtime';
+import { type Client, messageOf, sqlState } from '@memfleet/runtime';
 
 /**
  * Shorter than PostgreSQL's deadlock check (1 s by default): when a reader and a change of the views
@@ -12,8 +12,7 @@ export interface GiveWay {
   /** How long to try for, in ms: a long query on a view is waited for, but never with locks held. */
   readonly limitMs: number;
   readonly onRetry: (reason: string) => void;
-  /** What else than a transient error of the database is worth another try. */
-  readonly isWorthARetry?: (error: unknown) => boolean;
+  readonly isWorthARetry: (error: unknown) => boolean;
   /** What to throw when the time is over. */
   readonly onTimeout: (reason: string) => Error;
 }
@@ -25,7 +24,7 @@ export async function limitLockWaits(client: Client): Promise<void> {
 
 /** Tries `work` until it succeeds or the time is over, and lets readers pass between two tries. */
 export async function givingWay<Result>(
-  { signal, limitMs, onRetry, isWorthARetry = () => false, onTimeout }: GiveWay,
+  { signal, limitMs, onRetry, isWorthARetry, onTimeout }: GiveWay,
   work: (attempt: number) => Promise<Result>,
 ): Promise<Result> {
   const deadline = performance.now() + limitMs;
@@ -34,7 +33,7 @@ export async function givingWay<Result>(
     try {
       return await work(attempt);
     } catch (error) {
-      if (!isWorthARetry(error) && !isTransientDatabaseError(error)) throw error;
+      if (!isWorthARetry(error)) throw error;
       const reason = messageOf(error);
       if (performance.now() > deadline) throw onTimeout(reason);
       onRetry(reason);
@@ -43,3 +42,13 @@ export async function givingWay<Result>(
     }
   }
 }
+
+/** Whether somebody else's lock is all that was in the way. */
+export function isLockWait(error: unknown): boolean {
+  return LOCK_CODES.has(sqlState(error));
+}
+
+const LOCK_CODES: ReadonlySet<string> = new Set([
+  '55P03', // lock not available
+  '40P01', // deadlock
+]);

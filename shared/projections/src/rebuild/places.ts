@@ -1,5 +1,6 @@
 import type { Queryable } from '@memfleet/runtime';
 import type { Generation } from '../generations.ts';
+import { RebuildError } from './errors.ts';
 
 /** A generation as a swap sees it. */
 export interface Place {
@@ -64,4 +65,21 @@ export async function countLost(
     values: [projection, live, next],
   });
   return rows[0]?.memories ?? 0;
+}
+
+/** @throws RebuildError */
+export function liveOf(name: string, places: readonly Place[]): Place {
+  const live = places.find(({ state }) => state === 'live');
+  if (live !== undefined) return live;
+  throw new RebuildError(`projection ${name} is not provisioned`, 'Run `memfleet provision`.');
+}
+
+/** Lane by lane where both have the same ones; else by the slowest against the fastest. */
+export function behindBy(live: Place, other: Place | undefined): number {
+  const positions = other?.positions ?? [];
+  const gaps =
+    live.positions.length === positions.length
+      ? live.positions.map((position, lane) => position - (positions[lane] ?? 0))
+      : [Math.max(...live.positions) - Math.min(...positions)];
+  return Math.max(0, ...gaps);
 }

@@ -9,7 +9,7 @@ import {
   transaction,
 } from '@memfleet/runtime';
 import { durableOf, type LaneId, lanesOf, leaseOf, schemaOf } from '../lanes.ts';
-import { RebuildError } from './errors.ts';
+import { namingDependents, RebuildError } from './errors.ts';
 import type { RebuildTarget } from './start.ts';
 
 const POLL_MS = 100;
@@ -25,6 +25,7 @@ export async function retireGeneration(
   generation: number,
   signal: AbortSignal,
 ): Promise<void> {
+  await checkUnread(pool, projection, generation);
   const lanes = await markRetired(pool, projection, generation);
   const ids = lanesOf(projection, generation, lanes);
   // A worker looks every second; one that hangs loses its lease.
@@ -48,6 +49,38 @@ async function deleteDurable(
     throw error;
   }
   await jsm.consumers.delete(stream, durable);
+}
+
+/** A view of somebody else's would keep the tables, when the generation is retired already. */
+async function checkUnread(pool: Pool, projection: string, generation: number): Promise<void> {
+  const { rows } = await pool.query<{ view: string }>(
+    `select distinct views.oid::regclass::text as view
+      from pg_class as tables
+      join pg_depend on classid = 'pg_rewrite'::regclass and refclassid = 'pg_class'::regclass
+        and refobjid = tables.oid
+      join pg_rewrite on pg_rewrite.oid = objid
+      join pg_class as views on views.oid = ev_class
+      where tables.relnamespace = to_regnamespace($1) and views.relnamespace <> tables.relnamespace`,
+    [schemaOf(projection, generation)],
+  );
+  const state = await stateOf(pool, projection, generation);
+  if (rows.length === 0 || state === 'live') return;
+  throw new RebuildError(
+    `${rows.map(({ view }) => view).join(', ')} still reads tables of generation ${generation} of ${projection}`,
+    'Drop it, or let it read the views in the schema memory, and run this again.',
+  );
+}
+
+async function stateOf(
+  pool: Pool,
+  projection: string,
+  generation: number,
+): Promise<string | undefined> {
+  const { rows } = await pool.query<{ state: string }>(
+    `select state from memfleet.projection_generations where projection = $1 and generation = $2`,
+    [projection, generation],
+  );
+  return rows[0]?.state;
 }
 
 /** @returns how many lanes it has */
@@ -119,7 +152,10 @@ async function dropTables(client: Client, projection: string, generation: number
     [schema],
   );
   // All in one, and without cascade: views that somebody else made over them are not taken along.
-  if (rows.length > 0) await client.query(`drop table ${rows.map(({ name }) => name).join(', ')}`);
+  if (rows.length > 0) {
+    const names = rows.map(({ name }) => name).join(', ');
+    await namingDependents(client.query(`drop table ${names}`));
+  }
   await client.query(`drop schema if exists ${schema} cascade`);
   for (const table of ['checkpoints', 'lane_reports', 'parked_events', 'parked_redrives']) {
     await client.query(`delete from memfleet.${table} where projection = $1 and generation = $2`, [

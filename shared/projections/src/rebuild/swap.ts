@@ -1,10 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Client, type Pool, type Queryable, transaction } from '@memfleet/runtime';
+import {
+  type Client,
+  isTransientDatabaseError,
+  type Pool,
+  type Queryable,
+  transaction,
+} from '@memfleet/runtime';
 import type { Projection } from '../kit/define.ts';
 import { LanesHeld, RebuildError } from './errors.ts';
 import { givingWay, limitLockWaits } from './give-way.ts';
 import { holdLanes, releaseLanes } from './hold.ts';
-import { countLost, type Place, readPlaces } from './places.ts';
+import { behindBy, liveOf, type Place, readPlaces } from './places.ts';
 import { pointViews } from './views.ts';
 
 export interface Swap {
@@ -27,15 +33,6 @@ export interface SwapOptions {
   readonly onRetry: (reason: string) => void;
 }
 
-export interface PromoteOptions extends SwapOptions {
-  /** The most events the next generation may be behind before the live one is held. */
-  readonly maxLag: number;
-  /** A verification older than this says too little about the tables of today. */
-  readonly maxAgeMs: number;
-  /** Promote whatever the next generation lacks, as long as it has its indexes. */
-  readonly force: boolean;
-}
-
 /** How long the live lanes are held for the others to come level; a rollback takes under a second. */
 const LEVEL_MS = 1_000;
 const ROLLBACK_LEVEL_MS = 500;
@@ -48,149 +45,98 @@ class NotLevel extends Error {
   override readonly name = 'NotLevel';
 }
 
-/**
- * Makes the next generation live in one transaction. The live lanes are held until the next ones have
- * come level, so that no reader sees less than it did a moment before.
- * @throws RebuildError when it may not be promoted, or readers or lanes do not let it in time
- */
-export async function promoteNext(
-  pool: Pool,
-  projection: Projection,
-  options: PromoteOptions,
-): Promise<Swap> {
-  return await swap(pool, projection, options, async (db, places) => {
-    const next = places.find(({ state }) => state === 'next');
-    if (next === undefined) {
-      throw new RebuildError(
-        `projection ${projection.name} has no next generation`,
-        `Run \`memfleet projection rebuild ${projection.name}\` first.`,
-      );
-    }
-    checkFilled(projection.name, next);
-    if (!options.force) await checkReady(db, projection.name, places, next, options);
-    return { target: next, demotedTo: 'previous', mustBeLevel: !options.force };
-  });
-}
-
-/**
- * Makes the generation live again that was so before. It does not insist on anything: a rollback is
- * for bad moments. What was live becomes the next one, and may be promoted again.
- * @throws RebuildError when there is none to go back to
- */
-export async function rollBack(
-  pool: Pool,
-  projection: Projection,
-  options: SwapOptions,
-): Promise<Swap> {
-  return await swap(pool, projection, options, async (_db, places) => {
-    const [target] = places
-      .filter(({ state }) => state === 'previous')
-      .toSorted((a, b) => b.demotedAt - a.demotedAt);
-    if (target === undefined) {
-      throw new RebuildError(
-        `projection ${projection.name} has no previous generation`,
-        'There is nothing to go back to; a rebuild makes new tables from the log.',
-      );
-    }
-    const hasNext = places.some(({ state }) => state === 'next');
-    return { target, demotedTo: hasNext ? 'previous' : 'next', mustBeLevel: false };
-  });
-}
-
-/** Without its indexes every reader would search through whole tables. */
-function checkFilled(name: string, { generation, isFilling }: Place): void {
-  if (!isFilling) return;
-  throw new RebuildError(
-    `generation ${generation} of ${name} is still being filled`,
-    `\`memfleet projection rebuild ${name}\` shows how far it is, and makes its indexes.`,
-  );
-}
-
-async function checkReady(
-  db: Queryable,
-  name: string,
-  places: readonly Place[],
-  next: Place,
-  { maxLag, maxAgeMs }: PromoteOptions,
-): Promise<void> {
-  const live = liveOf(name, places);
-  if (next.verifiedAgainst === null || next.verifiedAgainst !== live.generation) {
-    throw new RebuildError(
-      `generation ${next.generation} of ${name} has not been verified against the live one`,
-      `Run \`memfleet projection verify ${name}\` first; --force promotes it all the same.`,
-    );
-  }
-  if ((next.verifiedAgoMs ?? 0) > maxAgeMs) {
-    const minutes = Math.round((next.verifiedAgoMs ?? 0) / 60_000);
-    throw new RebuildError(
-      `generation ${next.generation} of ${name} was verified ${minutes} minutes ago, longer than --max-age allows`,
-      `Run \`memfleet projection verify ${name}\` again; --force promotes it all the same.`,
-    );
-  }
-  const lost = await countLost(db, name, live.generation, next.generation);
-  if (lost > 0) {
-    throw new RebuildError(
-      `generation ${next.generation} of ${name} parks ${lost === 1 ? '1 memory' : `${lost} memories`} that the live one shows: readers would go back`,
-      `See \`memfleet projection list --parked\`, fix the cause, then \`memfleet projection redrive ${name}\`; --force promotes it all the same.`,
-    );
-  }
-  const behind = behindBy(live, next);
-  if (behind > maxLag) {
-    throw new RebuildError(
-      `generation ${next.generation} of ${name} is ${behind} events behind the live one, more than ${maxLag}`,
-      'Wait until it has caught up; --max-lag allows more.',
-    );
-  }
-}
-
-interface Choice {
+export interface Choice {
   readonly target: Place;
   readonly demotedTo: 'previous' | 'next';
   /** Whether it is better not to swap at all than to show less than before. */
   readonly mustBeLevel: boolean;
 }
 
-/** Looks before anything is held, and once more in the transaction that swaps. */
-type Choose = (db: Queryable, places: readonly Place[]) => Promise<Choice>;
+/** Chooses what takes the place of what: before anything is held, and in the transaction that swaps. */
+export type Choose = (db: Queryable, places: readonly Place[]) => Promise<Choice>;
 
-async function swap(
+/** Which generation takes the place of which: settled once, for all the tries of a command. */
+interface Plan {
+  readonly live: number;
+  readonly target: number;
+}
+
+/**
+ * Makes another generation live in one transaction, and tries again while readers or lanes are in the way.
+ * @throws RebuildError when it is not to be done, was done by another command, or could not be in time
+ */
+export async function swap(
   pool: Pool,
   projection: Projection,
   { signal, limitMs, onRetry }: SwapOptions,
   choose: Choose,
 ): Promise<Swap> {
+  const { name } = projection;
   const options = {
     signal,
     limitMs,
     onRetry,
-    isWorthARetry: (error: unknown) => error instanceof NotLevel || error instanceof LanesHeld,
+    isWorthARetry: (error: unknown) =>
+      error instanceof NotLevel || error instanceof LanesHeld || isTransientDatabaseError(error),
     onTimeout: (reason: string) =>
       new RebuildError(
         `could not swap within ${Math.round(limitMs / 1_000)} s: ${reason}`,
         'Nothing was changed. Look for long queries on the views, or for a lane that stands still.',
       ),
   };
-  return await givingWay(options, async (attempts) => ({
-    ...(await swapLevel(pool, projection, choose)),
-    attempts,
-  }));
+  const from = performance.now();
+  let plan: Plan | undefined;
+  return await givingWay(options, async (attempts) => {
+    const places = await readPlaces(pool, name);
+    const live = liveOf(name, places);
+    if (plan !== undefined && live.generation === plan.target) {
+      // It was done by the try before, whose commit had no answer.
+      const before = places.find(({ generation }) => generation === plan?.live);
+      const behind = before === undefined ? 0 : behindBy(before, live);
+      const blockedMs = performance.now() - from;
+      return {
+        projection: name,
+        live: plan.target,
+        before: plan.live,
+        behind,
+        attempts,
+        blockedMs,
+      };
+    }
+    const { target, mustBeLevel } = await choose(pool, places);
+    plan ??= { live: live.generation, target: target.generation };
+    checkPlan(name, plan, live, target);
+    return { ...(await swapLevel(pool, projection, plan, mustBeLevel, choose)), attempts };
+  });
+}
+
+/** @throws RebuildError when another command has swapped meanwhile */
+function checkPlan(name: string, plan: Plan, live: Place, target: Place): void {
+  if (plan.live === live.generation && plan.target === target.generation) return;
+  throw new RebuildError(
+    `another command has made generation ${live.generation} of ${name} live meanwhile`,
+    'See `memfleet projection list`, and run this again if it is still what you want.',
+  );
 }
 
 type Swapped = Omit<Swap, 'attempts'>;
 
 /** Holds the live lanes, waits for the others, swaps, and lets go. */
-async function swapLevel(pool: Pool, projection: Projection, choose: Choose): Promise<Swapped> {
+async function swapLevel(
+  pool: Pool,
+  projection: Projection,
+  plan: Plan,
+  mustBeLevel: boolean,
+  choose: Choose,
+): Promise<Swapped> {
   const { name } = projection;
-  const places = await readPlaces(pool, name);
-  const { target, mustBeLevel } = await choose(pool, places);
-  const live = liveOf(name, places);
   const from = performance.now();
   // Not by locking their rows: transactions that wait for a lock keep connections, and the lanes
   // that have to come level may need just those.
-  const hold = await holdLanes(pool, name, [live.generation], HOLD_MS);
+  const hold = await holdLanes(pool, name, [plan.live], HOLD_MS);
   try {
-    await comeLevel(pool, name, target.generation, mustBeLevel);
-    const swapped = await transaction(pool, (client) => swapOnce(client, projection, choose));
+    await comeLevel(pool, name, plan.target, mustBeLevel);
+    const swapped = await transaction(pool, (client) => swapOnce(client, projection, plan, choose));
     return { ...swapped, blockedMs: performance.now() - from };
   } finally {
     await releaseLanes(pool, hold);
@@ -218,6 +164,7 @@ async function comeLevel(pool: Pool, name: string, target: number, must: boolean
 async function swapOnce(
   client: Client,
   projection: Projection,
+  plan: Plan,
   choose: Choose,
 ): Promise<Omit<Swapped, 'blockedMs'>> {
   const { name } = projection;
@@ -233,8 +180,11 @@ async function swapOnce(
     [name],
   );
   const places = await readPlaces(client, name);
-  const { target, demotedTo, mustBeLevel } = await choose(client, places);
   const live = liveOf(name, places);
+  // The commit of the try before may have been under way still.
+  if (live.generation === plan.target) throw new NotLevel('an earlier try has just succeeded');
+  const { target, demotedTo, mustBeLevel } = await choose(client, places);
+  checkPlan(name, plan, live, target);
   const behind = behindBy(live, target);
   if (mustBeLevel && behind > 0) throw new NotLevel('the lanes went on before the swap');
   const viewsSql = target.version === projection.version ? projection.viewsSql : target.viewsSql;
@@ -257,21 +207,4 @@ async function swapOnce(
   );
   await pointViews(client, { name, viewsSql }, target.generation);
   return { projection: name, live: target.generation, before: live.generation, behind };
-}
-
-/** @throws RebuildError */
-function liveOf(name: string, places: readonly Place[]): Place {
-  const live = places.find(({ state }) => state === 'live');
-  if (live !== undefined) return live;
-  throw new RebuildError(`projection ${name} is not provisioned`, 'Run `memfleet provision`.');
-}
-
-/** Lane by lane where both have the same ones; else by the slowest against the fastest. */
-function behindBy(live: Place, other: Place | undefined): number {
-  const positions = other?.positions ?? [];
-  const gaps =
-    live.positions.length === positions.length
-      ? live.positions.map((position, lane) => position - (positions[lane] ?? 0))
-      : [Math.max(...live.positions) - Math.min(...positions)];
-  return Math.max(0, ...gaps);
 }

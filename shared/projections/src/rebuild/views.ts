@@ -3,6 +3,7 @@ import { viewsDigest } from '../generations.ts';
 import type { Projection } from '../kit/define.ts';
 import { viewNames } from '../kit/view-names.ts';
 import { schemaOf } from '../lanes.ts';
+import { namingDependents } from './errors.ts';
 import {
   applySettings,
   keepSettings,
@@ -26,7 +27,8 @@ export async function pointViews(
   await client.query('create schema if not exists memory');
   await client.query(`set local search_path to ${schemaOf(name, generation)}`);
   const wanted = viewNames(viewsSql);
-  const there = await readSettings(client, [...wanted, ...(await viewsMade(client, name))]);
+  const former = await formerViews(client, name);
+  const there = await readSettings(client, [...wanted, ...former]);
   const replaced = await createViews(client, viewsSql, there);
   // A view that the new text does not have shows tables that may be dropped.
   const stale = new Map([...there].filter(([view]) => !wanted.includes(view)));
@@ -44,15 +46,33 @@ export async function pointViews(
   );
 }
 
-/** Names of the views that generations of this projection have had, of whatever version. */
-async function viewsMade(client: Client, projection: string): Promise<string[]> {
+/**
+ * Views that generations of this projection have had, of whatever version, and that still read tables
+ * of it: one of that name may be another projection's by now, or a user's.
+ */
+async function formerViews(client: Client, projection: string): Promise<string[]> {
   const { rows } = await client.query<{ sql: string }>({
     name: 'views-made',
     text: `select distinct views_sql as sql from memfleet.projection_generations
       where projection = $1 and views_sql is not null`,
     values: [projection],
   });
-  return rows.flatMap(({ sql }) => viewNames(sql));
+  const { rows: reading } = await client.query<{ view: string }>({
+    name: 'views-reading',
+    text: `select distinct views.relname as view
+      from memfleet.projection_generations as generations
+      join pg_namespace as schemas
+        on schemas.nspname = concat(generations.projection, '_', generations.generation)
+      join pg_class as tables on tables.relnamespace = schemas.oid
+      join pg_depend on classid = 'pg_rewrite'::regclass and refclassid = 'pg_class'::regclass
+        and refobjid = tables.oid
+      join pg_rewrite on pg_rewrite.oid = objid
+      join pg_class as views on views.oid = ev_class
+      where generations.projection = $1 and views.relnamespace = to_regnamespace('memory')
+        and views.relname = any($2)`,
+    values: [projection, rows.flatMap(({ sql }) => viewNames(sql))],
+  });
+  return reading.map(({ view }) => view);
 }
 
 /** @returns whether the views that were there had to be dropped first, since columns differ */
@@ -74,9 +94,12 @@ async function createViews(
   }
 }
 
-/** In one statement, without cascade: a view of somebody else's that reads one of them stops it. */
+/**
+ * In one statement, without cascade: a view of somebody else's that reads one of them is not taken along.
+ * @throws RebuildError that names it
+ */
 async function dropViews(client: Client, views: ViewSettings): Promise<void> {
   if (views.size === 0) return;
   const names = [...views.keys()].map((view) => `memory.${client.escapeIdentifier(view)}`);
-  await client.query(`drop view ${names.join(', ')}`);
+  await namingDependents(client.query(`drop view ${names.join(', ')}`));
 }

@@ -124,7 +124,7 @@ export async function checkConsumers(
 /**
  * Whether the log was created as configured. The number of partitions cannot be changed afterwards,
  * and lanes made by another number would leave partitions unread.
- * @throws RuntimeError STREAM_MISSING | DRIFT
+ * @throws RuntimeError STREAM_MISSING | LOG_DIFFERS
  */
 export async function checkLog(jsm: JetStreamManager, config: FleetConfig): Promise<void> {
   const wanted = logStream(config);
@@ -134,8 +134,8 @@ export async function checkLog(jsm: JetStreamManager, config: FleetConfig): Prom
   }
   if (change?.action !== 'refuse') return;
   throw new RuntimeError(
-    'DRIFT',
-    `stream ${wanted.name} is not the one that is configured (${change.differences.join(', ')}): set log.root and log.partitions to what it was created with`,
+    'LOG_DIFFERS',
+    `stream ${wanted.name} was created otherwise than configured: ${change.differences.join(', ')}`,
   );
 }
 

@@ -177,7 +177,8 @@ function retireCommand(): Command {
     .addHelpText(
       'after',
       `
-After this there is nothing to roll back to. Run again, it ends what an interrupted run began.
+After this there is nothing to roll back to. Run again, it ends what an interrupted run began. It is
+refused while a view that is none of the projection's reads the tables.
 
 Examples:
   $ memfleet projection retire memories

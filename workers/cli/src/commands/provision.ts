@@ -9,7 +9,8 @@ export function provisionCommand(): Command {
       'after',
       `
 Safe to run again and from several places at once. Nothing is ever deleted; a difference that would
-need it is refused.
+need it is refused. Views that somebody reads are waited for, up to a minute a projection and never
+with locks held; a longer query is named as the cause (VIEWS_BUSY), and nothing is changed.
 
 Examples:
   $ memfleet provision

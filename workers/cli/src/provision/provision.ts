@@ -2,7 +2,8 @@ import { compareFleet, provisionFleet } from '@memfleet/projections';
 import { type Change, describeChange } from '@memfleet/runtime';
 import { openFleet } from '../fleet.ts';
 import type { Globals } from '../globals.ts';
-import { printJson, printLine } from '../output.ts';
+import { interruptSignal } from '../interrupt.ts';
+import { note, printJson, printLine } from '../output.ts';
 
 /** With `checkOnly` nothing is changed, and a difference is exit code 1. */
 export async function provision(
@@ -10,7 +11,9 @@ export async function provision(
   { checkOnly }: { readonly checkOnly: boolean },
 ): Promise<void> {
   await using fleet = await openFleet(globals, 'provision');
-  const changes = checkOnly ? await compareFleet(fleet) : await provisionFleet(fleet);
+  const changes = checkOnly
+    ? await compareFleet(fleet)
+    : await provisionFleet({ ...fleet, ...waiting() });
   const isRefused = changes.some((change) => change.action === 'refuse');
   if (changes.length > 0 && (checkOnly || isRefused)) process.exitCode = 1;
   if (globals.json) {
@@ -21,12 +24,26 @@ export async function provision(
   await printLine(summary(changes, checkOnly));
 }
 
+/** Ctrl-C ends the wait for readers of the views, and each projection is told once. */
+function waiting() {
+  const told = new Set<string>();
+  return {
+    signal: interruptSignal(),
+    onWait: (projection: string): void => {
+      if (!told.has(projection)) {
+        note(`a long query reads the views of ${projection}, waiting for it`);
+      }
+      told.add(projection);
+    },
+  };
+}
+
 function summary(changes: readonly Change[], checkOnly: boolean): string {
   if (changes.length === 0) return 'nothing to do: the deployment is as configured';
   const refused = changes.filter((change) => change.action === 'refuse').length;
-  const mendable = changes.length - refused;
-  const rest = refused === 0 ? '' : `, ${refused} cannot be mended in place`;
+  const changeable = changes.length - refused;
+  const rest = refused === 0 ? '' : `, ${refused} cannot be changed in place`;
   return checkOnly
-    ? `${mendable} to mend with \`memfleet provision\`${rest}`
-    : `${mendable} mended${rest}`;
+    ? `${changeable} to change with \`memfleet provision\`${rest}`
+    : `${changeable} changed${rest}`;
 }
