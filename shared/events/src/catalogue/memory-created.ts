@@ -6,6 +6,7 @@ import { storableText } from '../text.ts';
 const v1 = z.looseObject({ content: storableText(60_000) });
 
 export const MEMORY_KINDS = ['note', 'message', 'fact', 'preference', 'event', 'document'] as const;
+export type MemoryKind = (typeof MEMORY_KINDS)[number];
 
 /** Who may see the memory and in which conversation it arose; the tenant is in the envelope. */
 const scope = z.looseObject({
