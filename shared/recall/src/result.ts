@@ -34,7 +34,10 @@ export interface RecallHit {
   readonly session: string | null;
   readonly speaker: Speaker;
   /** The turns of its session around it, in the order in which they were said. */
-  readonly context: { readonly before: readonly ContextTurn[]; readonly after: readonly ContextTurn[] };
+  readonly context: {
+    readonly before: readonly ContextTurn[];
+    readonly after: readonly ContextTurn[];
+  };
 }
 
 export interface TextMatch {
@@ -49,8 +52,8 @@ export interface TextMatch {
 export interface VectorMatch {
   /** From 1. */
   readonly rank: number;
-  /** Cosine similarity of its nearest vector, -1 to 1. */
-  readonly similarity: number;
+  /** Cosine similarity of its nearest vector, -1 to 1; null for a turn that its neighbours brought. */
+  readonly similarity: number | null;
   /** What of the memory is nearest to the query. */
   readonly matched: 'content' | 'fact';
   /** The fact, when it is one that matched. */
