@@ -53,5 +53,5 @@ export { ProjectionWriter } from './sql/writer.ts';
 export { fold } from './text/fold.ts';
 export { type Language, LANGUAGES, lexemesOf } from './text/languages.ts';
 export { lexemesIn } from './text/analyse.ts';
-export { type Word, words } from './text/words.ts';
+export { textOf, type Word, words } from './text/words.ts';
 export { PROJECTIONS } from './projections/index.ts';

@@ -43,7 +43,9 @@ export async function describe(
         (select facts.text from memory.facts where facts.tenant = $1
           and facts.memory = memories.memory and facts.ordinal = wanted.fact) as fact
       from unnest($11::text[], $12::int[]) as wanted (memory, fact)
-      join memory.memories on memories.memory = wanted.memory and ${IN_SCOPE}`,
+      cross join lateral (
+        select * from memory.memories where memories.memory = wanted.memory and ${IN_SCOPE} offset 0
+      ) as memories`,
     values: [...scope, wanted.map(({ memory }) => memory), wanted.map(({ fact }) => fact ?? null)],
   });
   return new Map(rows.map((row) => [row.memory, row]));
@@ -74,12 +76,17 @@ export async function contextOf(
   if (pairs.length === 0) return new Map();
   const { rows } = await db.query<ContextRow>({
     name: 'recall-context',
-    text: `select hits.memory as hit, memories.memory, memories.content,
+    text: `select pairs.hit, memories.memory, memories.content,
         (memories.created_at, memories.position) < (hits.created_at, hits.position) as "isBefore",
         memories.created_at as "when", memories.speaker_role as role, memories.speaker_name as name
       from unnest($11::text[], $12::text[]) as pairs (hit, turn)
-      join memory.memories as hits on hits.tenant = $1 and hits.memory = pairs.hit
-      join memory.memories on memories.memory = pairs.turn and ${IN_SCOPE}
+      cross join lateral (
+        select created_at, position from memory.memories
+        where tenant = $1 and memory = pairs.hit offset 0
+      ) as hits
+      cross join lateral (
+        select * from memory.memories where memories.memory = pairs.turn and ${IN_SCOPE} offset 0
+      ) as memories
       order by memories.created_at, memories.position`,
     values: [...scope, pairs.map(([hit]) => hit), pairs.map(([, turn]) => turn)],
   });

@@ -1,4 +1,4 @@
-import { fold, words } from '@memfleet/projections';
+import { fold, textOf, words } from '@memfleet/projections';
 import type { Surroundings } from './surroundings.ts';
 import type { Tuning } from './tuning.ts';
 
@@ -47,5 +47,7 @@ export function lentScores(
 /** One of several names is enough: "what did Ada say?" means Ada Lovelace. */
 function isNamed(name: string | null | undefined, spoken: ReadonlySet<string>): boolean {
   if (name === null || name === undefined) return false;
-  return words(fold(name)).some(({ text }) => spoken.has(text) || spoken.has(`${text}'s`));
+  return words(fold(name))
+    .map(textOf)
+    .some((word) => spoken.has(word) || spoken.has(`${word}'s`));
 }

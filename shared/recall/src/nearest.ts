@@ -70,14 +70,16 @@ async function hasVectorColumn(db: Queryable): Promise<boolean> {
 
 /**
  * The vectors of the scope, the newest first. A memory that was revised may have fewer facts than before:
- * vectors of facts that are no more are told by their digest.
+ * vectors of facts that are no more are told by their digest. `offset 0` has each memory looked up by its
+ * key: where a table has no statistics yet, the planner would compare every vector with every memory.
  */
 const EMBEDDINGS_IN_SCOPE = `from memory.embeddings
-  join memory.memories using (tenant, memory)
+  cross join lateral (
+    select from memory.memories where memories.memory = embeddings.memory and ${IN_SCOPE} offset 0
+  ) as seen
   left join memory.facts on embeddings.target = 'fact' and facts.tenant = embeddings.tenant
     and facts.memory = embeddings.memory and facts.ordinal = embeddings.ordinal
   where embeddings.tenant = $1 and embeddings.space = $11
-    and ${IN_SCOPE}
     and (embeddings.target = 'content' or embeddings.content_sha256
       = encode(sha256(convert_to(facts.text, 'UTF8')), 'hex'))
   order by embeddings.sequence desc

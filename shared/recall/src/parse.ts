@@ -4,6 +4,7 @@ import {
   type Language,
   lexemesIn,
   lexemesOf,
+  textOf,
   type Word,
   words,
 } from '@memfleet/projections';
@@ -52,7 +53,7 @@ export function parseQuery(query: string): ParsedQuery {
     words: distinct(found.flatMap(unitsOf)).slice(0, MOST_WORDS),
     phrases,
     exclusions,
-    spoken: new Set(found.map((word) => word.text)),
+    spoken: new Set(found.map(textOf)),
   };
 }
 

@@ -62,10 +62,13 @@ const IS_TURN = `($12::text = 'all' or memories.kind = 'message'
 /** $11 memories, $12 which take part, $13 how many to either side. */
 const SURROUNDINGS_SQL = `
 with given as materialized (
-  select memories.memory, memories.scope_session, memories.created_at, memories.position,
-    memories.speaker_name, ${IS_TURN} as is_turn
-  from unnest($11::text[]) as wanted (memory)
-  join memory.memories on memories.tenant = $1 and memories.memory = wanted.memory
+  select found.*
+  from unnest($11::text[]) as wanted (memory) cross join lateral (
+    select memories.memory, memories.scope_session, memories.created_at, memories.position,
+      memories.speaker_name, ${IS_TURN} as is_turn
+    from memory.memories where memories.tenant = $1 and memories.memory = wanted.memory
+    offset 0
+  ) as found
 )
 select memory, speaker_name as speaker, null as beside, null::int as distance from given
 union all

@@ -1,6 +1,6 @@
 import { detect } from './detect.ts';
 import { fold } from './fold.ts';
-import { type Language, languageOf, lexemesOf } from './languages.ts';
+import { type Indexed, indexedWord, type Language, languageOf } from './languages.ts';
 import { type Word, words } from './words.ts';
 
 /**
@@ -25,23 +25,18 @@ export interface Analysed {
 export function analyse(text: string, declared?: string): Analysed {
   const found = words(fold(text));
   const language = declared === undefined ? detect(text, found) : languageOf(declared);
-  return { language, ...lexemesIn(found, language) };
+  const { lexemes, length } = lexemesIn(found, language);
+  return { language, lexemes, length };
 }
 
 /** The words as they are indexed in a language. */
-export function lexemesIn(
-  found: readonly Word[],
-  language: Language,
-): Pick<Analysed, 'lexemes' | 'length'> {
+export function lexemesIn(found: readonly Word[], language: Language): Indexed {
   let lexemes = '';
   let length = 0;
   for (const word of found) {
-    const ofWord = lexemesOf(word, language);
-    if (ofWord.length === 0) lexemes += '.';
-    for (const lexeme of ofWord) {
-      lexemes += ` ${lexeme} `;
-      length += 1;
-    }
+    const indexed = indexedWord(word, language);
+    lexemes += indexed.lexemes;
+    length += indexed.length;
   }
   return { lexemes, length };
 }

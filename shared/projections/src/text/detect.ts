@@ -1,5 +1,6 @@
 import { detectAll } from 'tinyld/light';
-import { isStopWord, type Language, LANGUAGES, languageOf } from './languages.ts';
+import { isAscii } from './fold.ts';
+import { type Language, LANGUAGES, languageOf, stopWordsOf } from './languages.ts';
 import type { Word } from './words.ts';
 
 /** Languages that are written in Latin letters and have rules of their own. */
@@ -7,8 +8,10 @@ const LATIN: readonly Language[] = LANGUAGES.filter(
   (language) => !['ar', 'el', 'ru', 'uk', 'und'].includes(language),
 );
 /** So much of a text says what language it is in. */
-const LOOKED_AT = 40;
+const LOOKED_AT = 24;
 const LOOKED_AT_CHARACTERS = 300;
+/** The library guesses at fewer words than this, unless their letters help. */
+const FEWEST_FOR_LIBRARY = 4;
 
 /**
  * The language of a text, whose words are given folded. Words that only one language has decide where
@@ -17,13 +20,18 @@ const LOOKED_AT_CHARACTERS = 300;
  * `und`.
  */
 export function detect(text: string, words: readonly Word[]): Language {
-  const parted = words.filter(({ run }) => run === undefined).slice(0, LOOKED_AT);
+  const parted = firstWords(words);
   const [first] = parted;
   if (first === undefined) return 'und';
-  const script = scriptOf(parted);
+  const isPlain = isAscii(text);
+  const script = isPlain ? 'latin' : scriptOf(parted);
   switch (script) {
     case 'latin':
-      return byStopWords(parted, LATIN) ?? byLibrary(text, LATIN) ?? 'en';
+      return (
+        byStopWords(parted, LATIN) ??
+        (isPlain && parted.length < FEWEST_FOR_LIBRARY ? undefined : byLibrary(text, LATIN)) ??
+        'en'
+      );
     case 'cyrillic':
       return (
         byCyrillicLetters(parted) ??
@@ -32,7 +40,7 @@ export function detect(text: string, words: readonly Word[]): Language {
         'und'
       );
     case 'arabic':
-      return parted.some(({ text: word }) => NOT_ARABIC.test(word)) ? 'und' : 'ar';
+      return parted.some((word) => NOT_ARABIC.test(word)) ? 'und' : 'ar';
     case 'greek':
       return 'el';
     case 'other':
@@ -45,9 +53,9 @@ export function detect(text: string, words: readonly Word[]): Language {
 type Script = 'latin' | 'cyrillic' | 'arabic' | 'greek' | 'other';
 
 /** That of most of the words. */
-function scriptOf(words: readonly Word[]): Script {
+function scriptOf(words: readonly string[]): Script {
   const counts: Record<Script, number> = { latin: 0, cyrillic: 0, arabic: 0, greek: 0, other: 0 };
-  for (const { text } of words) counts[scriptOfWord(text)] += 1;
+  for (const word of words) counts[scriptOfWord(word)] += 1;
   const { other, ...known } = counts;
   const [best = ['latin', 0]] = Object.entries(known).toSorted(([, a], [, b]) => b - a);
   return best[1] === 0 || best[1] < other ? 'other' : (best[0] as Script);
@@ -62,21 +70,37 @@ function scriptOfWord(word: string): Script {
   return 'other';
 }
 
-/** The language with the most words of its own kind; undefined when two have as many. */
-function byStopWords(words: readonly Word[], among: readonly Language[]): Language | undefined {
+/** Which languages leave a word out: a bit for each, by its place in `LANGUAGES`. */
+const STOPPED_BY = new Map<string, number>();
+for (const [place, language] of LANGUAGES.entries()) {
+  for (const word of stopWordsOf(language)) {
+    STOPPED_BY.set(word, (STOPPED_BY.get(word) ?? 0) | (1 << place));
+  }
+}
+
+/** Of one text at a time. */
+const counts = new Int32Array(LANGUAGES.length);
+
+/** The language with the most words of its own kind; undefined when two have as many, or none has any. */
+function byStopWords(words: readonly string[], among: readonly Language[]): Language | undefined {
+  counts.fill(0);
+  for (const word of words) {
+    for (let left = STOPPED_BY.get(word) ?? 0; left !== 0; left &= left - 1) {
+      const place = 31 - Math.clz32(left & -left);
+      counts[place] = (counts[place] ?? 0) + 1;
+    }
+  }
   let best: Language | undefined;
   let most = 0;
   let isShared = true;
-  for (const language of among) {
-    let count = 0;
-    for (const { text } of words) if (isStopWord(text, language)) count += 1;
-    if (count > most) {
-      best = language;
-      most = count;
-      isShared = false;
-    } else if (count === most) {
-      isShared = true;
-    }
+  for (let place = 0; place < LANGUAGES.length; place += 1) {
+    const count = counts[place] ?? 0;
+    const language = LANGUAGES[place];
+    if (language === undefined || !among.includes(language)) continue;
+    if (count < most || count === 0) continue;
+    isShared = count === most;
+    best = language;
+    most = count;
   }
   return isShared ? undefined : best;
 }
@@ -97,8 +121,17 @@ const OTHER_CYRILLIC = /[ўјљњђћџќѓѕәғқңөұүһӣӯ]/;
 const UKRAINIAN = /[іїєґ]/;
 const RUSSIAN = /[ыэ]/;
 
-function byCyrillicLetters(words: readonly Word[]): Language | undefined {
-  if (words.some(({ text }) => OTHER_CYRILLIC.test(text))) return 'und';
-  if (words.some(({ text }) => UKRAINIAN.test(text))) return 'uk';
-  return words.some(({ text }) => RUSSIAN.test(text)) ? 'ru' : undefined;
+function byCyrillicLetters(words: readonly string[]): Language | undefined {
+  if (words.some((word) => OTHER_CYRILLIC.test(word))) return 'und';
+  if (words.some((word) => UKRAINIAN.test(word))) return 'uk';
+  return words.some((word) => RUSSIAN.test(word)) ? 'ru' : undefined;
+}
+
+function firstWords(words: readonly Word[]): string[] {
+  const first: string[] = [];
+  for (const word of words) {
+    if (first.length === LOOKED_AT) break;
+    if (typeof word === 'string') first.push(word);
+  }
+  return first;
 }

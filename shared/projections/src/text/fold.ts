@@ -17,7 +17,8 @@ const VARIANTS: Readonly<Record<string, string>> = {
 };
 const VARIANT = new RegExp(`[${Object.keys(VARIANTS).join('')}]`, 'g');
 /** Vowel signs and the filler of Arabic, points of Hebrew; joiners, and what picks the look of a picture. */
-const POINTS = /[\u0591-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u200c\u200d\ufe00-\ufe0f]/g;
+const POINTS =
+  /[\u0591-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670]|\u200c|\u200d|[\ufe00-\ufe0f]/g;
 
 /**
  * A text in the one spelling that is compared: lower case, without accents, full-width and other

@@ -21,10 +21,18 @@ import { fold } from './fold.ts';
 import { STOP_WORDS } from './stop-words.ts';
 import { gramsOf, type Word } from './words.ts';
 
+/** A word as it stands in a text that is indexed; see `analyse`. */
+export interface Indexed {
+  readonly lexemes: string;
+  readonly length: number;
+}
+
 /** How the words of a language become lexemes. */
 interface Rules {
   readonly stem: (word: string) => string;
   readonly stopWords: ReadonlySet<string>;
+  /** What came of words that were seen before, which most are: a stemmer takes 3 µs a word. */
+  readonly known: Map<string, Indexed>;
 }
 
 /** By ISO 639-1 code; `und` for every other language, whose words stay as they are. */
@@ -51,9 +59,12 @@ const STEMMERS = {
   und: (word: string): string => word,
 } as const;
 
-/** And, so, with, like and for are written at the article of the word that follows: والكتاب is الكتاب. */
+/**
+ * The article, and the words for and, so, with, like and for that are written at it: والكتاب is كتاب. The
+ * stemmer leaves it at short words.
+ */
 function withoutParticle(word: string): string {
-  return word.replace(/^(?:[وفبك]ال|لل)(?=..)/, 'ال');
+  return word.replace(/^(?:[وفبك]?ال|لل)(?=..)/, '');
 }
 
 export type Language = keyof typeof STEMMERS;
@@ -67,24 +78,12 @@ function rulesOf(language: Language): Rules {
   const listed = language === 'und' ? '' : STOP_WORDS[language];
   return {
     stopWords: new Set(listed.split(/\s+/).map(fold)),
-    stem: remembered(STEMMERS[language]),
+    stem: STEMMERS[language],
+    known: new Map(),
   };
 }
 
-/** A stemmer takes 3 µs a word, and most words were seen before. */
-const MOST_REMEMBERED = 20_000;
-
-function remembered(stem: (word: string) => string): (word: string) => string {
-  const stems = new Map<string, string>();
-  return (word) => {
-    const known = stems.get(word);
-    if (known !== undefined) return known;
-    if (stems.size >= MOST_REMEMBERED) stems.clear();
-    const found = stem(word);
-    stems.set(word, found);
-    return found;
-  };
-}
+const MOST_KNOWN = 20_000;
 
 /** Codes that name one of the languages otherwise: both written standards of Norwegian, old Indonesian. */
 const OTHER_CODES: Readonly<Record<string, Language>> = { nb: 'no', nn: 'no', in: 'id' };
@@ -100,8 +99,8 @@ function isLanguage(code: string): code is Language {
   return Object.hasOwn(STEMMERS, code);
 }
 
-export function isStopWord(word: string, language: Language): boolean {
-  return RULES[language].stopWords.has(word);
+export function stopWordsOf(language: Language): ReadonlySet<string> {
+  return RULES[language].stopWords;
 }
 
 /** Beyond this a "word" is an encoded blob; its beginning tells it apart. */
@@ -110,11 +109,32 @@ const LONGEST = 64;
 const CONTRACTION = /['’](?:s|re|ve|ll|d|m|t)$/;
 
 /** What is indexed for a word in a language; nothing for a word that says nothing. */
-export function lexemesOf({ text, run }: Word, language: Language): readonly string[] {
-  if (run !== undefined) return gramsOf(text, run);
-  const { stem, stopWords } = RULES[language];
-  if (stopWords.has(text)) return [];
-  const bare = text.replace(CONTRACTION, '');
+export function lexemesOf(word: Word, language: Language): readonly string[] {
+  return typeof word === 'string' ? stemmed(word, RULES[language]) : gramsOf(word);
+}
+
+/** The same between blanks, or a dot for nothing. */
+export function indexedWord(word: Word, language: Language): Indexed {
+  if (typeof word !== 'string') return indexed(gramsOf(word));
+  const rules = RULES[language];
+  const before = rules.known.get(word);
+  if (before !== undefined) return before;
+  if (rules.known.size >= MOST_KNOWN) rules.known.clear();
+  const found = indexed(stemmed(word, rules));
+  rules.known.set(word, found);
+  return found;
+}
+
+function indexed(lexemes: readonly string[]): Indexed {
+  if (lexemes.length === 0) return NOTHING;
+  return { lexemes: lexemes.map((lexeme) => ` ${lexeme} `).join(''), length: lexemes.length };
+}
+
+const NOTHING: Indexed = { lexemes: '.', length: 0 };
+
+function stemmed(word: string, { stem, stopWords }: Rules): string[] {
+  if (stopWords.has(word)) return [];
+  const bare = word.replace(CONTRACTION, '');
   const parts = /['’]/.test(bare) ? bare.split(/['’]/) : [bare];
   return parts
     .filter(

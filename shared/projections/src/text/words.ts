@@ -1,10 +1,11 @@
 import { isAscii } from './fold.ts';
 
 /** A word of a text, or a run of writing that does not part its words. */
-export interface Word {
+export type Word = string | Run;
+
+export interface Run {
   readonly text: string;
-  /** The script of a run that does not part words; undefined for a word. */
-  readonly run?: UnpartedScript;
+  readonly script: UnpartedScript;
 }
 
 export type UnpartedScript = 'han' | 'kana' | 'hangul' | 'brahmic';
@@ -38,10 +39,10 @@ const SCRIPTS = ['han', 'kana', 'hangul', 'brahmic'] as const satisfies readonly
 
 /** The words of a folded text, in order. */
 export function words(folded: string): Word[] {
-  if (isAscii(folded)) return (folded.match(ASCII_WORD) ?? []).map((text) => ({ text }));
+  if (isAscii(folded)) return folded.match(ASCII_WORD) ?? [];
   return [...folded.matchAll(WORD)].map(({ 0: text, groups = {} }) => {
-    const run = SCRIPTS.find((script) => groups[script] !== undefined);
-    return run === undefined ? { text } : { text, run };
+    const script = SCRIPTS.find((each) => groups[each] !== undefined);
+    return script === undefined ? text : { text, script };
   });
 }
 
@@ -50,7 +51,7 @@ export function words(folded: string): Word[] {
  * two, of Thai and its kin, whose characters are parts of syllables, every three. A part of a text has
  * the parts of its run in the same order, so that phrases are found.
  */
-export function gramsOf(text: string, script: UnpartedScript): string[] {
+export function gramsOf({ text, script }: Run): string[] {
   const characters = Array.from(text);
   const size = script === 'brahmic' ? 3 : 2;
   const grams: string[] = [];
@@ -64,3 +65,8 @@ export function gramsOf(text: string, script: UnpartedScript): string[] {
 }
 
 const HIRAGANA_ONLY = /^\p{Script=Hiragana}+$/u;
+
+/** What was written, whatever it is. */
+export function textOf(word: Word): string {
+  return typeof word === 'string' ? word : word.text;
+}

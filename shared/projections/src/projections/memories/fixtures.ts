@@ -32,7 +32,7 @@ export const fixtures: readonly [ProjectionFixture, ...ProjectionFixture[]] = [
       memories: [
         { memory: 'm-1', language: 'en', lexemes: ' ada  prefer  tea . coffe ', length: 4 },
         { memory: 'm-2', language: 'en', lexemes: '.. tea . noon ', length: 2 },
-        { memory: 'm-3', language: 'und', lexemes: ' 緑  緑茶  茶 . 好 . ', length: 4 },
+        { memory: 'm-3', language: 'und', lexemes: ' 緑  緑茶  茶 . 好 .', length: 4 },
       ],
     },
   },

@@ -123,7 +123,8 @@ function revised({ tenantid, subject, time, data }: MemoryRevised, at: Position)
 
 /** The content, and what is searched of it: in the language that was declared, or else detected. */
 function indexed(content: string, declared: string | undefined) {
-  return { content, ...analyse(content, declared) };
+  const { language, lexemes, length } = analyse(content, declared);
+  return { content, language, lexemes, length };
 }
 
 function accessed({ tenantid, subject, time, data }: MemoryAccessed, at: Position): Operation[] {

@@ -13,9 +13,7 @@ select tenant, memory, content, kind, importance, scope_user, scope_agent, scope
   greatest(abs(origin_seq), revised_seq, superseded_seq, abs(forgotten_seq)) as sequence,
   abs(origin_seq) as position,
   language, lexemes, length,
-  string_to_array(
-    to_hex(hashtext(tenant)) || '.' || language || ':' || replace(btrim(replace(lexemes, '.', '')), '  ',
-      '  ' || to_hex(hashtext(tenant)) || '.' || language || ':'), '  ') collate "C" as keys
+  keys_of(tenant, language, lexemes) collate "C" as keys
 from memories;
 
 create or replace view memory.accesses as
