@@ -39,7 +39,7 @@ test(
     const [{ perSecond, settings } = { perSecond: 0, settings: { rowsPerSecond: 0 } }] = lines;
     expect(perSecond).toBeLessThanOrEqual(settings.rowsPerSecond);
     // What readers need is put off while the history comes in.
-    expect(stderr).toContain('making the index memories_content');
+    expect(stderr).toContain('making the index memories_keys');
     expect(stderr).toContain('making the index accesses_memory');
   },
 );

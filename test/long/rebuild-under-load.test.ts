@@ -139,7 +139,7 @@ test.each([
     };
     expect(await rebuild(broker, target, memories)).toBe(2);
     // The indexes that only readers need come when the history is in.
-    expect(await indexesOf(fleet, 'memories_2')).not.toContain('memories_content');
+    expect(await indexesOf(fleet, 'memories_2')).not.toContain('memories_keys');
     await expect(promoteNext(pool, memories, { ...PROMOTE, force: true })).rejects.toThrow(
       /still being filled/,
     );

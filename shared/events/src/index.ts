@@ -15,7 +15,12 @@ export {
   type MemoryEventType,
 } from './catalogue/index.ts';
 export { type MemoryAccessed, memoryAccessed } from './catalogue/memory-accessed.ts';
-export { MEMORY_KINDS, type MemoryCreated, memoryCreated } from './catalogue/memory-created.ts';
+export {
+  MEMORY_KINDS,
+  type MemoryCreated,
+  memoryCreated,
+  type MemoryKind,
+} from './catalogue/memory-created.ts';
 export { type MemoryEmbedded, memoryEmbedded } from './catalogue/memory-embedded.ts';
 export {
   ENTITY_TYPES,

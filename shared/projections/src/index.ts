@@ -50,4 +50,8 @@ export {
 export { appliedId, type AppliedKey } from './sql/applied.ts';
 export { type BoundStatement, runBound, type WriteStep } from './sql/statement.ts';
 export { ProjectionWriter } from './sql/writer.ts';
+export { fold } from './text/fold.ts';
+export { type Language, LANGUAGES, lexemesOf } from './text/languages.ts';
+export { lexemesIn } from './text/analyse.ts';
+export { type Word, words } from './text/words.ts';
 export { PROJECTIONS } from './projections/index.ts';

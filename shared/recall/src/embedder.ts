@@ -22,6 +22,15 @@ interface NamedEmbedder {
   readonly dimensions: number;
   /** Cosine similarity that texts without anything in common reach by chance; recall drops those. */
   readonly noise: number;
+  /** How its ranking is merged with that of the words. */
+  readonly fusion: Fusion;
+}
+
+/** Each ranking gives weight / (k + rank). */
+export interface Fusion {
+  readonly textWeight: number;
+  readonly vectorWeight: number;
+  readonly k: number;
 }
 
 /** Free, at once, and total: any text has a vector. */

@@ -50,6 +50,7 @@ export function openAICompatibleEmbedder(
     usdPerToken: settings.inputPerMillionUsd / 1e6,
     maxBatch,
     noise: 0,
+    fusion: { textWeight: 1, vectorWeight: 1, k: 10 },
     async embed(texts, abortSignal): Promise<Embedded> {
       const startedAt = performance.now();
       let spent: Pick<Embedded, 'usage' | 'costUsd'> | undefined;

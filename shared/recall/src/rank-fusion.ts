@@ -1,21 +1,30 @@
-/** The constant of the paper; larger values make the first ranks count for less. */
-const K = 60;
+import type { Fusion } from './embedder.ts';
+
+export interface Fused {
+  readonly memory: string;
+  readonly score: number;
+}
 
 /**
- * Merges rankings whose scores cannot be compared: each item gets the sum of 1 / (60 + rank) over
- * the rankings that have it, best first. Reciprocal rank fusion: Cormack, Clarke and Büttcher, SIGIR
- * 2009.
+ * Merges rankings whose scores cannot be compared: each item gets the sum of weight / (k + rank) over
+ * the rankings that have it, best first. Reciprocal rank fusion (Cormack, Clarke and Büttcher, SIGIR
+ * 2009) with weights; a smaller k makes the first ranks count for more.
  */
-export function reciprocalRankFusion(
-  rankings: readonly (readonly string[])[],
-): { readonly item: string; readonly score: number }[] {
+export function fuse(
+  text: readonly { readonly memory: string }[],
+  vectors: readonly { readonly memory: string }[],
+  { textWeight, vectorWeight, k }: Fusion,
+): Fused[] {
   const scores = new Map<string, number>();
-  for (const ranking of rankings) {
-    for (const [index, item] of ranking.entries()) {
-      scores.set(item, (scores.get(item) ?? 0) + 1 / (K + index + 1));
+  for (const [ranking, weight] of [
+    [text, textWeight],
+    [vectors, vectorWeight],
+  ] as const) {
+    for (const [index, { memory }] of ranking.entries()) {
+      scores.set(memory, (scores.get(memory) ?? 0) + weight / (k + index + 1));
     }
   }
   return [...scores]
-    .map(([item, score]) => ({ item, score }))
-    .toSorted((a, b) => b.score - a.score || (a.item < b.item ? -1 : 1));
+    .map(([memory, score]) => ({ memory, score }))
+    .toSorted((a, b) => b.score - a.score || (a.memory < b.memory ? -1 : 1));
 }

@@ -1,156 +1,278 @@
-import type { Queryable } from '@memfleet/runtime';
+import { waitFor } from '@memfleet/projections';
+import { ProviderError, type Queryable, RuntimeError } from '@memfleet/runtime';
+import { type Context, contextOf, describe, type Described } from './describe.ts';
 import type { Embedder } from './embedder.ts';
+import { type Lent, lentScores } from './lent-scores.ts';
 import { type Nearest, nearestMemories } from './nearest.ts';
-import { reciprocalRankFusion } from './rank-fusion.ts';
+import { isEmpty, type ParsedQuery, parseQuery } from './parse.ts';
+import type { RecallQuery } from './query.ts';
+import { fuse } from './rank-fusion.ts';
+import type { RecallHit, RecallNote, RecallResult } from './result.ts';
+import { scopeValues } from './scope.ts';
+import { snippetOf } from './snippet.ts';
+import { type Surroundings, surroundingsOf } from './surroundings.ts';
+import { tenantStatistics } from './tenant-statistics.ts';
+import { type TextRanking, textRanking } from './text-ranking.ts';
+import { type Tuning, TUNING } from './tuning.ts';
 
-export interface RecallQuery {
-  /** Nothing of another tenant is looked at. */
-  readonly tenant: string;
-  /**
-   * Free text, of which the first 2,000 characters count; the full-text part knows "quoted phrases",
-   * `or` and -exclusions.
-   */
-  readonly query: string;
-  /** The one the vectors were made with; without it, or without vectors, full text alone decides. */
-  readonly embedder: Embedder | undefined;
-  /** Most memories to return. */
-  readonly limit: number;
-  readonly signal?: AbortSignal;
-}
-
-/** A memory that answers a query. */
-export interface Recalled {
-  readonly memory: string;
-  /** Sum of reciprocal ranks: comparable within one answer only. */
-  readonly score: number;
-  readonly content: string;
-  /** Null for a memory of which the log tells revisions only; so is importance. */
-  readonly kind: string | null;
-  readonly importance: number | null;
-  /** When it was created, or else first known. */
-  readonly created_at: Date;
-  readonly revised_at: Date | null;
-  /** What of the memory is nearest to the query. */
-  readonly matched: 'content' | 'fact';
-  /** The fact, when it is one that matched. */
-  readonly fact?: string;
-  /** Place in the full-text ranking, from 1; absent where the words are not in the content. */
-  readonly fullTextRank?: number;
-  /** Cosine similarity to the query; absent where no vector is near. */
-  readonly similarity?: number;
-}
-
+const LIMIT = 10;
 /** How many memories each ranking offers for one that is returned: the merged order needs a choice. */
-const CANDIDATES_PER_RESULT = 5;
-const MIN_CANDIDATES = 50;
-/** Ranking takes time with the square of a query's length: 10,000 words took 11 s. */
+const CANDIDATES_PER_HIT = 3;
+const MIN_CANDIDATES = 60;
+/** Ranking takes time with the length of a query. */
 const LONGEST_QUERY = 2_000;
+const EMBEDDER_TIMEOUT_MS = 5_000;
+/** Turns that are shown to either side of a hit. */
+const CONTEXT = 2;
 
 /**
- * Finds memories by full text and by vector, and merges the two rankings. Forgotten and superseded
- * memories are never returned: one is gone, the other is wrong by now. The only call to a model is
- * the one that embeds the query.
- * @throws ProviderError when the query cannot be embedded
+ * Finds the memories that answer a query: by their words, by vectors, and by the turns around them.
+ * Forgotten and superseded memories are never returned: one is gone, the other is wrong by now. The only
+ * call to a model is the one that embeds the query; without its answer words alone decide, and the
+ * result says so.
+ * @throws RuntimeError RECALL_QUERY_EMPTY; what `waitFor` throws, with `after`; ProviderError when
+ * vectors alone were asked for and the query cannot be embedded; the signal's reason
  */
-export async function recall(db: Queryable, input: RecallQuery): Promise<Recalled[]> {
-  const { tenant, limit } = input;
+export async function recall(db: Queryable, query: RecallQuery): Promise<RecallResult> {
+  return await recallTuned(db, query, TUNING);
+}
+
+/** The same with other constants: for a bench that fits or breaks them. */
+export async function recallTuned(
+  db: Queryable,
+  query: RecallQuery,
+  tuning: Tuning,
+): Promise<RecallResult> {
+  const { tenant, limit = LIMIT, neighbours = 'messages', signal } = query;
   // What PostgreSQL refuses in text has no meaning in a question either.
-  const query = input.query.slice(0, LONGEST_QUERY).replaceAll('\u0000', ' ').toWellFormed();
-  const candidates = Math.max(MIN_CANDIDATES, limit * CANDIDATES_PER_RESULT);
-  const [fullText, nearest] = await Promise.all([
-    fullTextRanking(db, tenant, query, candidates),
-    vectorRanking(db, { ...input, query }, candidates),
-  ]);
-  const ranked = reciprocalRankFusion([fullText, nearest.map(({ memory }) => memory)]);
-  const best = ranked.slice(0, limit);
-  const byMemory = new Map(nearest.map((item) => [item.memory, item]));
-  const places = new Map(fullText.map((memory, index) => [memory, index + 1]));
-  const described = await describe(
+  const asked = query.query.slice(0, LONGEST_QUERY).replaceAll('\u0000', ' ').toWellFormed();
+  const parsed = parseQuery(asked);
+  if (isEmpty(parsed)) {
+    throw new RuntimeError('RECALL_QUERY_EMPTY', 'the query has no word to look for');
+  }
+  if (query.after !== undefined) {
+    await waitFor(db, 'memories', query.after, {
+      ...(query.afterTimeoutMs === undefined ? {} : { timeoutMs: query.afterTimeoutMs }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+  }
+  const search: Search = {
     db,
-    tenant,
-    best.map(({ item }) => ({ memory: item, fact: factOf(byMemory.get(item)) })),
-  );
-  return best.flatMap(({ item, score }) => {
-    const row = described.get(item);
-    // Forgotten between the two statements.
-    if (row === undefined) return [];
-    const { fact, ...memory } = row;
-    const near = byMemory.get(item);
-    const place = places.get(item);
-    return [
-      {
-        ...memory,
-        score,
-        matched: fact === null ? ('content' as const) : ('fact' as const),
-        ...(fact === null ? {} : { fact }),
-        ...(place === undefined ? {} : { fullTextRank: place }),
-        ...(near === undefined ? {} : { similarity: near.similarity }),
-      },
-    ];
+    query,
+    parsed,
+    tuning,
+    scope: scopeValues(tenant, query.scope ?? {}, parsed),
+    candidates: Math.max(MIN_CANDIDATES, limit * CANDIDATES_PER_HIT),
+  };
+  const [text, vectors] = await Promise.all([byText(search), byVectors(search)]);
+  const around = await surroundingsOf(db, {
+    memories: [...new Set([...text.memories, ...vectors.nearest].map(({ memory }) => memory))],
+    scope: search.scope,
+    which: neighbours,
+    reach: Math.max(tuning.lend.length, CONTEXT),
+  });
+  const spoken = { ...around, spoken: parsed.spoken };
+  const byWords = lentScores(text.memories, spoken, tuning);
+  const byMeaning = lentScores(vectors.memories, spoken, tuning);
+  const fusion = tuning.fusion ?? query.embedder?.fusion ?? TEXT_ALONE;
+  const best = fuse(byWords, byMeaning, fusion).slice(0, limit);
+  const places = {
+    text: placesOf(byWords),
+    vector: placesOf(byMeaning),
+    nearest: new Map(vectors.nearest.map((item) => [item.memory, item])),
+  };
+  const [described, contexts] = await Promise.all([
+    describe(
+      db,
+      search.scope,
+      best.map(({ memory }) => ({ memory, fact: factOf(places.nearest.get(memory)) })),
+    ),
+    contextsOf(search, best, around),
+  ]);
+  const hits = best.flatMap(({ memory, score }) => {
+    const row = described.get(memory);
+    return row === undefined ? [] : [hitOf(row, score, places, contexts.get(memory), parsed)];
+  });
+  return { hits, notes: await notesOf(search, hits, text, vectors) };
+}
+
+/** Without an embedder there is one ranking, whose order any weight keeps. */
+const TEXT_ALONE = { textWeight: 1, vectorWeight: 0, k: 10 } as const;
+
+interface Search {
+  readonly db: Queryable;
+  readonly query: RecallQuery;
+  readonly parsed: ParsedQuery;
+  readonly tuning: Tuning;
+  readonly scope: readonly unknown[];
+  readonly candidates: number;
+}
+
+async function byText({
+  db,
+  query,
+  parsed,
+  tuning,
+  scope,
+  candidates,
+}: Search): Promise<TextRanking> {
+  if (query.halves === 'vectors') return { memories: [], isBounded: false };
+  return await textRanking(db, {
+    words: parsed.words,
+    scope,
+    statistics: await tenantStatistics(db, query.tenant),
+    tuning: tuning.text,
+    limit: candidates,
   });
 }
 
-async function fullTextRanking(
-  db: Queryable,
-  tenant: string,
-  query: string,
-  limit: number,
-): Promise<string[]> {
-  const { rows } = await db.query<{ memory: string }>({
-    name: 'recall-full-text',
-    // The expression must be exactly that of the index on the table.
-    text: `select memory
-      from memory.memories, websearch_to_tsquery('english', $2) as query
-      where tenant = $1 and forgotten_at is null and superseded_at is null
-        and to_tsvector('english', content) @@ query
-      order by ts_rank_cd(to_tsvector('english', content), query) desc, sequence desc
-      limit $3`,
-    values: [tenant, query, limit],
-  });
-  return rows.map((row) => row.memory);
+interface VectorRanking {
+  readonly nearest: readonly Nearest[];
+  /** By how far each is above what chance makes similar. */
+  readonly memories: readonly { readonly memory: string; readonly score: number }[];
+  readonly isBounded: boolean;
+  /** Why there is no vector of the query. */
+  readonly away?: string;
 }
 
-async function vectorRanking(
-  db: Queryable,
-  { tenant, query, embedder, signal }: RecallQuery,
-  limit: number,
-): Promise<Nearest[]> {
-  if (embedder === undefined || query.trim() === '') return [];
-  const [vector] = embedder.remote
-    ? (await embedder.embed([query], signal ?? new AbortController().signal)).vectors
-    : embedder.embed([query]);
-  if (vector === undefined) return [];
+const NO_VECTORS: VectorRanking = { nearest: [], memories: [], isBounded: false };
+
+async function byVectors({ db, query, parsed, scope, candidates }: Search): Promise<VectorRanking> {
+  const { embedder, halves = 'both', signal } = query;
+  if (embedder === undefined || halves === 'text') return NO_VECTORS;
+  let vector: Float32Array | undefined;
+  try {
+    vector = await embedded(embedder, parsed.text, signal);
+  } catch (error) {
+    // Words can still be searched while the service that makes vectors is away.
+    if (!(error instanceof ProviderError) || halves === 'vectors') throw error;
+    return { ...NO_VECTORS, away: error.message };
+  }
+  if (vector === undefined) return NO_VECTORS;
   const { space, noise } = embedder;
-  return await nearestMemories(db, { tenant, space, vector, above: noise, limit });
+  const { nearest, isBounded } = await nearestMemories(db, {
+    scope,
+    space,
+    vector,
+    above: noise,
+    limit: candidates,
+  });
+  const memories = nearest.map(({ memory, similarity }) => ({ memory, score: similarity - noise }));
+  return { nearest, memories, isBounded };
+}
+
+async function embedded(
+  embedder: Embedder,
+  text: string,
+  signal: AbortSignal | undefined,
+): Promise<Float32Array | undefined> {
+  if (!embedder.remote) return embedder.embed([text])[0];
+  const timeout = AbortSignal.timeout(EMBEDDER_TIMEOUT_MS);
+  try {
+    const both = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
+    const { vectors } = await embedder.embed([text], both);
+    return vectors[0];
+  } catch (error) {
+    if (signal?.aborted !== true && timeout.aborted) {
+      throw new ProviderError('transient', `no answer within ${EMBEDDER_TIMEOUT_MS / 1_000} s`);
+    }
+    throw error;
+  }
+}
+
+type Placed = Lent & { readonly rank: number };
+
+function placesOf(ranking: readonly Lent[]): Map<string, Placed> {
+  return new Map(ranking.map((item, index) => [item.memory, { ...item, rank: index + 1 }]));
 }
 
 function factOf(nearest: Nearest | undefined): number | undefined {
   return nearest?.target === 'fact' ? nearest.ordinal : undefined;
 }
 
-type Described = Pick<
-  Recalled,
-  'memory' | 'content' | 'kind' | 'importance' | 'created_at' | 'revised_at'
-> & { readonly fact: string | null };
+async function contextsOf(
+  { db, scope }: Search,
+  best: readonly { readonly memory: string }[],
+  { neighbours }: Surroundings,
+): Promise<Map<string, Context>> {
+  const known = best.map(({ memory }) => ({
+    memory,
+    beside: (neighbours.get(memory) ?? [])
+      .filter(({ distance }) => distance <= CONTEXT)
+      .map((neighbour) => neighbour.memory),
+  }));
+  return await contextOf(db, scope, known);
+}
 
-async function describe(
-  db: Queryable,
-  tenant: string,
-  wanted: readonly { readonly memory: string; readonly fact: number | undefined }[],
-): Promise<Map<string, Described>> {
-  if (wanted.length === 0) return new Map();
-  const { rows } = await db.query<Described>({
-    name: 'recall-describe',
-    text: `select memories.memory, memories.content, memories.kind, memories.importance,
-        coalesce(memories.created_at, memories.revised_at) as created_at, memories.revised_at,
-        facts.text as fact
-      from unnest($2::text[], $3::int[]) as wanted (memory, fact)
-      join memory.memories on memories.tenant = $1 and memories.memory = wanted.memory
-      left join memory.facts on facts.tenant = $1 and facts.memory = wanted.memory
-        and facts.ordinal = wanted.fact
-      where memories.content is not null
-        and memories.forgotten_at is null and memories.superseded_at is null`,
-    values: [tenant, wanted.map((item) => item.memory), wanted.map((item) => item.fact ?? null)],
+function hitOf(
+  row: Described,
+  score: number,
+  places: {
+    readonly text: ReadonlyMap<string, Placed>;
+    readonly vector: ReadonlyMap<string, Placed>;
+    readonly nearest: ReadonlyMap<string, Nearest>;
+  },
+  context: Context | undefined,
+  parsed: ParsedQuery,
+): RecallHit {
+  const { memory, content, language, fact, role, name, ...known } = row;
+  const text = places.text.get(memory);
+  const vector = places.vector.get(memory);
+  return {
+    memory,
+    score,
+    ...(text === undefined
+      ? {}
+      : { text: { rank: text.rank, score: text.score, ownScore: text.ownScore } }),
+    ...(vector === undefined
+      ? {}
+      : {
+          vector: {
+            rank: vector.rank,
+            similarity: places.nearest.get(memory)?.similarity ?? null,
+            matched: fact === null ? ('content' as const) : ('fact' as const),
+            ...(fact === null ? {} : { fact }),
+          },
+        }),
+    content,
+    snippet: snippetOf(content, language, parsed.words),
+    ...known,
+    speaker: { role, name },
+    context: context ?? { before: [], after: [] },
+  };
+}
+
+async function notesOf(
+  { db, query }: Search,
+  hits: readonly RecallHit[],
+  text: TextRanking,
+  vectors: VectorRanking,
+): Promise<RecallNote[]> {
+  const notes: RecallNote[] = [];
+  if (vectors.away !== undefined) {
+    const message = `the query could not be embedded (${vectors.away}): words alone decided`;
+    notes.push({ code: 'EMBEDDER_AWAY', message });
+  }
+  if (text.isBounded) {
+    const message =
+      'a word of the query is in too many memories: it only added to what others found';
+    notes.push({ code: 'TEXT_BOUND_REACHED', message });
+  }
+  if (vectors.isBounded) {
+    const message = 'there are more vectors than one search looks at: the newest were compared';
+    notes.push({ code: 'VECTOR_BOUND_REACHED', message });
+  }
+  if (hits.length === 0 && !(await isKnown(db, query.tenant))) {
+    notes.push({ code: 'UNKNOWN_TENANT', message: `no memory of tenant ${query.tenant} is known` });
+  }
+  return notes;
+}
+
+async function isKnown(db: Queryable, tenant: string): Promise<boolean> {
+  const { rows } = await db.query<{ known: boolean }>({
+    name: 'recall-tenant',
+    text: 'select exists (select from memory.memories where tenant = $1) as known',
+    values: [tenant],
   });
-  return new Map(rows.map((row) => [row.memory, row]));
+  return rows[0]?.known === true;
 }

@@ -22,6 +22,7 @@ export const RUNTIME_ERRORS = {
   PROJECTION_BEHIND: 'Wait longer, or see by `memfleet projection status` what holds the lanes up.',
   EVENT_PARKED:
     '`memfleet projection status` names the memory; mend the cause, then `memfleet projection redrive`.',
+  RECALL_QUERY_EMPTY: 'Ask for at least one word; -words alone only say what is not wanted.',
   NOT_FOUND: 'Check the id.',
   SERVER_NOT_FOUND: 'Install it, or point to one that runs.',
   SERVER_FAILED: 'Its last lines say why; mend that and start again.',

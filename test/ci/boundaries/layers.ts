@@ -5,7 +5,7 @@ const SHARED = ['shared/events', 'shared/runtime', 'shared/recall', 'shared/proj
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'shared/events': [],
   'shared/runtime': ['shared/events'],
-  'shared/recall': ['shared/events', 'shared/runtime'],
+  'shared/recall': ['shared/events', 'shared/runtime', 'shared/projections'],
   'shared/projections': ['shared/events', 'shared/runtime'],
   'deploy/local': SHARED,
   // The one worker that starts the others, and so the embedded servers under them.

@@ -1,34 +1,85 @@
-import { expect, test } from 'vitest';
-import { createCliFleet } from './run-cli.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ReadModels } from '../recall/read-models.ts';
+import { type CliFleet, createCliFleet } from './run-cli.ts';
+
+let fleet: CliFleet;
+
+beforeAll(async () => {
+  fleet = await createCliFleet();
+  await new ReadModels(fleet.database.pool, undefined).remember([
+    {
+      memory: 'm-1',
+      content: 'Ada prefers tea to\u001B[31m coffee.\nAlways.',
+      user: 'ada',
+      facts: ['Ada prefers tea.'],
+    },
+    { memory: 'm-2', content: 'The office closes at six.' },
+    { memory: 'm-3', content: `${'Nothing of note. '.repeat(30)}There was a kayak.` },
+    { memory: 't-1', content: 'Have you seen it?', kind: 'message', session: 's', speaker: 'Bob' },
+    { memory: 't-2', content: 'The walrus? Yes.', kind: 'message', session: 's', speaker: 'Ada' },
+    { tenant: 'other', memory: 'm-3', content: 'Tea is served at noon.' },
+  ]);
+});
+afterAll(async () => {
+  await fleet[Symbol.asyncDispose]();
+});
 
 test('recall finds by words over the read models, within one tenant', async () => {
-  await using fleet = await createCliFleet();
-  const { pool } = fleet.database;
-  const rows = [
-    ['acme', 'm-1', 'Ada prefers tea to\u001B[31m coffee.\nAlways.'],
-    ['acme', 'm-2', 'The office closes at six.'],
-    ['other', 'm-3', 'Tea is served at noon.'],
-  ];
-  for (const [index, [tenant, memory, content]] of rows.entries()) {
-    await pool.query(
-      `insert into memories_1.memories
-        (tenant, memory, content, content_seq, kind, kind_seq, importance, importance_seq,
-          created_at, origin_seq)
-        values ($1, $2, $3, $4, 'note', $4, 0.5, $4, '2026-01-31T12:00:00Z', $5)`,
-      [tenant, memory, content, index + 1, -1 - index],
-    );
-  }
   const [json, text, none] = await Promise.all([
     fleet.run(['recall', 'acme', 'tea', '--json']),
     fleet.run(['recall', 'acme', 'tea']),
     fleet.run(['recall', 'acme', 'submarine']),
   ]);
-  const { code, stdout } = json;
-  expect(code).toBe(0);
-  const found = JSON.parse(stdout) as { results: { memory: string }[] };
-  expect(found).toMatchObject({ tenant: 'acme', query: 'tea' });
-  expect(found.results.map(({ memory }) => memory)).toEqual(['m-1']);
-
+  expect(json.code).toBe(0);
+  expect(JSON.parse(json.stdout)).toMatchObject({
+    tenant: 'acme',
+    query: 'tea',
+    notes: [],
+    results: [{ memory: 'm-1', text: { rank: 1 }, facts: ['Ada prefers tea.'], user: 'ada' }],
+  });
   expect(text.stdout).toContain(' 1. Ada prefers tea to [31m coffee. Always.\n    m-1 · note · ');
-  expect(none).toMatchObject({ code: 0, stdout: 'nothing is remembered that answers this\n' });
+  expect(none).toMatchObject({ code: 0, stdout: 'no matching memories\n' });
+});
+
+test('snippets by default, whole contents with their turns and facts by --full', async () => {
+  const [short, full, turns, facts] = await Promise.all([
+    fleet.run(['recall', 'acme', 'kayak']),
+    fleet.run(['recall', 'acme', 'kayak', '--full']),
+    fleet.run(['recall', 'acme', 'walrus', '--full']),
+    fleet.run(['recall', 'acme', 'tea', '--full']),
+  ]);
+  expect(short.stdout).toContain(' 1. … There was a kayak.\n');
+  expect(full.stdout).toContain('Nothing of note. Nothing of note.');
+  expect(turns.stdout).toMatch(/^ {4}\| Bob: Have you seen it\?\n 1\. Ada: The walrus\? Yes\.\n/);
+  expect(facts.stdout).toContain('\n    fact: Ada prefers tea.\n');
+});
+
+test('filters narrow it', async () => {
+  const found = async (...filters: string[]): Promise<string[]> => {
+    const { stdout } = await fleet.run(['recall', 'acme', 'tea walrus', '--json', ...filters]);
+    const { results } = JSON.parse(stdout) as { results: { memory: string }[] };
+    return results.map(({ memory }) => memory).toSorted();
+  };
+  expect(await found()).toEqual(['m-1', 't-1', 't-2']);
+  expect(await found('--user', 'ada')).toEqual(['m-1']);
+  expect(await found('--session', 's')).toEqual(['t-1', 't-2']);
+  expect(await found('--kind', 'note', '--kind', 'fact')).toEqual(['m-1']);
+  expect(await found('--since', '2026-01-02')).toEqual([]);
+  expect(await found('--until', '2025-12-31')).toEqual([]);
+  expect(await found('--importance', '0.9')).toEqual([]);
+  expect(await found('--agent', 'nobody')).toEqual([]);
+});
+
+test.each([
+  ['an unknown tenant', ['nobody', 'tea'], 1, /no memory of tenant nobody is known/],
+  ['an empty query', ['acme', ' '], 2, /no word to look for/],
+  ['an exclusion alone', ['acme', '--', '-tea'], 2, /no word to look for/],
+  ['a kind that is none', ['acme', 'tea', '--kind', 'notes'], 2, /must be one of note, /],
+  ['a time that is none', ['acme', 'tea', '--since', 'yesterday'], 2, /must be a day or a time/],
+  ['more than all', ['acme', 'tea', '--importance', '2'], 2, /number from 0 to 1/],
+])('%s is one clear error', async (_, args, code, message) => {
+  const finished = await fleet.run(['recall', ...args]);
+  expect(finished).toMatchObject({ code, stdout: '' });
+  expect(finished.stderr).toMatch(message);
+  expect(finished.stderr.trim().split('\n')).toHaveLength(1);
 });

@@ -10,14 +10,21 @@ const MIGRATION = readFileSync(
   new URL('../../../shared/runtime/src/database/migrations/0002_vectors.sql', import.meta.url),
   'utf8',
 );
-const REAL_ARRAY_OID = 1021;
+/** Arrays that come in binary form already, which is how pg sends a Buffer: of real, text, bigint, float8. */
+const BINARY_ARRAYS = [1021, 1009, 1016, 1022];
 
 /** PGlite behind the interface of pg, as far as recall uses it: statements in objects, rows back. */
 function asQueryable(db: PGlite): Queryable {
   const query = async (statement: { text: string; values?: unknown[] }): Promise<Results> =>
     await db.query(statement.text, statement.values ?? [], {
-      // A Buffer is the binary form already, which is how pg sends it.
-      serializers: { [REAL_ARRAY_OID]: (value: unknown) => value as string },
+      serializers: Object.fromEntries(
+        BINARY_ARRAYS.flatMap((oid) => {
+          const standard = db.serializers[oid];
+          const binary = (value: unknown): string =>
+            Buffer.isBuffer(value) || standard === undefined ? (value as string) : standard(value);
+          return [[oid, binary]];
+        }),
+      ),
     });
   return { query } as unknown as Queryable;
 }
@@ -43,7 +50,7 @@ afterAll(async () => {
 });
 afterEach(async () => {
   await lite.exec(`reset role; deallocate all;
-    drop schema if exists memory, memfleet, extensions cascade; drop extension if exists vector`);
+    drop schema if exists memory, memories_1, knowledge_1, memfleet, extensions cascade; drop extension if exists vector`);
 });
 
 test('the column is a vector, and what is stored comes back unchanged', async () => {
@@ -75,30 +82,32 @@ test('recall finds content and facts by vector, and only of its tenant', async (
     { tenant: 'other', memory: 'tea', content: 'Bob prefers tea to coffee.' },
   ]);
   const ask = async (query: string) =>
-    await recall(db, { tenant: 'acme', query, embedder: lexicalEmbedder, limit: 5 });
+    (await recall(db, { tenant: 'acme', query, embedder: lexicalEmbedder, limit: 5 })).hits;
   const [tea, ...others] = await ask('which drink does Ada prefer, tea or something else?');
   expect(tea).toMatchObject({ memory: 'tea', content: 'Ada prefers tea to coffee.' });
-  expect(tea?.similarity).toBeGreaterThan(0.3);
-  expect(tea?.similarity).toBeLessThan(1);
+  expect(tea?.vector?.similarity).toBeGreaterThan(0.3);
+  expect(tea?.vector?.similarity).toBeLessThan(1);
   expect(others.map(({ memory }) => memory)).not.toContain('gone');
   const [allergy] = await ask('peanut allergies');
-  expect(allergy).toMatchObject({ matched: 'fact', fact: 'Ada has a peanut allergy.' });
+  expect(allergy).toMatchObject({
+    vector: { matched: 'fact', fact: 'Ada has a peanut allergy.' },
+  });
   const [same] = await ask('Ada prefers tea to coffee.');
-  expect(same?.similarity).toBeCloseTo(1, 5);
+  expect(same?.vector?.similarity).toBeCloseTo(1, 5);
 });
 
 test('the extension may live in a schema that is on no search path', async () => {
   await lite.exec(`create schema memfleet; create schema extensions;
     create extension vector with schema extensions; ${MIGRATION}; ${READ_MODELS}`);
   await remember(db, lexicalEmbedder, [{ memory: 'tea', content: 'Ada prefers tea.' }]);
-  const found = await recall(db, {
+  const { hits: found } = await recall(db, {
     tenant: 'acme',
     query: 'is it tea that she likes?',
     embedder: lexicalEmbedder,
     limit: 5,
   });
   expect(found).toMatchObject([{ memory: 'tea' }]);
-  expect(found[0]?.similarity).toBeGreaterThan(0.2);
+  expect(found[0]?.vector?.similarity).toBeGreaterThan(0.2);
 });
 
 test('a role that may not create extensions gets arrays', async () => {

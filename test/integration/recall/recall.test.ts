@@ -1,4 +1,4 @@
-import { lexicalEmbedder, recall, type Recalled } from '@memfleet/recall';
+import { lexicalEmbedder, recall, type RecallHit, type RecallQuery } from '@memfleet/recall';
 import { ProviderError } from '@memfleet/runtime';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
@@ -28,47 +28,57 @@ afterAll(async () => {
   await database[Symbol.asyncDispose]();
 });
 
-async function ask(query: string, options: { limit?: number; tenant?: string } = {}) {
-  return await recall(database.pool, {
+async function ask(query: string, options: Partial<RecallQuery> = {}) {
+  const { hits } = await recall(database.pool, {
     tenant: 'acme',
     embedder: lexicalEmbedder,
-    limit: 10,
     ...options,
     query,
   });
+  return hits;
 }
-const names = (found: readonly Recalled[]): string[] => found.map(({ memory }) => memory);
+const names = (found: readonly RecallHit[]): string[] => found.map(({ memory }) => memory);
 
 test('what both rankings have comes first, with all that is known of it', async () => {
   const [best] = await ask('prefers tea');
   expect(best).toMatchObject({
     memory: 'tea',
     content: 'Ada prefers tea to coffee.',
+    snippet: 'Ada prefers tea to coffee.',
     kind: 'note',
     importance: 0.5,
-    matched: 'content',
-    fullTextRank: 1,
-    revised_at: null,
+    text: { rank: 1 },
+    vector: { rank: 1, matched: 'content' },
+    facts: [],
+    revisedAt: null,
+    context: { before: [], after: [] },
   });
-  expect(best?.created_at).toBeInstanceOf(Date);
-  expect(best?.similarity).toBeGreaterThan(0.4);
-  expect(best?.score).toBeCloseTo(2 / 61, 10);
+  expect(best?.when).toBeInstanceOf(Date);
+  expect(best?.text?.ownScore).toBe(best?.text?.score);
+  expect(best?.vector?.similarity).toBeGreaterThan(0.4);
 });
 
-test('words of the content that the query bends otherwise are found by either ranking', async () => {
-  expect(names(await ask('moving to lisbon'))).toContain('lisbon');
-  // Not all of these words are in the content: only the vector finds it.
-  const [best] = await ask('which hot drinks does Ada prefer, tea or something else?');
-  expect(best).toMatchObject({ memory: 'tea' });
-  expect(best?.fullTextRank).toBeUndefined();
+test('one word of the query is enough, in whatever form it is asked', async () => {
+  expect(names(await ask('moving to lisbon'))[0]).toBe('lisbon');
+  const [best] = await ask('which hot drinks does Ada prefer, tea or something else?', {
+    halves: 'text',
+  });
+  expect(best).toMatchObject({ memory: 'tea', text: { rank: 1 } });
+});
+
+test('each ranking can be asked alone', async () => {
+  const [byWords] = await ask('prefers tea', { halves: 'text' });
+  expect(byWords?.vector).toBeUndefined();
+  const [byVectors] = await ask('prefers tea', { halves: 'vectors' });
+  expect(byVectors?.text).toBeUndefined();
 });
 
 test('a fact is found through its own vector, and named', async () => {
   const [best] = await ask('peanut allergies');
   expect(best).toMatchObject({
     memory: 'long',
-    matched: 'fact',
-    fact: 'Ada has a peanut allergy.',
+    vector: { matched: 'fact', fact: 'Ada has a peanut allergy.' },
+    facts: ['The garden is large.', 'Ada has a peanut allergy.'],
   });
   expect(best?.content).toMatch(/^We talked/);
 });
@@ -93,11 +103,14 @@ test('no tenant sees anything of another', async () => {
   expect(theirs.map(({ content }) => content)).toEqual([
     'Bob prefers tea to coffee, and Lisbon to Porto.',
   ]);
-  expect(await ask('tea', { tenant: 'nobody' })).toEqual([]);
 });
 
-test('nothing in common is nothing found', async () => {
-  expect(await ask('zyzzyva qwrtp')).toEqual([]);
+test('a tenant of which nothing is known is told from one that has no answer', async () => {
+  const input = { query: 'tea', embedder: lexicalEmbedder };
+  const unknown = await recall(database.pool, { ...input, tenant: 'nobody' });
+  expect(unknown).toMatchObject({ hits: [], notes: [{ code: 'UNKNOWN_TENANT' }] });
+  const none = await recall(database.pool, { ...input, tenant: 'acme', query: 'zyzzyva qwrtp' });
+  expect(none).toEqual({ hits: [], notes: [] });
 });
 
 test('no more than asked for', async () => {
@@ -110,58 +123,91 @@ test('a vector of a fact that is no more is not matched', async () => {
   await remember(own.pool, lexicalEmbedder, [
     { memory: 'm', content: 'Something else.', facts: ['Ada plays chess.', 'Ada sings.'] },
   ]);
-  await own.pool.query(`delete from memory.facts where ordinal = 1`);
-  await own.pool.query(`update memory.facts set text = 'Ada rows.' where ordinal = 0`);
-  const input = { tenant: 'acme', embedder: lexicalEmbedder, limit: 5 };
-  expect(await recall(own.pool, { ...input, query: 'plays chess' })).toEqual([]);
-  expect(await recall(own.pool, { ...input, query: 'sings' })).toEqual([]);
+  await own.pool.query(`delete from knowledge_1.facts where ordinal = 1`);
+  await own.pool.query(`update knowledge_1.facts set text = 'Ada rows.' where ordinal = 0`);
+  const input = { tenant: 'acme', embedder: lexicalEmbedder };
+  expect(await recall(own.pool, { ...input, query: 'plays chess' })).toMatchObject({ hits: [] });
+  expect(await recall(own.pool, { ...input, query: 'sings' })).toMatchObject({ hits: [] });
 });
 
-describe('without vectors full text alone decides', () => {
+describe('without vectors words alone decide', () => {
   test('none stored', async () => {
     await using own = await createTestDatabase();
     await own.pool.query(READ_MODELS);
     await remember(own.pool, undefined, [{ memory: 'm', content: 'Ada prefers tea.' }]);
-    const input = { tenant: 'acme', query: 'tea', limit: 5 };
-    const expected = [
-      expect.objectContaining({ memory: 'm', matched: 'content', fullTextRank: 1 }),
-    ];
-    expect(await recall(own.pool, { ...input, embedder: lexicalEmbedder })).toEqual(expected);
-    expect(await recall(own.pool, { ...input, embedder: undefined })).toEqual(expected);
+    const input = { tenant: 'acme', query: 'tea' };
+    for (const embedder of [lexicalEmbedder, undefined]) {
+      const { hits } = await recall(own.pool, { ...input, embedder });
+      expect(hits).toMatchObject([{ memory: 'm', text: { rank: 1 } }]);
+      expect(hits[0]?.vector).toBeUndefined();
+    }
   });
 
   test('those of another space are not compared', async () => {
-    const found = await recall(database.pool, {
-      tenant: 'acme',
-      query: 'prefers tea',
+    const found = await ask('prefers tea', {
       embedder: { ...lexicalEmbedder, space: 'another-512-0123456789ab' },
-      limit: 5,
     });
     expect(names(found)).toEqual(['tea']);
-    expect(found[0]?.similarity).toBeUndefined();
+    expect(found[0]?.vector).toBeUndefined();
   });
 });
 
-test('a query that cannot be embedded is an error, not half an answer', async () => {
-  const failing = {
+describe('an embedder that is away', () => {
+  const failing = (embed: () => Promise<never>) => ({
     ...lexicalEmbedder,
     remote: true as const,
     maxBatch: 1,
-    embed: () => Promise.reject(new ProviderError('transient', 'HTTP 503')),
-  };
-  const input = { tenant: 'acme', query: 'tea', embedder: failing, limit: 5 };
-  await expect(recall(database.pool, input)).rejects.toThrow('HTTP 503');
+    embed,
+  });
+  const away = failing(() => Promise.reject(new ProviderError('transient', 'HTTP 503')));
+
+  test('words alone answer, and the result says so', async () => {
+    const input = { tenant: 'acme', query: 'prefers tea', embedder: away };
+    const { hits, notes } = await recall(database.pool, input);
+    expect(names(hits)).toEqual(['tea']);
+    expect(notes).toMatchObject([
+      { code: 'EMBEDDER_AWAY', message: expect.stringContaining('HTTP 503') as string },
+    ]);
+  });
+
+  test('when vectors alone were asked for it is an error', async () => {
+    const input = { tenant: 'acme', query: 'tea', embedder: away, halves: 'vectors' as const };
+    await expect(recall(database.pool, input)).rejects.toThrow('HTTP 503');
+  });
+
+  test('a defect is none of its moods', async () => {
+    const broken = failing(() => Promise.reject(new TypeError('no such method')));
+    const input = { tenant: 'acme', query: 'tea', embedder: broken };
+    await expect(recall(database.pool, input)).rejects.toThrow(TypeError);
+  });
+
+  test('a caller who gives up is told the reason', async () => {
+    const hanging = failing(() => Promise.reject(new Error('aborted')));
+    const signal = AbortSignal.abort(new Error('enough'));
+    const input = { tenant: 'acme', query: 'tea', embedder: hanging, signal };
+    await expect(recall(database.pool, input)).rejects.toThrow('aborted');
+  });
 });
 
 test.each([
   ['nothing', ''],
   ['blanks', '   '],
-  ['NUL', 'tea\u0000coffee'],
-  ['half a surrogate pair', 'tea \ud800'],
   ['operators alone', '& | ! <-> "" -'],
+  ['an exclusion alone', '-tea'],
+  ['half a surrogate pair', '\ud800'],
+])('a query without a word to look for is an error: %s', async (_, query) => {
+  await expect(ask(query)).rejects.toMatchObject({ code: 'RECALL_QUERY_EMPTY' });
+});
+
+test.each([
+  ['NUL', 'tea\u0000coffee'],
+  ['half a surrogate pair beside a word', 'tea \ud800'],
   ['quotes that do not close', '"tea'],
   ['SQL', `'; drop table memory.memories; --`],
+  ['words that say nothing', 'what is it?'],
+  ['a JSON path', '$.tea[*]'],
   ['very long', 'tea '.repeat(10_000)],
+  ['many words', Array.from({ length: 900 }, (_, index) => `w${index}`).join(' ')],
 ])('odd queries are answered: %s', async (_, query) => {
   expect(Array.isArray(await ask(query))).toBe(true);
 });

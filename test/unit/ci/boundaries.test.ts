@@ -76,7 +76,7 @@ describe('a violation planted in a copy of the repository is found', () => {
     ['worker → local', 'layers', 'workers/embedding', `import '@memfleet/local';`],
     ['events → runtime', 'layers', 'shared/events', `import { x } from '@memfleet/runtime';`],
     ['runtime → recall', 'layers', 'shared/runtime', `export * from '@memfleet/recall';`],
-    ['recall → projections', 'layers', 'shared/recall', `import '@memfleet/projections';`],
+    ['recall → worker', 'layers', 'shared/recall', `import '@memfleet/projection';`],
     ['projections → recall', 'layers', 'shared/projections', `import '@memfleet/recall';`],
     ['local → cli', 'layers', 'deploy/local', `import '@memfleet/cli';`],
     ['types only', 'layers', 'shared/events', `import type { X } from '@memfleet/runtime';`],

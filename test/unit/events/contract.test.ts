@@ -201,11 +201,11 @@ describe('node shared/events/schemas.ts', () => {
   });
 
   test('refuses to forget a version or a fixture that the files know', () => {
-    writeFileSync(join(root, 'config/schemas/memory.created.v3.json'), '{}');
+    writeFileSync(join(root, 'config/schemas/memory.created.v9.json'), '{}');
     edit(golden(), '"name": "v1: only content"', '"name": "v1: an older one"');
     const { status, stderr } = run();
     expect(status).toBe(1);
-    expect(stderr).toMatch(/memory\.created\.v3\.json was published and stays/);
+    expect(stderr).toMatch(/memory\.created\.v9\.json was published and stays/);
     expect(stderr).toMatch(/memory\.created: v1: an older one was published and stays/);
   });
 });

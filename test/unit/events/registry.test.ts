@@ -118,9 +118,9 @@ describe('what cannot be read is a result, not an exception', () => {
   );
 
   test('a newer version, whatever its data look like', () => {
-    const event = sample({ schemaversion: 3, data: { content: 42 } });
+    const event = sample({ schemaversion: 4, data: { content: 42 } });
     const decoded = registry.decode(bytesOf(event));
-    expect(unread(decoded)).toMatch(/^newer: memory.created version 3 is newer than 2/);
+    expect(unread(decoded)).toMatch(/^newer: memory.created version 4 is newer than 3/);
     expect(decoded).toMatchObject({ envelope: event });
   });
 
@@ -165,14 +165,14 @@ describe('golden fixtures', () => {
   });
 });
 
-test('memory.created as version 1 wrote it is read as version 2', () => {
+test('memory.created as version 1 wrote it is read as version 3', () => {
   const bytes = bytesOf(
     sample({ schemaversion: 1, data: { content: 'Ada prefers tea.', mood: 'calm' } }),
   );
   const { event, envelope } = known(registry.decode(bytes));
   expect(event).toMatchObject({
     type: 'memory.created',
-    schemaversion: 2,
+    schemaversion: 3,
     data: {
       content: 'Ada prefers tea.',
       kind: 'note',

@@ -5,7 +5,7 @@ export interface Failure {
 }
 
 /** Codes that blame what was typed or configured rather than what happened. */
-const USAGE_CODES: ReadonlySet<string> = new Set(['USAGE', 'CONFIG_INVALID']);
+const USAGE_CODES: ReadonlySet<string> = new Set(['USAGE', 'CONFIG_INVALID', 'RECALL_QUERY_EMPTY']);
 
 /** Wrong usage that only shows once a command looks at its arguments. */
 export class UsageError extends Error {

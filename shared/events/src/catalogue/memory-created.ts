@@ -6,6 +6,7 @@ import { storableText } from '../text.ts';
 const v1 = z.looseObject({ content: storableText(60_000) });
 
 export const MEMORY_KINDS = ['note', 'message', 'fact', 'preference', 'event', 'document'] as const;
+export type MemoryKind = (typeof MEMORY_KINDS)[number];
 
 /** Who may see the memory and in which conversation it arose; the tenant is in the envelope. */
 const scope = z.looseObject({
@@ -31,12 +32,36 @@ const v2 = z.looseObject({
   importance: z.number().min(0).max(1).default(0.5),
 });
 
+/** A language tag (BCP 47) such as `de` or `pt-BR`: what language a content is written in. */
+export const languageTag = z
+  .string()
+  .max(35)
+  .regex(/^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*$/, {
+    error: 'must be a language tag such as de or pt-BR',
+  });
+
+/**
+ * Before there was a `language`, a publisher could keep anything under that name. A language tag is
+ * taken for what it says; the rest is left out, and the event stays readable.
+ */
+export function withLanguageTag(data: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const { language, ...rest } = data;
+  const tag = languageTag.safeParse(language);
+  return tag.success ? { ...rest, language: tag.data } : rest;
+}
+
+const v3 = z.looseObject({
+  ...v2.shape,
+  /** Of the content; where it is missing, readers find out by themselves. */
+  language: languageTag.optional(),
+});
+
 export const memoryCreated = defineEventType({
   type: 'memory.created',
   eventClass: 'content',
   summary: 'Something worth remembering was said or observed.',
-  versions: { 1: v1, 2: v2 },
-  latest: v2,
+  versions: { 1: v1, 2: v2, 3: v3 },
+  latest: v3,
   upcasters: [
     {
       from: 1,
@@ -50,6 +75,7 @@ export const memoryCreated = defineEventType({
         importance: 0.5,
       }),
     },
+    { from: 2, to: 3, upcast: (data: z.output<typeof v2>) => withLanguageTag(data) },
   ],
   fixtures: [
     {
@@ -107,6 +133,43 @@ export const memoryCreated = defineEventType({
         content: 'Short.',
         kind: 'note',
         scope: {},
+        attribution: { role: 'unknown' },
+        importance: 0.5,
+      },
+    },
+    {
+      name: 'v2: a field of the name of a later one',
+      version: 2,
+      data: { content: 'Short.', language: { of: 'the publisher' } },
+      latest: {
+        content: 'Short.',
+        kind: 'note',
+        scope: {},
+        attribution: { role: 'unknown' },
+        importance: 0.5,
+      },
+    },
+    {
+      name: 'v3: a declared language',
+      version: 3,
+      data: { content: 'Ich trinke Tee.', language: 'de-AT' },
+      latest: {
+        content: 'Ich trinke Tee.',
+        language: 'de-AT',
+        kind: 'note',
+        scope: {},
+        attribution: { role: 'unknown' },
+        importance: 0.5,
+      },
+    },
+    {
+      name: 'v3: no language',
+      version: 3,
+      data: { content: 'Short.', scope: { user: 'u-1' } },
+      latest: {
+        content: 'Short.',
+        kind: 'note',
+        scope: { user: 'u-1' },
         attribution: { role: 'unknown' },
         importance: 0.5,
       },

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineEventType, type EventFrom } from '../event-type.ts';
 import { storableText } from '../text.ts';
-import { MEMORY_KINDS } from './memory-created.ts';
+import { languageTag, MEMORY_KINDS, withLanguageTag } from './memory-created.ts';
 
 const v1 = z.looseObject({
   /** The whole new content, not a difference. */
@@ -11,13 +11,22 @@ const v1 = z.looseObject({
   importance: z.number().min(0).max(1).optional(),
 });
 
+const v2 = z.looseObject({
+  ...v1.shape,
+  /**
+   * Of the new content. Where it is missing, readers find out by themselves: what was said of the old
+   * content does not hold for the new one.
+   */
+  language: languageTag.optional(),
+});
+
 export const memoryRevised = defineEventType({
   type: 'memory.revised',
   eventClass: 'content',
   summary: 'The content of a memory was replaced by a better one.',
-  versions: { 1: v1 },
-  latest: v1,
-  upcasters: [],
+  versions: { 1: v1, 2: v2 },
+  latest: v2,
+  upcasters: [{ from: 1, to: 2, upcast: (data: z.output<typeof v1>) => withLanguageTag(data) }],
   fixtures: [
     {
       name: 'v1: content and reason',
@@ -30,6 +39,12 @@ export const memoryRevised = defineEventType({
       version: 1,
       data: { content: 'Deadline is Friday.', kind: 'event', importance: 1 },
       latest: { content: 'Deadline is Friday.', kind: 'event', importance: 1 },
+    },
+    {
+      name: 'v2: in another language',
+      version: 2,
+      data: { content: 'Ada bevorzugt Tee.', language: 'de' },
+      latest: { content: 'Ada bevorzugt Tee.', language: 'de' },
     },
   ],
 });

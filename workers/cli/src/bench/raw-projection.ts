@@ -76,7 +76,9 @@ const CHECKPOINT = 'update raw.checkpoint set position = $1 where id = 1';
 
 const CREATE = {
   with_search: `create schema if not exists raw;
-    create table raw.with_search (like memories_1.memories including all)`,
+    create table raw.with_search (like memories_1.memories including defaults,
+      primary key (tenant, memory));
+    create index on raw.with_search using gin (to_tsvector('english', content))`,
   without_search: `create schema if not exists raw;
     create table raw.without_search (like memories_1.memories including defaults,
       primary key (tenant, memory))`,

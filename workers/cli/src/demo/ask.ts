@@ -22,8 +22,8 @@ export async function askAll(
   const embedder = createEmbedder(config.stages.embedding.provider);
   return await Promise.all(
     questions.map(async ({ tenant, question }) => {
-      const found = await recall(pool, { tenant, query: question, embedder, limit: ANSWERS });
-      const answers = found.map(({ memory, content, score }) => ({ memory, content, score }));
+      const { hits } = await recall(pool, { tenant, query: question, embedder, limit: ANSWERS });
+      const answers = hits.map(({ memory, content, score }) => ({ memory, content, score }));
       return { tenant, question, answers };
     }),
   );

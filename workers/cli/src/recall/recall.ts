@@ -1,45 +1,69 @@
-import { createEmbedder, recall, type Recalled } from '@memfleet/recall';
-import { ProviderError } from '@memfleet/runtime';
+import { createEmbedder, recall, type RecallHit, type RecallQuery } from '@memfleet/recall';
+import { RuntimeError } from '@memfleet/runtime';
 import { openReadModels } from '../fleet.ts';
 import type { Globals } from '../globals.ts';
 import { note, printJson, printLine } from '../output.ts';
 import { printable } from '../words.ts';
 
-interface RecallWish {
-  readonly tenant: string;
-  readonly query: string;
-  readonly limit: number;
-}
+type RecallWish = Pick<RecallQuery, 'tenant' | 'query' | 'scope' | 'limit'> & {
+  /** Whole contents and the turns around them instead of snippets. */
+  readonly isFull: boolean;
+};
 
 export async function recallMemories(globals: Globals, wish: RecallWish): Promise<void> {
   await using database = await openReadModels(globals, 'recall');
   const { pool, config } = database;
+  const { isFull, ...query } = wish;
   const embedder = createEmbedder(config.stages.embedding.provider);
-  let results: Recalled[];
-  try {
-    results = await recall(pool, { ...wish, embedder });
-  } catch (error) {
-    // Words can still be searched while the service that makes vectors is away.
-    if (!(error instanceof ProviderError)) throw error;
-    note(`memfleet: the query could not be embedded (${error.message}); searching by words alone`);
-    results = await recall(pool, { ...wish, embedder: undefined });
-  }
+  const { hits, notes } = await recall(pool, { ...query, embedder });
+  const unknown = notes.find(({ code }) => code === 'UNKNOWN_TENANT');
+  if (unknown !== undefined) throw new RuntimeError('NOT_FOUND', unknown.message);
   if (globals.json) {
-    await printJson({ tenant: wish.tenant, query: wish.query, results });
+    await printJson({ tenant: wish.tenant, query: wish.query, results: hits, notes });
     return;
   }
-  if (results.length === 0) await printLine('nothing is remembered that answers this');
-  for (const [index, result] of results.entries()) await printLine(resultText(index + 1, result));
+  for (const { message } of notes) note(`memfleet: ${message}`);
+  if (hits.length === 0) await printLine('no matching memories');
+  for (const [index, hit] of hits.entries()) {
+    await printLine(isFull ? fullText(index + 1, hit) : shortText(index + 1, hit));
+  }
 }
 
-/** The memory's content as one paragraph, and below it why it was found. */
-function resultText(rank: number, result: Recalled): string {
-  const { memory, content, kind, created_at, fact, fullTextRank, similarity } = result;
-  const why = [
-    ...(fullTextRank === undefined ? [] : [`words #${fullTextRank}`]),
-    ...(similarity === undefined ? [] : [`similarity ${similarity.toFixed(2)}`]),
-    ...(fact === undefined ? [] : [`fact: ${printable(fact)}`]),
-  ];
-  const about = [memory, kind, created_at.toISOString(), ...why].join(' · ');
-  return `${String(rank).padStart(2)}. ${printable(content)}\n    ${about}`;
+/** The part that answers, and below it why it was found. */
+function shortText(rank: number, hit: RecallHit): string {
+  return `${numbered(rank)} ${said(hit.speaker, hit.snippet)}\n    ${about(hit)}`;
+}
+
+/** The whole content between the turns around it. */
+function fullText(rank: number, hit: RecallHit): string {
+  const { before, after } = hit.context;
+  const turn = ({ speaker, content }: (typeof before)[number]): string =>
+    `    | ${said(speaker, content)}`;
+  return [
+    ...before.map(turn),
+    `${numbered(rank)} ${said(hit.speaker, hit.content)}`,
+    ...after.map(turn),
+    `    ${about(hit)}`,
+    ...hit.facts.map((fact) => `    fact: ${printable(fact)}`),
+  ].join('\n');
+}
+
+function numbered(rank: number): string {
+  return `${String(rank).padStart(2)}.`;
+}
+
+function said({ name }: RecallHit['speaker'], text: string): string {
+  return `${name === null ? '' : `${printable(name)}: `}${printable(text)}`;
+}
+
+function about({ memory, kind, when, text, vector }: RecallHit): string {
+  const { similarity = null } = vector ?? {};
+  return [
+    memory,
+    kind ?? '-',
+    when.toISOString(),
+    ...(text === undefined ? [] : [`words #${text.rank}`]),
+    ...(similarity === null ? [] : [`similarity ${similarity.toFixed(2)}`]),
+    ...(vector?.fact === undefined ? [] : [`fact: ${printable(vector.fact)}`]),
+  ].join(' · ');
 }

@@ -17,6 +17,26 @@ const vector = (of: string) => ({ content_sha256: of.repeat(64), dimensions: 4 }
 
 export const fixtures: readonly [ProjectionFixture, ...ProjectionFixture[]] = [
   {
+    name: 'a content is indexed by its lexemes, in the language that was declared or else detected',
+    log: [
+      {
+        type: 'memory.created',
+        memory: 'm-1',
+        data: { content: 'Ada prefers tea to coffee.' },
+      },
+      { type: 'memory.created', memory: 'm-2', data: { content: 'Teestunden', language: 'de' } },
+      { type: 'memory.created', memory: 'm-3', data: { content: '緑茶が好き' } },
+      { type: 'memory.revised', memory: 'm-2', data: { content: 'We had tea at noon.' } },
+    ],
+    tables: {
+      memories: [
+        { memory: 'm-1', language: 'en', lexemes: ' ada  prefer  tea . coffe ', length: 4 },
+        { memory: 'm-2', language: 'en', lexemes: '.. tea . noon ', length: 2 },
+        { memory: 'm-3', language: 'und', lexemes: ' 緑  緑茶  茶 . 好 . ', length: 4 },
+      ],
+    },
+  },
+  {
     name: 'a revision replaces the content, and keeps what it does not speak of',
     log: [
       {
@@ -101,7 +121,7 @@ export const fixtures: readonly [ProjectionFixture, ...ProjectionFixture[]] = [
       },
     ],
     tables: {
-      memories: [{ memory: 'm-1', content: null }],
+      memories: [{ memory: 'm-1', content: null, language: null, lexemes: null, length: null }],
       embeddings: [],
     },
     views: {

@@ -9,11 +9,15 @@ import type {
 import { defineProjection, type Position } from '../../kit/define.ts';
 import { earliest, latest, SEALED } from '../../kit/guards.ts';
 import { keyedTable, logTable, type Operation } from '../../kit/tables.ts';
+import { analyse, ANALYSIS_VERSION } from '../../text/analyse.ts';
 
 const memoriesTable = keyedTable('memories', {
   key: { tenant: 'text', memory: 'text' },
   groups: {
-    content: { guard: 'content_seq', columns: { content: 'text' } },
+    content: {
+      guard: 'content_seq',
+      columns: { content: 'text', language: 'text', lexemes: 'text', length: 'int' },
+    },
     kind: { guard: 'kind_seq', columns: { kind: 'text' } },
     importance: { guard: 'importance_seq', columns: { importance: 'double precision' } },
     origin: {
@@ -53,10 +57,13 @@ const embeddings = keyedTable('embeddings', {
   sealedBy: { owner: memoriesTable, group: 'content' },
 });
 
-/** What is remembered: content, its history in brief, how often it was recalled, its vectors. */
+/**
+ * What is remembered: content and how it is searched, its history in brief, how often it was recalled,
+ * its vectors. A text that is analysed in another way gives other tables.
+ */
 export const memories = defineProjection({
   name: 'memories',
-  version: 1,
+  version: 1 + ANALYSIS_VERSION,
   home: import.meta.url,
   tables: [memoriesTable, accesses, embeddings],
   // First wins, keyed by event, sealed, guarded by the cause: a later copy changes nothing.
@@ -73,12 +80,12 @@ export const memories = defineProjection({
 
 function created({ tenantid, subject, time, data }: MemoryCreated, at: Position): Operation[] {
   const guard = earliest(at.sequence);
-  const { content, kind, importance, scope, attribution, valid_from } = data;
+  const { content, kind, importance, scope, attribution, valid_from, language } = data;
   return [
     memoriesTable.write(
       { tenant: tenantid, memory: subject },
       {
-        content: { guard, row: { content } },
+        content: { guard, row: indexed(content, language) },
         kind: { guard, row: { kind } },
         importance: { guard, row: { importance } },
         origin: {
@@ -100,18 +107,23 @@ function created({ tenantid, subject, time, data }: MemoryCreated, at: Position)
 
 function revised({ tenantid, subject, time, data }: MemoryRevised, at: Position): Operation[] {
   const guard = latest(at.sequence);
-  const { content, kind, importance } = data;
+  const { content, kind, importance, language } = data;
   return [
     memoriesTable.write(
       { tenant: tenantid, memory: subject },
       {
-        content: { guard, row: { content } },
+        content: { guard, row: indexed(content, language) },
         revision: { guard, row: { revised_at: time } },
         ...(kind === undefined ? {} : { kind: { guard, row: { kind } } }),
         ...(importance === undefined ? {} : { importance: { guard, row: { importance } } }),
       },
     ),
   ];
+}
+
+/** The content, and what is searched of it: in the language that was declared, or else detected. */
+function indexed(content: string, declared: string | undefined) {
+  return { content, ...analyse(content, declared) };
 }
 
 function accessed({ tenantid, subject, time, data }: MemoryAccessed, at: Position): Operation[] {
@@ -145,7 +157,10 @@ function forgotten({ tenantid, subject, time }: MemoryForgotten, at: Position): 
     memoriesTable.write(
       { tenant: tenantid, memory: subject },
       {
-        content: { guard: SEALED, row: { content: null } },
+        content: {
+          guard: SEALED,
+          row: { content: null, language: null, lexemes: null, length: null },
+        },
         forgotten: { guard: earliest(at.sequence), row: { forgotten_at: time } },
       },
     ),

@@ -1,5 +1,6 @@
 -- Statistics come from the access log, per row that is read and only if asked for. The sequence is
--- that of the last event which said something about the memory itself.
+-- that of the last event which said something about the memory itself, the position that of its
+-- creation. `keys` is the expression of an index (tables.sql): the same to the letter.
 create or replace view memory.memories as
 select tenant, memory, content, kind, importance, scope_user, scope_agent, scope_session,
   speaker_role, speaker_name, valid_from, created_at, revised_at, superseded_by, superseded_at,
@@ -9,7 +10,12 @@ select tenant, memory, content, kind, importance, scope_user, scope_agent, scope
   (select max(accessed_at) from accesses
     where accesses.tenant = memories.tenant and accesses.memory = memories.memory)
     as last_accessed_at,
-  greatest(abs(origin_seq), revised_seq, superseded_seq, abs(forgotten_seq)) as sequence
+  greatest(abs(origin_seq), revised_seq, superseded_seq, abs(forgotten_seq)) as sequence,
+  abs(origin_seq) as position,
+  language, lexemes, length,
+  string_to_array(
+    to_hex(hashtext(tenant)) || '.' || language || ':' || replace(btrim(replace(lexemes, '.', '')), '  ',
+      '  ' || to_hex(hashtext(tenant)) || '.' || language || ':'), '  ') collate "C" as keys
 from memories;
 
 create or replace view memory.accesses as

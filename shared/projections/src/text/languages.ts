@@ -1,0 +1,125 @@
+import { stemmer as arabic } from '@orama/stemmers/arabic';
+import { stemmer as danish } from '@orama/stemmers/danish';
+import { stemmer as dutch } from '@orama/stemmers/dutch';
+import { stemmer as english } from '@orama/stemmers/english';
+import { stemmer as finnish } from '@orama/stemmers/finnish';
+import { stemmer as french } from '@orama/stemmers/french';
+import { stemmer as german } from '@orama/stemmers/german';
+import { stemmer as greek } from '@orama/stemmers/greek';
+import { stemmer as hungarian } from '@orama/stemmers/hungarian';
+import { stemmer as indonesian } from '@orama/stemmers/indonesian';
+import { stemmer as italian } from '@orama/stemmers/italian';
+import { stemmer as norwegian } from '@orama/stemmers/norwegian';
+import { stemmer as portuguese } from '@orama/stemmers/portuguese';
+import { stemmer as romanian } from '@orama/stemmers/romanian';
+import { stemmer as russian } from '@orama/stemmers/russian';
+import { stemmer as spanish } from '@orama/stemmers/spanish';
+import { stemmer as swedish } from '@orama/stemmers/swedish';
+import { stemmer as turkish } from '@orama/stemmers/turkish';
+import { stemmer as ukrainian } from '@orama/stemmers/ukrainian';
+import { fold } from './fold.ts';
+import { STOP_WORDS } from './stop-words.ts';
+import { gramsOf, type Word } from './words.ts';
+
+/** How the words of a language become lexemes. */
+interface Rules {
+  readonly stem: (word: string) => string;
+  readonly stopWords: ReadonlySet<string>;
+}
+
+/** By ISO 639-1 code; `und` for every other language, whose words stay as they are. */
+const STEMMERS = {
+  ar: (word: string): string => arabic(withoutParticle(word)),
+  da: danish,
+  de: german,
+  el: greek,
+  en: english,
+  es: spanish,
+  fi: finnish,
+  fr: french,
+  hu: hungarian,
+  id: indonesian,
+  it: italian,
+  nl: dutch,
+  no: norwegian,
+  pt: portuguese,
+  ro: romanian,
+  ru: russian,
+  sv: swedish,
+  tr: turkish,
+  uk: ukrainian,
+  und: (word: string): string => word,
+} as const;
+
+/** And, so, with, like and for are written at the article of the word that follows: والكتاب is الكتاب. */
+function withoutParticle(word: string): string {
+  return word.replace(/^(?:[وفبك]ال|لل)(?=..)/, 'ال');
+}
+
+export type Language = keyof typeof STEMMERS;
+export const LANGUAGES = Object.keys(STEMMERS) as readonly Language[];
+
+const RULES = Object.fromEntries(
+  LANGUAGES.map((language) => [language, rulesOf(language)]),
+) as Readonly<Record<Language, Rules>>;
+
+function rulesOf(language: Language): Rules {
+  const listed = language === 'und' ? '' : STOP_WORDS[language];
+  return {
+    stopWords: new Set(listed.split(/\s+/).map(fold)),
+    stem: remembered(STEMMERS[language]),
+  };
+}
+
+/** A stemmer takes 3 µs a word, and most words were seen before. */
+const MOST_REMEMBERED = 20_000;
+
+function remembered(stem: (word: string) => string): (word: string) => string {
+  const stems = new Map<string, string>();
+  return (word) => {
+    const known = stems.get(word);
+    if (known !== undefined) return known;
+    if (stems.size >= MOST_REMEMBERED) stems.clear();
+    const found = stem(word);
+    stems.set(word, found);
+    return found;
+  };
+}
+
+/** Codes that name one of the languages otherwise: both written standards of Norwegian, old Indonesian. */
+const OTHER_CODES: Readonly<Record<string, Language>> = { nb: 'no', nn: 'no', in: 'id' };
+
+/** The rules for a language tag, such as `de` or `pt-BR`. */
+export function languageOf(tag: string): Language {
+  const [code = ''] = tag.toLowerCase().split('-');
+  const known = OTHER_CODES[code] ?? code;
+  return isLanguage(known) ? known : 'und';
+}
+
+function isLanguage(code: string): code is Language {
+  return Object.hasOwn(STEMMERS, code);
+}
+
+export function isStopWord(word: string, language: Language): boolean {
+  return RULES[language].stopWords.has(word);
+}
+
+/** Beyond this a "word" is an encoded blob; its beginning tells it apart. */
+const LONGEST = 64;
+/** What English hangs on a word. */
+const CONTRACTION = /['’](?:s|re|ve|ll|d|m|t)$/;
+
+/** What is indexed for a word in a language; nothing for a word that says nothing. */
+export function lexemesOf({ text, run }: Word, language: Language): readonly string[] {
+  if (run !== undefined) return gramsOf(text, run);
+  const { stem, stopWords } = RULES[language];
+  if (stopWords.has(text)) return [];
+  const bare = text.replace(CONTRACTION, '');
+  const parts = /['’]/.test(bare) ? bare.split(/['’]/) : [bare];
+  return parts
+    .filter(
+      (part) => part !== '' && !stopWords.has(part) && (parts.length === 1 || part.length > 1),
+    )
+    .map((part) => stem(part.slice(0, LONGEST)))
+    .filter((lexeme) => lexeme !== '');
+}

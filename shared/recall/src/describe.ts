@@ -1,0 +1,93 @@
+import type { MemoryKind } from '@memfleet/events';
+import type { Language } from '@memfleet/projections';
+import type { Queryable } from '@memfleet/runtime';
+import type { ContextTurn } from './result.ts';
+import { IN_SCOPE } from './scope.ts';
+
+/** What is known of a memory beside its place in the rankings. */
+export interface Described {
+  readonly memory: string;
+  readonly content: string;
+  readonly language: Language;
+  readonly kind: MemoryKind | null;
+  readonly importance: number | null;
+  readonly user: string | null;
+  readonly agent: string | null;
+  readonly session: string | null;
+  readonly role: string | null;
+  readonly name: string | null;
+  readonly when: Date;
+  readonly validFrom: Date | null;
+  readonly revisedAt: Date | null;
+  readonly facts: readonly string[];
+  /** The fact that is nearest to the query. */
+  readonly fact: string | null;
+}
+
+/** Those that are still there and in the scope: something may have been forgotten meanwhile. */
+export async function describe(
+  db: Queryable,
+  scope: readonly unknown[],
+  wanted: readonly { readonly memory: string; readonly fact: number | undefined }[],
+): Promise<Map<string, Described>> {
+  if (wanted.length === 0) return new Map();
+  const { rows } = await db.query<Described>({
+    name: 'recall-describe',
+    text: `select memories.memory, memories.content, memories.language, memories.kind,
+        memories.importance, memories.scope_user as "user", memories.scope_agent as agent,
+        memories.scope_session as session, memories.speaker_role as role,
+        memories.speaker_name as name, coalesce(memories.created_at, memories.revised_at) as "when",
+        memories.valid_from as "validFrom", memories.revised_at as "revisedAt",
+        array(select facts.text from memory.facts where facts.tenant = $1
+          and facts.memory = memories.memory order by ordinal) as facts,
+        (select facts.text from memory.facts where facts.tenant = $1
+          and facts.memory = memories.memory and facts.ordinal = wanted.fact) as fact
+      from unnest($11::text[], $12::int[]) as wanted (memory, fact)
+      join memory.memories on memories.memory = wanted.memory and ${IN_SCOPE}`,
+    values: [...scope, wanted.map(({ memory }) => memory), wanted.map(({ fact }) => fact ?? null)],
+  });
+  return new Map(rows.map((row) => [row.memory, row]));
+}
+
+export interface Context {
+  readonly before: ContextTurn[];
+  readonly after: ContextTurn[];
+}
+
+interface ContextRow {
+  readonly hit: string;
+  readonly isBefore: boolean;
+  readonly memory: string;
+  readonly content: string;
+  readonly when: Date;
+  readonly role: string | null;
+  readonly name: string | null;
+}
+
+/** The turns around each hit, as far as they are in the scope. */
+export async function contextOf(
+  db: Queryable,
+  scope: readonly unknown[],
+  hits: readonly { readonly memory: string; readonly beside: readonly string[] }[],
+): Promise<Map<string, Context>> {
+  const pairs = hits.flatMap(({ memory, beside }) => beside.map((turn) => [memory, turn] as const));
+  if (pairs.length === 0) return new Map();
+  const { rows } = await db.query<ContextRow>({
+    name: 'recall-context',
+    text: `select hits.memory as hit, memories.memory, memories.content,
+        (memories.created_at, memories.position) < (hits.created_at, hits.position) as "isBefore",
+        memories.created_at as "when", memories.speaker_role as role, memories.speaker_name as name
+      from unnest($11::text[], $12::text[]) as pairs (hit, turn)
+      join memory.memories as hits on hits.tenant = $1 and hits.memory = pairs.hit
+      join memory.memories on memories.memory = pairs.turn and ${IN_SCOPE}
+      order by memories.created_at, memories.position`,
+    values: [...scope, pairs.map(([hit]) => hit), pairs.map(([, turn]) => turn)],
+  });
+  const contexts = new Map<string, Context>();
+  for (const { hit, isBefore, memory, content, when, role, name } of rows) {
+    const context = contexts.get(hit) ?? { before: [], after: [] };
+    contexts.set(hit, context);
+    context[isBefore ? 'before' : 'after'].push({ memory, content, when, speaker: { role, name } });
+  }
+  return contexts;
+}

@@ -1,0 +1,56 @@
+import type { MemoryKind } from '@memfleet/events';
+import type { Embedder } from './embedder.ts';
+
+/**
+ * What a search may see. Every field that is given narrows it, and nothing outside is ranked, returned,
+ * or shown as context. A memory that does not say a field does not match a scope that asks for it.
+ */
+export interface RecallScope {
+  readonly user?: string;
+  readonly agent?: string;
+  readonly session?: string;
+  /** Any of these kinds; none at all means every kind. */
+  readonly kinds?: readonly MemoryKind[];
+  /** Said at this time or later. */
+  readonly since?: Date;
+  /** Said before this time. */
+  readonly until?: Date;
+  /** At least this important, 0 to 1. */
+  readonly importance?: number;
+}
+
+/** Which rankings answer: both are fused, or one decides alone. */
+export type Halves = 'both' | 'text' | 'vectors';
+
+/**
+ * Which memories of a session lend their score to the turns before and after them: those that somebody
+ * said (kind `message`, or with a speaker), any memory of a session, or none.
+ */
+export type Neighbours = 'messages' | 'all' | 'off';
+
+export interface RecallQuery {
+  /** Nothing of another tenant is looked at. */
+  readonly tenant: string;
+  /**
+   * Plain words, of which the first 2,000 characters count; any word may match. A "quoted phrase" must
+   * be in the content, a -word (or -"a phrase") must not.
+   */
+  readonly query: string;
+  readonly scope?: RecallScope;
+  /** Most hits to return. Default: 10. */
+  readonly limit?: number;
+  /** The one the vectors were made with. Without it the text half decides alone. */
+  readonly embedder?: Embedder | undefined;
+  /** Default: both. */
+  readonly halves?: Halves;
+  /** Default: messages. */
+  readonly neighbours?: Neighbours;
+  /**
+   * Read your writes: a position of the log, as an append returned it. The search waits until what it
+   * reads holds everything up to there.
+   */
+  readonly after?: number;
+  /** How long `after` may wait. Default: 30,000. */
+  readonly afterTimeoutMs?: number;
+  readonly signal?: AbortSignal;
+}

@@ -1,0 +1,92 @@
+import type { Queryable } from '@memfleet/runtime';
+import type { Neighbours } from './query.ts';
+import { IN_SCOPE } from './scope.ts';
+
+/** A turn of a session beside another one. */
+export interface Neighbour {
+  readonly memory: string;
+  /** 1 for the next turn. */
+  readonly distance: number;
+}
+
+export interface Surroundings {
+  readonly speaker: ReadonlyMap<string, string | null>;
+  readonly neighbours: ReadonlyMap<string, readonly Neighbour[]>;
+}
+
+interface SurroundingsRow {
+  readonly memory: string;
+  readonly speaker: string | null;
+  /** Null for a memory without neighbours; then its own speaker is said. */
+  readonly beside: string | null;
+  readonly distance: number | null;
+}
+
+/**
+ * Which turns stand beside the given memories, `reach` to either side, and who said each. Forgotten and
+ * superseded turns and those outside of the scope are no neighbours: what stands behind them is.
+ */
+export async function surroundingsOf(
+  db: Queryable,
+  search: {
+    readonly memories: readonly string[];
+    readonly scope: readonly unknown[];
+    readonly which: Neighbours;
+    readonly reach: number;
+  },
+): Promise<Surroundings> {
+  const { memories, scope, which, reach } = search;
+  const speaker = new Map<string, string | null>();
+  const neighbours = new Map<string, Neighbour[]>();
+  if (memories.length === 0) return { speaker, neighbours };
+  const { rows } = await db.query<SurroundingsRow>({
+    name: 'recall-surroundings',
+    text: SURROUNDINGS_SQL,
+    values: [...scope, memories, which, which === 'off' ? 0 : reach],
+  });
+  for (const { memory, speaker: name, beside, distance } of rows) {
+    speaker.set(beside ?? memory, name);
+    if (beside === null || distance === null) continue;
+    const known = neighbours.get(memory);
+    const neighbour = { memory: beside, distance };
+    if (known === undefined) neighbours.set(memory, [neighbour]);
+    else known.push(neighbour);
+  }
+  return { speaker, neighbours };
+}
+
+/** A row that takes part: said by somebody, or any at all. Reads $12. */
+const IS_TURN = `($12::text = 'all' or memories.kind = 'message'
+  or memories.speaker_name is not null or memories.speaker_role <> 'unknown')`;
+
+/** $11 memories, $12 which take part, $13 how many to either side. */
+const SURROUNDINGS_SQL = `
+with given as materialized (
+  select memories.memory, memories.scope_session, memories.created_at, memories.position,
+    memories.speaker_name, ${IS_TURN} as is_turn
+  from unnest($11::text[]) as wanted (memory)
+  join memory.memories on memories.tenant = $1 and memories.memory = wanted.memory
+)
+select memory, speaker_name as speaker, null as beside, null::int as distance from given
+union all
+select given.memory, found.speaker_name, found.memory, found.distance
+from given cross join lateral (
+  (select memories.memory, memories.speaker_name,
+    (row_number() over (order by created_at desc, position desc))::int as distance
+  from memory.memories
+  where memories.scope_session = given.scope_session and ${IS_TURN}
+    and (memories.created_at, memories.position) < (given.created_at, given.position)
+    and ${IN_SCOPE}
+  order by memories.created_at desc, memories.position desc
+  limit $13)
+  union all
+  (select memories.memory, memories.speaker_name,
+    (row_number() over (order by created_at, position))::int as distance
+  from memory.memories
+  where memories.scope_session = given.scope_session and ${IS_TURN}
+    and (memories.created_at, memories.position) > (given.created_at, given.position)
+    and ${IN_SCOPE}
+  order by memories.created_at, memories.position
+  limit $13)
+) as found
+where given.is_turn and $13 > 0`;

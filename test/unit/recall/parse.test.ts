@@ -1,0 +1,49 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { isEmpty, parseQuery } from '../../../shared/recall/src/parse.ts';
+
+const inEnglish = (query: string) => {
+  const { words, phrases, exclusions, text } = parseQuery(query);
+  const english = (units: readonly { readonly en?: string }[]) =>
+    units.flatMap(({ en }) => en ?? []).map((lexemes) => lexemes.trim());
+  return {
+    text,
+    words: english(words),
+    phrases: english(phrases),
+    exclusions: english(exclusions),
+  };
+};
+
+test.each([
+  ['where does Ada live?', { words: ['ada', 'live'], phrases: [], exclusions: [] }],
+  ['tea Tea TEAS', { words: ['tea'] }],
+  ['"green tea" cup', { words: ['green', 'tea', 'cup'], phrases: ['green  tea'] }],
+  ['"tea with milk"', { phrases: ['tea . milk'] }],
+  ['tea -coffee', { text: 'tea', words: ['tea'], exclusions: ['coffe'] }],
+  ['tea -"black coffee"', { text: 'tea', words: ['tea'], exclusions: ['black  coffe'] }],
+  ['well-known - or not', { words: ['well', 'known'], exclusions: [] }],
+  ['it was -5 outside', { words: ['5', 'outsid'], exclusions: [] }],
+  ['tea -the', { words: ['tea'], exclusions: [] }],
+  ['a "quote that does not end', { words: ['quot', 'end'], phrases: [] }],
+  ['"" tea', { words: ['tea'], phrases: [] }],
+])('%s', (query, expected) => {
+  expect(inEnglish(query)).toMatchObject(expected);
+});
+
+test.each(['', '  ', '-tea', '""', '?!', '-"a b"'])('nothing to look for: %s', (query) => {
+  expect(isEmpty(parseQuery(query))).toBe(true);
+});
+
+test('a word is asked as every language writes it, and a stop word of one language is a word of others', () => {
+  const [die] = parseQuery('die').words;
+  expect(die?.en).toBe(' die ');
+  expect(die?.de).toBeUndefined();
+});
+
+test('total, and never more than it can ask', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary', maxLength: 2_000 }), (query) => {
+      expect(parseQuery(query).words.length).toBeLessThanOrEqual(64);
+    }),
+  );
+});
