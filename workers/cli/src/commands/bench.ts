@@ -24,13 +24,18 @@ interface LatencyFlags {
   readonly rebuild?: number;
 }
 
+interface RecallFlags {
+  readonly fit?: boolean;
+  readonly model?: boolean;
+}
+
 const WHERE = `Runs on a throw-away stream and database, on the servers that NATS_URL and DATABASE_URL, --context or
 the fleet in this folder name, else on embedded ones that are started for it.`;
 
 export function benchCommand(): Command {
   return new Command('bench')
     .description(
-      'measure throughput and latency beside what the raw client reaches in the same run',
+      'measure throughput and latency beside the raw client in the same run, and what recall finds',
     )
     .addCommand(publishCommand())
     .addCommand(stageCommand('extraction'))
@@ -38,6 +43,7 @@ export function benchCommand(): Command {
     .addCommand(projectionCommand())
     .addCommand(rebuildCommand())
     .addCommand(latencyCommand())
+    .addCommand(recallCommand())
     .addHelpText(
       'after',
       `
@@ -180,5 +186,39 @@ Examples:
     .action(async (options: LatencyFlags, command: Command) => {
       const { benchLatency } = await import('../bench/append-latency.ts');
       await benchLatency(globalsOf(command), options);
+    });
+}
+
+function recallCommand(): Command {
+  return new Command('recall')
+    .description('how often recall finds the memories that answer the questions of a folder')
+    .argument('<folder>', 'holds events.jsonl and questions.jsonl')
+    .option('--model', 'make vectors with the embedding model of the configuration')
+    .option('--fit', 'look for the weights of text and vectors that find most')
+    .addHelpText(
+      'after',
+      `
+${WHERE}
+events.jsonl is what \`memfleet publish\` reads. Its events go through workers with the local providers,
+or with --model through the configured embedding model, which is then called for every event and
+question. Nothing is asked before all of it is in the read models. questions.jsonl has one
+question a line:
+  {"tenant":"acme","question":"What does Ada drink?","expected":["m-1"],"category":"habits"}
+\`category\` may be left out; \`user\`, \`agent\`, \`session\`, \`kind\`, \`since\`, \`until\` and
+\`importance\` narrow what the search may see. Each question is asked of both halves together
+(\`product\`), of the text half and of the vectors. With --json one line per ranking and category,
+shares from 0 to 1, the product's overall score first. With --fit, the weights with which both halves
+together would find most; what is fitted on a folder is to be judged on another.
+
+Examples:
+  $ memfleet bench recall test/fixtures/recall
+  $ memfleet bench recall corpus --json`,
+    )
+    .action(async (folder: string, options: RecallFlags, command: Command) => {
+      const { benchRecall } = await import('../bench/recall/bench-recall.ts');
+      await benchRecall(globalsOf(command), folder, {
+        fit: options.fit === true,
+        model: options.model === true,
+      });
     });
 }

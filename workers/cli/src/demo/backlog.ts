@@ -16,6 +16,13 @@ interface Backlog {
   readonly byStage: ReadonlyMap<string, number>;
 }
 
+export interface Waiting {
+  readonly bar: ProgressBar;
+  readonly signal: AbortSignal;
+  /** Throws when a worker has ended, and nothing will move any more. */
+  readonly checkAlive?: () => void;
+}
+
 /**
  * Waits until every stage and every lane has finished everything in the log, what the stages
  * themselves append included.
@@ -24,12 +31,13 @@ interface Backlog {
 export async function caughtUp(
   jsm: JetStreamManager,
   config: FleetConfig,
-  { bar, signal }: { readonly bar: ProgressBar; readonly signal: AbortSignal },
+  { bar, signal, checkAlive }: Waiting,
 ): Promise<void> {
   let movedAt = performance.now();
   let before: Backlog | undefined;
   for (;;) {
     signal.throwIfAborted();
+    checkAlive?.();
     const now = await backlogOf(jsm, config);
     // A stage appends before it acks: nothing was on its way when nothing was appended meanwhile.
     if (now.waiting === 0 && now.lastSequence === before?.lastSequence) return;
