@@ -72,7 +72,7 @@ test('show gives the bytes as stored and the event of today, before and after it
     rawEncoding: 'utf8',
     event: {
       ...event,
-      schemaversion: 2,
+      schemaversion: 3,
       data: {
         content: 'about m-1',
         kind: 'note',

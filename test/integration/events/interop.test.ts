@@ -64,7 +64,7 @@ describe('a publisher on the old nats client', () => {
     expect(decoded).toMatchObject({
       kind: 'known',
       event: {
-        schemaversion: 2,
+        schemaversion: 3,
         data: {
           content: 'Ada moved to Lisbon.',
           mood: 'calm',

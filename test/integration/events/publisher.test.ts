@@ -88,13 +88,13 @@ describe('append', () => {
     expect(await publisher.versionOf('acme', one.subject)).toBe(sequence);
   });
 
-  test('a version 1 event stays version 1 in the log, and is read as version 2', async () => {
+  test('a version 1 event stays version 1 in the log, and is read as version 3', async () => {
     const one = event({ schemaVersion: 1 });
     await publisher.append(one);
     const [found] = await stored(one.subject);
     expect(Buffer.from(found?.bytes ?? []).toString()).toBe(JSON.stringify(one));
     expect(found?.event).toMatchObject({
-      schemaversion: 2,
+      schemaversion: 3,
       data: { kind: 'note', valid_from: one.time },
     });
   });

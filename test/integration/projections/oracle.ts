@@ -1,8 +1,9 @@
 import { type Envelope, eventKey, type MemoryEvent, registry } from '@memfleet/events';
+import { analyse } from '../../../shared/projections/src/text/analyse.ts';
 
 /**
  * What the read models should hold, told a second time and as simply as can be: one event after the
- * other, each once, into plain objects. It shares no line with the projections.
+ * other, each once, into plain objects. It shares no line with the projections but the analysis of texts.
  */
 export interface ExpectedTables extends Readonly<Record<string, readonly object[]>> {
   readonly memories: readonly object[];
@@ -21,6 +22,7 @@ interface Memory {
   kind: string | null;
   importance: number | null;
   created: Extract<MemoryEvent, { type: 'memory.created' }> | undefined;
+  position: number | null;
   hasRevisedContent: boolean;
   hasRevisedKind: boolean;
   hasRevisedImportance: boolean;
@@ -90,6 +92,7 @@ export function expectedTables(log: readonly Envelope[]): ExpectedTables {
         if (memories.get(owner)?.created !== undefined) break;
         const row = known();
         row.created = event;
+        row.position = sequence;
         if (!row.hasRevisedContent && !forgotten.has(owner)) row.content = event.data.content;
         if (!row.hasRevisedKind) row.kind = event.data.kind;
         if (!row.hasRevisedImportance) row.importance = event.data.importance;
@@ -231,6 +234,7 @@ function blank(tenant: string, memory: string): Memory {
     kind: null,
     importance: null,
     created: undefined,
+    position: null,
     hasRevisedContent: false,
     hasRevisedKind: false,
     hasRevisedImportance: false,
@@ -267,7 +271,15 @@ function memoryRow(row: Memory, accesses: readonly Access[]): object {
     last_accessed_at:
       own.length === 0 ? null : new Date(Math.max(...own.map(({ at }) => at))).toISOString(),
     sequence: row.sequence,
+    position: row.position,
+    ...indexed(row.content),
   };
+}
+
+/** What is searched of a content: how it is analysed is proven elsewhere, here that it belongs to it. */
+function indexed(content: string | null): object {
+  if (content === null) return { language: null, lexemes: null, length: null };
+  return analyse(content);
 }
 
 function instant(time: string): string {

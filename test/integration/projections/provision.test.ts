@@ -58,12 +58,12 @@ test('another version or other lanes need a rebuild, and tables are left to work
   const target = { config: testSettings(names), jsm: broker.jsm, pool: database.pool };
   await provisionFleet(target);
   const projections = PROJECTIONS.map((each): Projection =>
-    Object.assign({ ...each }, { version: each.name === 'memories' ? 2 : 1 }),
+    Object.assign({ ...each }, { version: each.name === 'memories' ? 9 : each.version }),
   );
   const config = testSettings({ ...names, 'projections.lanes': '8' });
   const changes = await provisionFleet({ ...target, config, projections });
   expect(changes.map(describeChange)).toContain(
-    'refuse projection memories (version: 1 → 2, by a rebuild, lanes: 1 → 8, by a rebuild)',
+    'refuse projection memories (version: 2 → 9, by a rebuild, lanes: 1 → 8, by a rebuild)',
   );
   const own = await findRunnable({ config, jsm: broker.jsm, db: database.pool, projections });
   expect(own.map(({ projection }) => projection.name)).toEqual(

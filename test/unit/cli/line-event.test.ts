@@ -22,7 +22,7 @@ const idOf = (read: ReturnType<typeof reader>, value: unknown): unknown => read(
 test('a short form becomes a valid envelope of the latest version, at the given moment', () => {
   const { event, timeIsAssigned } = reader()(line);
   expect(registry.upcast(event).kind).toBe('known');
-  expect(event).toMatchObject({ schemaversion: 2, time: '2026-01-31T12:00:00.000Z' });
+  expect(event).toMatchObject({ schemaversion: 3, time: '2026-01-31T12:00:00.000Z' });
   expect(event['correlationid']).toBe(event['id']);
   expect(event['causationid']).toBe(event['id']);
   expect(timeIsAssigned).toBe(true);
