@@ -9,6 +9,7 @@ import {
   ProviderGate,
   ResultCache,
   type Stage,
+  TenantQueue,
 } from '@memfleet/runtime';
 import { runStage } from '../../shared/runtime/src/work/run-stage.ts';
 import {
@@ -64,6 +65,14 @@ export async function rememberCorpus(
       connection: broker.connection,
       pool: fleet.pool,
       consumers,
+      queue: new TenantQueue({
+        db: fleet.pool,
+        jsm: broker.jsm,
+        stage: name,
+        stream: config.log.stream,
+        ackWaitMs: settings.ackWait,
+      }),
+      turns: false,
       gate,
       progress: new Progress(),
       log: createLogger({ worker: name, level: 'fatal' }),
