@@ -55,9 +55,12 @@ export async function surroundingsOf(
   return { speaker, neighbours };
 }
 
-/** A row that takes part: said by somebody, or any at all. Reads $12. */
-const IS_TURN = `($12::text = 'all' or memories.kind = 'message'
-  or memories.speaker_name is not null or memories.speaker_role <> 'unknown')`;
+/**
+ * A row that takes part: a message, a note that somebody is named for, or any at all. What was distilled
+ * from a conversation, such as a fact, stands by itself and says again what its neighbours say. Reads $12.
+ */
+const IS_TURN = `($12::text = 'all' or memories.kind = 'message' or (memories.kind = 'note'
+  and (memories.speaker_name is not null or memories.speaker_role <> 'unknown')))`;
 
 /** $11 memories, $12 which take part, $13 how many to either side. */
 const SURROUNDINGS_SQL = `

@@ -34,6 +34,11 @@ beforeAll(async () => {
     turn('w-2', 'No, that is wrong.', { session: 's-4', superseded: true }),
     turn('w-3', 'Say nothing of that.', { session: 's-4', forgotten: true }),
     turn('w-4', 'Since Tuesday.', { session: 's-4' }),
+    // Without a kind, what somebody is named for is a turn; what was distilled from turns is none.
+    turn('z-1', 'Where is the flamingo?', { session: 's-8', kind: 'note' }),
+    turn('z-2', 'In the garden.', { session: 's-8', kind: 'note' }),
+    turn('y-1', 'The pelican likes fish.', { session: 's-7', kind: 'fact' }),
+    turn('y-2', 'Somebody has a boat.', { session: 's-7', kind: 'fact' }),
     // Notes stand by themselves.
     { memory: 'n-1', content: 'Buy walnuts.', session: 's-5' },
     { memory: 'n-2', content: 'Call the plumber.', session: 's-5' },
@@ -67,6 +72,14 @@ test('the answer to a question is found by the words of the question', async () 
     expect.closeTo(0.5, 5),
     expect.closeTo(0.25, 5),
   ]);
+});
+
+test('turns lend whether or not they are said to be messages; facts and notes stand alone', async () => {
+  const found = async (query: string): Promise<string[]> =>
+    (await ask(query)).map(({ memory }) => memory);
+  expect(await found('flamingo')).toEqual(['z-1', 'z-2']);
+  expect(await found('pelican')).toEqual(['y-1']);
+  expect(await found('walnuts')).toEqual(['n-1']);
 });
 
 test('what the one who is asked about has said counts for more', async () => {

@@ -27,15 +27,11 @@ export function detect(text: string, words: readonly Word[]): Language {
   const script = isPlain ? 'latin' : scriptOf(parted);
   switch (script) {
     case 'latin':
-      return (
-        byStopWords(parted, LATIN) ??
-        (isPlain && parted.length < FEWEST_FOR_LIBRARY ? undefined : byLibrary(text, LATIN)) ??
-        'en'
-      );
+      return ofLatinLetters(text, parted, isPlain);
     case 'cyrillic':
       return (
         byCyrillicLetters(parted) ??
-        byStopWords(parted, ['ru', 'uk']) ??
+        onlyOne(byStopWords(parted, ['ru', 'uk'])) ??
         byLibrary(text, ['ru', 'uk']) ??
         'und'
       );
@@ -48,6 +44,25 @@ export function detect(text: string, words: readonly Word[]): Language {
     default:
       return script satisfies never;
   }
+}
+
+/**
+ * Where words of several languages tie, English among them, a text of plain letters is taken for English:
+ * names lead the library astray, and a short text is full of them.
+ */
+function ofLatinLetters(text: string, words: readonly string[], isPlain: boolean): Language {
+  const likely = byStopWords(words, LATIN);
+  const [first] = likely;
+  if (likely.length === 1 && first !== undefined) return first;
+  if (isPlain && likely.includes('en')) return 'en';
+  if (first !== undefined) return byLibrary(text, LATIN) ?? first;
+  return (
+    (isPlain && words.length < FEWEST_FOR_LIBRARY ? undefined : byLibrary(text, LATIN)) ?? 'en'
+  );
+}
+
+function onlyOne(likely: readonly Language[]): Language | undefined {
+  return likely.length === 1 ? likely[0] : undefined;
 }
 
 type Script = 'latin' | 'cyrillic' | 'arabic' | 'greek' | 'other';
@@ -81,8 +96,8 @@ for (const [place, language] of LANGUAGES.entries()) {
 /** Of one text at a time. */
 const counts = new Int32Array(LANGUAGES.length);
 
-/** The language with the most words of its own kind; undefined when two have as many, or none has any. */
-function byStopWords(words: readonly string[], among: readonly Language[]): Language | undefined {
+/** The languages that leave most of the words out; several when they tie, none when no word is left out. */
+function byStopWords(words: readonly string[], among: readonly Language[]): Language[] {
   counts.fill(0);
   for (const word of words) {
     for (let left = STOPPED_BY.get(word) ?? 0; left !== 0; left &= left - 1) {
@@ -90,19 +105,18 @@ function byStopWords(words: readonly string[], among: readonly Language[]): Lang
       counts[place] = (counts[place] ?? 0) + 1;
     }
   }
-  let best: Language | undefined;
+  let best: Language[] = [];
   let most = 0;
-  let isShared = true;
   for (let place = 0; place < LANGUAGES.length; place += 1) {
     const count = counts[place] ?? 0;
     const language = LANGUAGES[place];
     if (language === undefined || !among.includes(language)) continue;
     if (count < most || count === 0) continue;
-    isShared = count === most;
-    best = language;
+    if (count > most) best = [];
+    best.push(language);
     most = count;
   }
-  return isShared ? undefined : best;
+  return best;
 }
 
 /** Undefined when it does not know. */

@@ -1,7 +1,8 @@
 /**
  * Words that say how a sentence is built and not what it is about: articles, pronouns, prepositions,
  * conjunctions, auxiliary verbs, words that ask. Short on purpose: a word that is left out cannot be
- * found, and a common one weighs little anyway. Folded, as `fold` writes them.
+ * found, and a common one weighs little anyway. Words that say when, such as `now` and `before`, are kept
+ * in English: where somebody lives now turns on them. Folded, as `fold` writes them.
  */
 export const STOP_WORDS = {
   ar: `من في على الي عن ان هذا هذه ذلك تلك التي الذي الذين ما لا لم لن قد كان كانت هو هي هم نحن انا انت
@@ -25,10 +26,10 @@ export const STOP_WORDS = {
   en: `i me my myself we our ours ourselves you your yours yourself yourselves he him his himself she her
     hers herself it its itself they them their theirs themselves what which who whom this that these those
     am is are was were be been being have has had having do does did doing a an the and but if or because
-    as until while of at by for with about against between into through during before after above below
-    to from up down in out on off over under again further then once here there when where why how all any
+    as until while of at by for with about against between into through during above below
+    to from up down in out on off over under again further once here there when where why how all any
     both each few more most other some such no nor not only own same so than too very can will just don
-    should now would could whose`,
+    should would could whose`,
   es: `de la que el en y a los del se las por un para con no una su al lo como mas pero sus le ya o este si
     porque esta entre cuando muy sin sobre tambien me hasta hay donde quien desde todo nos durante todos
     uno les ni contra otros ese eso ante ellos e esto mi antes algunos que unos yo otro otras otra el tanto
