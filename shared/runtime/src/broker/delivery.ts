@@ -133,7 +133,7 @@ export class Delivery {
     try {
       this.#message.respond(payload);
     } catch {
-      // Whoever closed it knows, and the end of a connection ends the worker.
+      // The code that closed it knows, and the end of a connection ends the worker.
     }
   }
 

@@ -107,8 +107,8 @@ export class Heartbeat {
 
   /**
    * Extends every claim that is worked on, or whose result waits to be recorded; another that is being
-   * settled is decided by its record. After a failure it is tried again at once, and again: whoever looks
-   * for what has run out must find it renewed.
+   * settled is decided by its record. After a failure it is tried again at once, and again: a look for what
+   * has run out must find it renewed.
    * @returns false when the database could not say which claims are still held
    */
   async renew(): Promise<boolean> {
