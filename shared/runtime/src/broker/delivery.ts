@@ -76,8 +76,16 @@ export class Delivery {
     return this.#original?.redrives ?? 0;
   }
 
+  /**
+   * Undefined as well when they cannot be read: the server takes names that the client refuses, and what
+   * somebody wrote there must not keep the event from being worked on, or parked.
+   */
   get headers(): MsgHdrs | undefined {
-    return this.#message.headers;
+    try {
+      return this.#message.headers;
+    } catch {
+      return undefined;
+    }
   }
 
   get info(): DeliveryInfo {
