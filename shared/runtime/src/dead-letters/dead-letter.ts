@@ -74,25 +74,42 @@ export async function parkMessage(
   // The headers of the letter come on top of an event that may be as large as the server takes.
   const room = (connection.info?.max_payload ?? Number.POSITIVE_INFINITY) - HEADER_ROOM;
   const isCopied = message.data.length + headerBytes(message) <= room;
-  const header = letterHeaders(config, message, letter, isCopied);
+  const send = async (copied: boolean): Promise<string | undefined> => {
+    const header = letterHeaders(config, message, letter, copied);
+    return await sent(connection, config, target, copied ? message.data : new Uint8Array(), header);
+  };
+  let refusal = await send(isCopied);
+  // The stream may take less than the server does. That is the matter of this letter, and of no other.
+  if (isCopied && refusal !== undefined && TOO_LARGE.test(refusal)) refusal = await send(false);
+  if (refusal === undefined) return;
+  throw new RuntimeError(
+    FULL.test(refusal) ? 'DEAD_LETTERS_FULL' : 'DEAD_LETTERS_REFUSED',
+    `stream ${config.deadLetters.stream} refused a dead letter: ${refusal}`,
+  );
+}
+
+/** @returns why the stream refuses it; undefined when it has taken it */
+async function sent(
+  connection: NatsConnection,
+  config: FleetConfig,
+  target: string,
+  data: Uint8Array,
+  header: MsgHdrs,
+): Promise<string | undefined> {
   let reply: Msg;
   try {
-    reply = await connection.request(target, isCopied ? message.data : new Uint8Array(), {
-      headers: header,
-      timeout: config.broker.requestTimeout,
-    });
+    const timeout = config.broker.requestTimeout;
+    reply = await connection.request(target, data, { headers: header, timeout });
   } catch (error) {
     throw unsent(config, target, error);
   }
   const { error } = reply.json<{ error?: { description?: string } }>();
-  if (error === undefined) return;
-  const { description = 'no reason given' } = error;
-  throw new RuntimeError(
-    FULL.test(description) ? 'DEAD_LETTERS_FULL' : 'DEAD_LETTERS_REFUSED',
-    `stream ${config.deadLetters.stream} refused a dead letter: ${description}`,
-  );
+  if (error === undefined) return undefined;
+  return error.description ?? 'no reason given';
 }
 
+/** Of a limit of the stream for one message. */
+const TOO_LARGE = /message size exceeds/i;
 /** Of a limit of the stream, the account or the server's disk. */
 const FULL = /exceeded|no space|insufficient/i;
 
