@@ -51,7 +51,7 @@ const LAST_WAIT_MS = 8_000;
 /**
  * The way of results to a place that may refuse them all, as a log that is full does. What is refused
  * so is kept; the gate is closed, so that nothing new is taken; and one item at a time is tried again,
- * after waits that double. As soon as one is taken the others follow, in batches that double, and
+ * after waits that double with each refusal. As soon as one is taken the others follow, in batches that double, and
  * when nothing waits the gate opens.
  */
 export class Outlet<Item, Result> {
@@ -104,17 +104,20 @@ export class Outlet<Item, Result> {
     let failures = 0;
     let size = 1;
     let standing: Standing = 'closed';
+    let isRefused = true;
     do {
-      if (standing === 'closed') {
+      if (isRefused) {
         await wait(failures, signal);
         failures += 1;
       }
       if (signal.aborted) break;
       const answers = await this.#attempt(this.#waiting.splice(0, size), standing);
       const isProven = answers.some((answer) => answer instanceof Taken && answer.isProof);
-      standing = isProven ? 'proven' : 'closed';
-      size = isProven ? Math.min(most, size * 2) : 1;
-      if (isProven) failures = 0;
+      // What is no proof was not refused either, as a result that another worker has recorded.
+      isRefused = !isProven && answers.some((answer) => answer instanceof Refused);
+      size = isRefused ? 1 : Math.min(most, size * 2);
+      if (isProven) [failures, standing] = [0, 'proven'];
+      else if (isRefused) standing = 'closed';
     } while (this.#waiting.length > 0);
     this.#isClosed = false;
     gate.open(this);
