@@ -1,4 +1,5 @@
 import type { JetStreamManager, SeqMsgRequest, StoredMsg } from '@nats-io/jetstream';
+import { errors } from '@nats-io/transport-node';
 
 /**
  * The message at a sequence, or with `next_by_subj` the first from there on that the subject matches.
@@ -12,7 +13,16 @@ export async function messageAt(
   query: SeqMsgRequest & { readonly next_by_subj?: string },
 ): Promise<StoredMsg | null> {
   return (
-    (await manager.direct.getMessage(stream, query)) ??
+    (await manager.direct.getMessage(stream, query).catch(unreadable)) ??
     (await manager.streams.getMessage(stream, query))
   );
+}
+
+/**
+ * A direct read brings the headers of the message as its own, and the client throws at those it cannot
+ * parse. The leader's answer has them as bytes.
+ */
+function unreadable(error: unknown): null {
+  if (error instanceof errors.InvalidArgumentError) return null;
+  throw error;
 }

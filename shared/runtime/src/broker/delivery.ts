@@ -80,6 +80,15 @@ export class Delivery {
     return this.#message.headers;
   }
 
+  /** False for what no server of ours has sent as a delivery: its `info` would throw. */
+  get isAnswerable(): boolean {
+    try {
+      return Number.isSafeInteger(this.info.streamSequence);
+    } catch {
+      return false;
+    }
+  }
+
   get info(): DeliveryInfo {
     if (this.#info === undefined) {
       const info = parseInfo(this.#message.reply ?? '');
@@ -111,7 +120,7 @@ export class Delivery {
     await this.#confirmed(ACK);
   }
 
-  /** Gives the message back, to be delivered again after so many ms. */
+  /** Gives the message back, to be delivered again after a time. */
   nak(afterMs = 0): void {
     const nanos = Math.round(Math.max(0, afterMs)) * 1_000_000;
     this.#answer(nanos === 0 ? '-NAK' : `-NAK {"delay": ${nanos}}`);

@@ -41,7 +41,7 @@ export async function runStageWorker<Extra>(
     const gate = new ProviderGate({ limits, budget });
     const ackWaitMs = settings.ackWait;
     const { stream } = config.log;
-    const tenantQueue = new TenantQueue({ db: pool, jsm, stage: name, stream, ackWaitMs });
+    const tenantQueue = new TenantQueue({ db: pool, jsm, stage: name, stream, ackWaitMs, log });
     const state = new ProviderState({ db: pool, stage: name, instance, gate, log });
     context.watchBacklog(async () => {
       const queued = await tenantQueue.waiting(gate.spentTenants, MOST_COUNTED, ALWAYS);
