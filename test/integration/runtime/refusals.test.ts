@@ -169,7 +169,7 @@ test('a bad result after a bad result is parked too, when others are stored in b
   expect(running.progress.state.state).not.toBe('paused');
 });
 
-test.each(['42P01', '42501', '0A000', '26000', 'XX000'])(
+test.each(['42501', 'XX000'])(
   'a handler whose own statements are refused (%s) pauses the stage, and uses up nothing',
   async (code) => {
     await using bench = await createStageBench({
@@ -511,8 +511,8 @@ test('of results one of which the log refuses for good, the others are published
   const running = bench.start(stage);
   await bench.settled();
   const one = await jsm.streams.getMessage(stream, { last_by_subj: `${root}.*.*.*.derived.*` });
-  const header = new TextEncoder().encode(String(one?.header)).length;
-  await jsm.streams.update(stream, { max_msg_size: header + (one?.data.length ?? 0) + 120 });
+  const headers = [...(one?.header ?? [])].flat(2).join(': \r\n').length;
+  await jsm.streams.update(stream, { max_msg_size: headers + (one?.data.length ?? 0) + 140 });
   await bench.publish(
     ...(bad === undefined ? [] : [bad]),
     ...[5, 6, 7, 8].map((index) => memoryCreated(`note ${index}`)),

@@ -142,7 +142,7 @@ export class Delivery {
     try {
       this.#message.respond(payload);
     } catch {
-      // Whoever closed it knows, and the end of a connection ends the worker.
+      // The end of a connection ends the worker, which says so.
     }
   }
 

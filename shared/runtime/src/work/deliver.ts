@@ -7,14 +7,14 @@ import { isUnanswered, parkMessage } from '../dead-letters/dead-letter.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observe/log.ts';
 import { backoffMs } from './backoff.ts';
+import { Blame } from './blame.ts';
 import { crashPoint } from './crash-points.ts';
 import { type Finished, markPublished } from './dedupe.ts';
 import type { Held } from './in-flight.ts';
 import { Outlet, type Standing, Taken } from './outlet.ts';
-import { isUnclear, type OutputGate, PROBE_AFTER_MS, Refused } from './output-gate.ts';
+import { type OutputGate, PROBE_AFTER_MS, Refused } from './output-gate.ts';
 import { persistently } from './persistently.ts';
 import { type Derivable, DerivedPublisher, type PublishAnswer } from './publish-derived.ts';
-import { RecentSet } from './recent-set.ts';
 import type { ParkedResult } from './results.ts';
 import type { StageIdentity } from './stage.ts';
 
@@ -25,7 +25,7 @@ export interface Recorded {
   readonly held: Held;
   /** None for what could not be read or must not be claimed: its dead letter is all there is. */
   readonly key: string | undefined;
-  /** How often the event was redriven: its letter bears the number that the dedupe table knows. */
+  /** How often the event was redriven: its letter has the number that the dedupe table knows. */
   readonly redrives: number;
   readonly state: Finished['state'];
   readonly events: readonly Derivable[];
@@ -47,9 +47,6 @@ export interface DelivererOptions {
   readonly signal: AbortSignal;
 }
 
-/** Results that are refused for good; one that is forgotten closes the gate once more. */
-const MOST_REMEMBERED = 10_000;
-
 /** Recorded, and what became of it at the broker. */
 type Delivered = Finished['state'] | 'failed';
 
@@ -63,8 +60,7 @@ export class Deliverer {
   readonly #derived: DerivedPublisher;
   readonly #toLog: Outlet<Recorded, Delivered>;
   readonly #toLetters: Outlet<Recorded, Delivered>;
-  /** What was refused while others were taken: it comes again and again. */
-  readonly #unpublishable = new RecentSet(MOST_REMEMBERED);
+  readonly #blame = new Blame(nameOf);
 
   constructor(options: DelivererOptions) {
     const { config, settings, connection, log, output: gate, stop } = options;
@@ -147,7 +143,7 @@ export class Deliverer {
     offered: ReadonlyMap<Recorded, PublishAnswer>,
     standing: Standing,
   ): Promise<Answers> {
-    const answers = this.#blame(offered, standing === 'proven' && items.length === 1);
+    const answers = this.#blame.of(offered, standing === 'proven' && items.length === 1);
     const out = items.filter((item) => (answers.get(item) ?? 'published') === 'published');
     const states = (out.length === 0 ? [] : await this.#conclude(out)).values();
     return items.map((item) => {
@@ -156,27 +152,6 @@ export class Deliverer {
       if (answer === 'unpublishable') return new Taken(again(item.held), false);
       return new Taken<Delivered>(states.next().value ?? 'failed', answers.has(item));
     });
-  }
-
-  /**
-   * Who is refused where others are taken is to blame himself, and so is he when he comes again: he must
-   * not stop the others each time.
-   * @param isProven whether the place has just taken something else
-   */
-  #blame(
-    offered: ReadonlyMap<Recorded, PublishAnswer>,
-    isProven: boolean,
-  ): ReadonlyMap<Recorded, PublishAnswer> {
-    const isTaking = isProven || [...offered.values()].includes('published');
-    const answers = new Map<Recorded, PublishAnswer>();
-    for (const [item, answer] of offered) {
-      const name = nameOf(item);
-      const isItsOwn = isUnclear(answer) && (isTaking || this.#unpublishable.has(name));
-      answers.set(item, isItsOwn ? 'unpublishable' : answer);
-      if (answer === 'published') this.#unpublishable.delete(name);
-      else if (isItsOwn) this.#unpublishable.add(name);
-    }
-    return answers;
   }
 
   async #parkOne(
@@ -280,7 +255,7 @@ function refusalOfLetter(error: unknown): Refused {
   // even be sent, may be at fault itself.
   const isCertain =
     isUnanswered(error) ||
-    (isCoded && ['DEAD_LETTERS_FULL', 'STREAM_MISSING'].includes(error.code));
+    (isCoded && (error.code === 'DEAD_LETTERS_FULL' || error.code === 'STREAM_MISSING'));
   const hint = isCoded ? `. ${error.hint}` : '';
   return new Refused(
     `no dead letter is taken: ${messageOf(error)}${hint}`,
