@@ -88,6 +88,15 @@ export class Delivery {
     }
   }
 
+  /** False for what no server of ours has sent as a delivery: its `info` would throw. */
+  get isAnswerable(): boolean {
+    try {
+      return Number.isSafeInteger(this.info.streamSequence);
+    } catch {
+      return false;
+    }
+  }
+
   get info(): DeliveryInfo {
     if (this.#info === undefined) {
       const info = parseInfo(this.#message.reply ?? '');
@@ -119,7 +128,7 @@ export class Delivery {
     await this.#confirmed(ACK);
   }
 
-  /** Gives the message back, to be delivered again after so many ms. */
+  /** Gives the message back, to be delivered again after a time. */
   nak(afterMs = 0): void {
     const nanos = Math.round(Math.max(0, afterMs)) * 1_000_000;
     this.#answer(nanos === 0 ? '-NAK' : `-NAK {"delay": ${nanos}}`);
@@ -141,7 +150,7 @@ export class Delivery {
     try {
       this.#message.respond(payload);
     } catch {
-      // The code that closed it knows, and the end of a connection ends the worker.
+      // The end of a connection ends the worker, which says so.
     }
   }
 
