@@ -108,7 +108,6 @@ test.skipIf(process.platform !== 'linux')(
     expect(await bench.queued()).toBe(LETTERS);
     expect(await bench.ids()).toEqual([]);
   },
-  180_000,
 );
 
 test('a redrive that is ended by a signal says so, and goes on where it was; each takes effect once', async () => {

@@ -59,6 +59,22 @@ end $$;
 create trigger gate before update on memfleet.checkpoints
   for each statement execute function history.gate();
 
+-- A checkpoint that may not be moved is refused before any row is updated: no trigger sees it.
+alter function memfleet.move_checkpoint(text, int, int, bigint, bigint, bigint, text, bytea, timestamptz)
+  rename to unwatched_move;
+create function memfleet.move_checkpoint(
+  text, int, int, bigint, bigint, bigint, text, bytea, timestamptz
+) returns void language plpgsql as $$
+begin
+  perform pg_advisory_xact_lock_shared(hashtext(current_setting('application_name')));
+  begin
+    perform memfleet.unwatched_move($1, $2, $3, $4, $5, $6, $7, $8, $9);
+  exception when sqlstate 'MF001' then
+    perform nextval('history.attempts'), nextval('history.refusals');
+    raise;
+  end;
+end $$;
+
 create function history.own() returns trigger language plpgsql as $$
 begin
   insert into history.owners (lease, epoch, owner) values (new.name, new.epoch, new.owner);

@@ -10,16 +10,13 @@ const POISON_EVERY = 5;
 /** As the fleet sets its concurrency. */
 const SLOTS = 8;
 
-/** A process takes seconds to start on a busy machine, and a suite starts many. */
-const LIMIT_MS = 180_000;
-
 /**
  * What every stage worker must survive, run on the real processes: killed at each named crash point
  * and in the middle of a call, stopped longer than its lease, told to stop under load. The three
  * figures that count are: one effect an event, no call beyond one an event and one a kill, and
  * nothing left behind.
  */
-describe.each(STAGES)('the $stage worker', { timeout: LIMIT_MS }, (stageCase) => {
+describe.each(STAGES)('the $stage worker', (stageCase) => {
   test('killed at every crash point and in a call, it has one effect an event', async () => {
     await using fleet = await createStageFleet(stageCase);
     let kills = 0;

@@ -60,7 +60,6 @@ describe('memfleet bench of workers', () => {
 
   it.for(['extraction', 'embedding'])(
     'measures one %s process beside the raw client',
-    { timeout: 120_000 },
     async (stage) => {
       const [instant] = await bench(stage, '--events', '1000');
       expect(instant).toMatchObject({ measure: `${stage}-instant`, modelCalls: 0 });
@@ -68,13 +67,13 @@ describe('memfleet bench of workers', () => {
     },
   );
 
-  it('tells how busy a slow model is kept', { timeout: 120_000 }, async () => {
+  it('tells how busy a slow model is kept', async () => {
     const [slow] = await bench('extraction', '--latency', '200', '--concurrency', '8');
     expect(slow).toMatchObject({ measure: 'extraction-slow-model', modelCalls: 96 });
     expect(slow?.settings['mostInFlight']).toBe(8);
   });
 
-  it('measures the projections beside a hand-written loop', { timeout: 120_000 }, async () => {
+  it('measures the projections beside a hand-written loop', async () => {
     const measures = await bench('projection', '--events', '1000');
     expect(measures.map(({ measure: name }) => name)).toEqual([
       'projection-memories',
@@ -82,7 +81,7 @@ describe('memfleet bench of workers', () => {
     ]);
   });
 
-  it('measures how soon an event is visible', { timeout: 120_000 }, async () => {
+  it('measures how soon an event is visible', async () => {
     const [visible] = await bench('latency', '--seconds', '1', '--rate', '50');
     expect(visible?.measure).toBe('append-to-visible');
     expect(visible?.p50ms).toBeGreaterThan(0);

@@ -98,7 +98,7 @@ test('a rebuild from beginning to end, its worker killed in the midst of it', as
   expect(rows).toEqual([{ count: 1_500 }]);
   worker.kill('SIGTERM');
   await worker.endsWith(0);
-}, 120_000);
+});
 
 test('differences and parked memories are told, and are exit code 1', async () => {
   await using fleet = await createCliFleet({ settings: { 'projections.lease': '1s' } });

@@ -48,74 +48,65 @@ describe.concurrent.each(STAGES)('the $stage stage', (stageCase) => {
     },
   );
 
-  test(
-    'a call that never has an answer is given up, made again, and succeeds',
-    { timeout: 240_000 },
-    async () => {
-      await using fleet = await createStageFleet(stageCase, {
-        [`stages.${stage}.ackWait`]: '4s',
-        [`stages.${stage}.lease`]: '3s',
-        [`stages.${stage}.deadline`]: '10s',
-      });
-      await fleet.publish(1);
-      fleet.model.respond((call, number) => (number === 1 ? replies.hang() : answer(call)));
+  test('a call that never has an answer is given up, made again, and succeeds', async () => {
+    await using fleet = await createStageFleet(stageCase, {
+      [`stages.${stage}.ackWait`]: '4s',
+      [`stages.${stage}.lease`]: '3s',
+      [`stages.${stage}.deadline`]: '10s',
+    });
+    await fleet.publish(1);
+    fleet.model.respond((call, number) => (number === 1 ? replies.hang() : answer(call)));
+    await using worker = fleet.start();
+    await fleet.settled();
+    const [first, second] = fleet.model.calls;
+    expect(fleet.model.calls).toHaveLength(2);
+    expect(first?.abandoned).toBe(true);
+    // Given up by our own limit: half of the deadline and more.
+    expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThan(5_000);
+    expect(await fleet.effects()).toMatchObject({ done: 1, derived: 1, distinct: 1, parked: 0 });
+    worker.kill('SIGTERM');
+    await worker.endsWith(0);
+  });
+
+  test(`equal content ${EQUAL} times is one call, and the whole stream again none`, async () => {
+    await using fleet = await createStageFleet(stageCase, {
+      [`stages.${stage}.concurrency`]: '64',
+      [`stages.${stage}.batch`]: '32',
+      [`stages.${stage}.ackWait`]: '20s',
+      [`stages.${stage}.lease`]: '15s',
+      // What is published again must not be kept out by the server.
+      'log.duplicateWindow': '1s',
+    });
+    await fleet.publishEqual(EQUAL);
+    {
       await using worker = fleet.start();
+      await until('all are done', async () => (await fleet.effects()).derived === EQUAL, 120_000);
       await fleet.settled();
-      const [first, second] = fleet.model.calls;
-      expect(fleet.model.calls).toHaveLength(2);
-      expect(first?.abandoned).toBe(true);
-      // Given up by our own limit: half of the deadline and more.
-      expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThan(5_000);
-      expect(await fleet.effects()).toMatchObject({ done: 1, derived: 1, distinct: 1, parked: 0 });
       worker.kill('SIGTERM');
       await worker.endsWith(0);
-    },
-  );
+    }
+    const all = { done: EQUAL, parked: 0, derived: EQUAL, distinct: EQUAL, deadLetters: 0 };
+    expect(await fleet.effects()).toEqual(all);
+    expect(fleet.model.calls).toHaveLength(1);
+    const { last_seq: last } = (await fleet.broker.jsm.streams.info(fleet.config.log.stream)).state;
 
-  test(
-    `equal content ${EQUAL} times is one call, and the whole stream again none`,
-    { timeout: 240_000 },
-    async () => {
-      await using fleet = await createStageFleet(stageCase, {
-        [`stages.${stage}.concurrency`]: '64',
-        [`stages.${stage}.batch`]: '32',
-        [`stages.${stage}.ackWait`]: '20s',
-        [`stages.${stage}.lease`]: '15s',
-        // What is published again must not be kept out by the server.
-        'log.duplicateWindow': '1s',
-      });
-      await fleet.publishEqual(EQUAL);
-      {
-        await using worker = fleet.start();
-        await until('all are done', async () => (await fleet.effects()).derived === EQUAL, 120_000);
-        await fleet.settled();
-        worker.kill('SIGTERM');
-        await worker.endsWith(0);
-      }
-      const all = { done: EQUAL, parked: 0, derived: EQUAL, distinct: EQUAL, deadLetters: 0 };
-      expect(await fleet.effects()).toEqual(all);
-      expect(fleet.model.calls).toHaveLength(1);
-      const { last_seq: last } = (await fleet.broker.jsm.streams.info(fleet.config.log.stream))
-        .state;
-
-      await fleet.broker.jsm.consumers.reset(fleet.config.log.stream, durable, 1);
-      await using again = fleet.start();
-      await until(
-        'all were delivered again',
-        async () => {
-          const info = await fleet.broker.jsm.consumers.info(fleet.config.log.stream, durable);
-          return info.delivered.stream_seq >= EQUAL;
-        },
-        120_000,
-      );
-      await fleet.settled();
-      again.kill('SIGTERM');
-      await again.endsWith(0);
-      expect(await fleet.effects()).toEqual(all);
-      expect(fleet.model.calls).toHaveLength(1);
-      // Not one message more in the log.
-      const { state } = await fleet.broker.jsm.streams.info(fleet.config.log.stream);
-      expect(state.last_seq).toBe(last);
-    },
-  );
+    await fleet.broker.jsm.consumers.reset(fleet.config.log.stream, durable, 1);
+    await using again = fleet.start();
+    await until(
+      'all were delivered again',
+      async () => {
+        const info = await fleet.broker.jsm.consumers.info(fleet.config.log.stream, durable);
+        return info.delivered.stream_seq >= EQUAL;
+      },
+      120_000,
+    );
+    await fleet.settled();
+    again.kill('SIGTERM');
+    await again.endsWith(0);
+    expect(await fleet.effects()).toEqual(all);
+    expect(fleet.model.calls).toHaveLength(1);
+    // Not one message more in the log.
+    const { state } = await fleet.broker.jsm.streams.info(fleet.config.log.stream);
+    expect(state.last_seq).toBe(last);
+  });
 });

@@ -17,7 +17,6 @@ const SLOTS = 64;
 const ACCOUNT_EVENTS = 100;
 /** As of work/gate.ts: between two probes while the account is in trouble. */
 const ACCOUNT_PAUSE_MS = 30_000;
-const LIMIT_MS = 480_000;
 
 /** Everything a service in trouble says, one after the other. */
 const FAULTS: readonly Responder[] = [
@@ -37,7 +36,7 @@ interface Status {
   }[];
 }
 
-describe.each(STAGES)('the $stage stage', { timeout: LIMIT_MS }, (stageCase) => {
+describe.each(STAGES)('the $stage stage', (stageCase) => {
   const { stage } = stageCase;
   // One text a call, so that calls and events are the same.
   const provider = { ...stageCase.provider, ...(stage === 'embedding' ? { maxBatch: 1 } : {}) };

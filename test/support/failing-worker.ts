@@ -4,6 +4,10 @@ import { runWorker } from '@memfleet/runtime';
 /** A worker in which something fails that nobody waits for: FAILURE says how. */
 const failures: Readonly<Record<string, () => void>> = {
   rejection: () => void Promise.reject(new Error('a promise that nobody waits for')),
+  twice: () => {
+    void Promise.reject(new Error('a promise that nobody waits for'));
+    void Promise.reject(new Error('another of the same fault'));
+  },
   exception: () => void setImmediate(throwing),
   nothing: () => void Promise.reject(Object.create(null) as Error),
 };
@@ -19,6 +23,7 @@ await runWorker('extraction', async ({ signal, log }) => {
   log.info('what was held is finished');
   if (process.env['AGAIN'] !== undefined) {
     fail();
-    await delay(60_000);
+    // It is not before the next turn that these are known.
+    await delay(10);
   }
 });

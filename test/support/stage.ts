@@ -153,7 +153,7 @@ function queueOf(
 ): TenantQueue {
   const { ackWait: ackWaitMs } = config.stages.extraction;
   const { stream } = config.log;
-  return new TenantQueue({ db: pool, jsm: broker.jsm, stage, stream, ackWaitMs });
+  return new TenantQueue({ db: pool, jsm: broker.jsm, stage, stream, ackWaitMs, log: silent });
 }
 
 function startStage<Extra>(

@@ -13,6 +13,7 @@ import {
 import { type EngineContext, runEngine } from '../../workers/projection/src/engine/engine.ts';
 import type { BrokerClients } from './broker.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
+import { PATIENCE } from './until.ts';
 
 /** Under way at once: one connection keeps their order. */
 const PIPELINED = 200;
@@ -131,7 +132,7 @@ export async function createTestFleet(
     const limit = new AbortController();
     const timer = setTimeout(
       () => limit.abort(new Error(`position ${sequence} was not reached`)),
-      limitMs,
+      limitMs * PATIENCE,
     );
     // A failing engine should say why, and not only that time has run out.
     const failed = Promise.race([...running].map(({ ended }) => ended)).then(() => {

@@ -1,5 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
+/** How much longer than usual limits for hangs are: the long suites run beside anything. */
+export const PATIENCE = Number(process.env['MEMFLEET_TEST_PATIENCE'] ?? 1);
+
 /**
  * Waits until the condition holds and returns what it gave. Tests wait for conditions, not for time:
  * the limit is for hangs.
@@ -10,11 +13,13 @@ export async function until<Value>(
   condition: () => Promise<Value | undefined | false> | Value | undefined | false,
   limitMs = 30_000,
 ): Promise<Value> {
-  const deadline = performance.now() + limitMs;
+  const deadline = performance.now() + limitMs * PATIENCE;
   for (;;) {
     const value = await condition();
     if (value !== undefined && value !== false) return value;
-    if (performance.now() > deadline) throw new Error(`${what}: not so after ${limitMs} ms`);
+    if (performance.now() > deadline) {
+      throw new Error(`${what}: not so after ${limitMs * PATIENCE} ms`);
+    }
     await delay(20);
   }
 }

@@ -179,6 +179,7 @@ function startStage(
         stage: NAME,
         stream: config.log.stream,
         ackWaitMs: config.stages.extraction.ackWait,
+        log: silent,
       }),
       turns: false,
       gate: new ProviderGate(),

@@ -84,7 +84,7 @@ test('a worker that still holds the token of before can neither record nor renew
   await reopen(database.pool, STAGE, [one]);
   const stale = { key: one.key, token };
   const recorded = await record(database.pool, STAGE, [{ ...stale, state: 'done' }]);
-  const renewed = await renewClaims(database.pool, STAGE, [stale], LEASE_MS);
+  const { kept: renewed } = await renewClaims(database.pool, STAGE, [stale], LEASE_MS);
   expect([recorded.has(stale), renewed.has(stale)]).toEqual([false, false]);
 });
 

@@ -86,3 +86,11 @@ test('what waits by tenant since there was a model is counted and worked on with
   worker.kill('SIGTERM');
   await worker.endsWith(0);
 });
+
+test('a process configured for another number of partitions than the log has does not start', async () => {
+  await using fleet = await EmbeddingFleet.create();
+  const env = { ...environmentOf(fleet), MEMFLEET_LOG_PARTITIONS: '4' };
+  await using worker = new WorkerProcess(MAIN, env);
+  expect(await worker.ended()).toBe(1);
+  expect(worker.log).toMatch(/"code":"DRIFT".*is not the one that is configured/);
+});

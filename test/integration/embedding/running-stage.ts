@@ -86,6 +86,7 @@ export class EmbeddingFleet implements AsyncDisposable {
       ),
     );
     const abort = new AbortController();
+    const log = createLogger({ worker: 'embedding', level: 'fatal' });
     const running = runStage({
       stage: embeddingStage({ embedder, pool: database.pool, gate, settings }),
       config,
@@ -99,11 +100,12 @@ export class EmbeddingFleet implements AsyncDisposable {
         stage: 'embedding',
         stream,
         ackWaitMs: settings.ackWait,
+        log,
       }),
       turns: false,
       gate,
       progress: new Progress(),
-      log: createLogger({ worker: 'embedding', level: 'fatal' }),
+      log,
       signal: abort.signal,
     });
     this.#stop = async () => {

@@ -99,3 +99,16 @@ test('a quiet lane does not move beyond what was proved empty, whatever holds it
   await lane.skipTo(3);
   expect(lane.position).toBe(3);
 });
+
+test('a quiet lane that is refused by one hold after the other, each lower, comes up to the last', async () => {
+  await using fleet = await notesFleet(broker);
+  await hold(fleet, 5);
+  let looks = 0;
+  const lane = await heldLane(fleet, async () => {
+    looks += 1;
+    // The first was for two generations, of which the other is ahead; those that follow are not.
+    if (looks > 1) await hold(fleet, Math.max(2, 5 - looks));
+  });
+  await lane.skipTo(9);
+  expect(lane.position).toBe(2);
+});

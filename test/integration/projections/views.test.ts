@@ -2,6 +2,7 @@ import {
   type Projection,
   promoteNext,
   provisionFleet,
+  retireGeneration,
   rollBack,
   verifyNext,
 } from '@memfleet/projections';
@@ -9,7 +10,15 @@ import { transaction } from '@memfleet/runtime';
 import { expect, test } from 'vitest';
 import { brokerOfFile } from '../../support/broker.ts';
 import { contents, created } from '../../support/notes-fleet.ts';
-import { filled, fleetOf, PROMOTE, rebuild, SWAP, VERIFY } from '../../support/rebuild-fleet.ts';
+import {
+  filled,
+  fleetOf,
+  never,
+  PROMOTE,
+  rebuild,
+  SWAP,
+  VERIFY,
+} from '../../support/rebuild-fleet.ts';
 import { appendAll, type TestFleet } from '../../support/test-fleet.ts';
 import { until } from '../../support/until.ts';
 import { notes } from './notes/projection.ts';
@@ -28,13 +37,19 @@ const wider: Projection = {
 /** With other views over the same columns: what `provision` replaces in place. */
 const reworded: Projection = { ...notes, viewsSql: `${notes.viewsSql} -- reworded` };
 
-async function nextReady(): Promise<TestFleet> {
-  const fleet = await fleetOf(broker, notes);
+/** What the first version's views are with one more, which the next version does not have. */
+const older: Projection = {
+  ...notes,
+  viewsSql: `${notes.viewsSql}; create or replace view memory.older as select memory from notes`,
+};
+
+async function nextReady(first = notes, next = wider): Promise<TestFleet> {
+  const fleet = await fleetOf(broker, first);
   await appendAll(broker, fleet.config, [created('a', 'one')]);
   fleet.start();
-  fleet.start({}, [wider]);
+  fleet.start({}, [next]);
   await fleet.applied(1);
-  await filled(broker, fleet, wider, await rebuild(broker, fleet, wider));
+  await filled(broker, fleet, next, await rebuild(broker, fleet, next));
   await verifyNext(fleet.pool, 'notes', VERIFY);
   return fleet;
 }
@@ -108,6 +123,44 @@ test('a view of a user over one that must be made again stops the swap, and is n
     /view public.report depends on view memory.notes/,
   );
   expect(await contents(fleet)).toEqual({ a: 'one' });
+});
+
+test('options of a view outlive a replacement in place, by provisioning or a promotion', async () => {
+  const same: Projection = { ...notes, version: 2 };
+  await using fleet = await nextReady(notes, same);
+  const { pool, config } = fleet;
+  await pool.query('alter view memory.notes set (security_barrier = true)');
+  await pool.query('grant select on memory.notes to pg_monitor');
+  const before = await settingsOf(fleet, 'notes');
+  expect(before).toMatchObject({ options: ['security_barrier=true'] });
+  await provisionFleet({ config, jsm: broker.jsm, pool, projections: [reworded] });
+  expect(await settingsOf(fleet, 'notes')).toEqual(before);
+  await promoteNext(pool, same, PROMOTE);
+  expect(await settingsOf(fleet, 'notes')).toEqual(before);
+});
+
+test('a view that the next version only mentions in a comment is dropped', async () => {
+  const without: Projection = {
+    ...notes,
+    version: 2,
+    viewsSql: `-- create or replace view memory.older: nobody reads it\n${notes.viewsSql}`,
+  };
+  await using fleet = await nextReady(older, without);
+  await fleet.pool.query('grant select on memory.older to pg_monitor');
+  await promoteNext(fleet.pool, without, PROMOTE);
+  expect(await settingsOf(fleet, 'older')).toBeUndefined();
+});
+
+test('a name that only retired generations gave to a view is free for one of a user', async () => {
+  const next: Projection = { ...notes, version: 2 };
+  await using fleet = await nextReady(older, next);
+  const { pool, config } = fleet;
+  await promoteNext(pool, next, PROMOTE);
+  await retireGeneration({ config, jsm: broker.jsm, pool }, 'notes', 1, never);
+  await pool.query('create view memory.older as select memory from memory.notes');
+  const projections = [{ ...next, viewsSql: `${next.viewsSql} -- reworded` }];
+  await provisionFleet({ config, jsm: broker.jsm, pool, projections });
+  expect(await settingsOf(fleet, 'older')).toBeDefined();
 });
 
 test('provisioning gives way to a long query, and readers do not queue behind it', async () => {

@@ -107,6 +107,22 @@ test('an event as large as the server takes is parked without a copy of its byte
   expect(original?.data).toHaveLength(limit - 100);
 });
 
+test('an event larger than the dead-letter stream takes is parked without a copy of its bytes', async () => {
+  const { jsm, connection } = bench.broker;
+  const { stream } = bench.config.deadLetters;
+  const message = await deliver(new Uint8Array(4_000).fill(120));
+  await jsm.streams.update(stream, { max_msg_size: 3_000 });
+  try {
+    await parkMessage(connection, bench.config, message, LETTER);
+  } finally {
+    await jsm.streams.update(stream, { max_msg_size: -1 });
+  }
+  const letter = await lastLetter();
+  expect(letter.data).toHaveLength(0);
+  expect(letter.header.get(NAMES.bytes)).toBe('log');
+  expect(letter.header.get(NAMES.sequence)).toBe(String(message.seq));
+});
+
 test('a letter that the server refuses is an error, and the event is not lost silently', async () => {
   const message = await deliver(Buffer.from('{}'));
   const config = {

@@ -60,6 +60,10 @@ async function abandon(asked: ClaimRequest, token = randomUUID()): Promise<void>
 }
 
 /** Of each claim, whether it was still held. */
+async function renewed(claims: Parameters<typeof renewClaims>[2]): Promise<HeldClaims> {
+  return (await renewClaims(database.pool, STAGE, claims, LONG)).kept;
+}
+
 async function kept(
   asking: Promise<HeldClaims>,
   claims: readonly ClaimRef[],
@@ -192,7 +196,7 @@ test('a zombie records nothing, releases nothing, renews nothing', async () => {
   const given = [{ key, token: zombie, countsAsAttempt: true }];
   expect(await kept(record(database.pool, STAGE, [result]), [result])).toEqual([false]);
   expect(await kept(release(database.pool, STAGE, given), given)).toEqual([false]);
-  expect(await kept(renewClaims(database.pool, STAGE, given, LONG), given)).toEqual([false]);
+  expect(await kept(renewed(given), given)).toEqual([false]);
   expect(await row(key)).toMatchObject({ state: 'claimed', attempts: 0, lease_token: token });
   // Nor after the other one is done, or gave it back.
   await record(database.pool, STAGE, [{ ...result, token }]);
@@ -216,7 +220,7 @@ test.each(['stale first', 'live first'])(
     ];
     if (order === 'live first') claims.reverse();
     const expected = claims.map((one) => one.token !== stale);
-    expect(await kept(renewClaims(database.pool, STAGE, claims, LONG), claims)).toEqual(expected);
+    expect(await kept(renewed(claims), claims)).toEqual(expected);
     const given = claims.map((one) => ({ ...one, countsAsAttempt: one.token === stale }));
     expect(await kept(release(database.pool, STAGE, given), claims)).toEqual(expected);
     expect(await row(key)).toMatchObject({ attempts: 0 });
@@ -310,7 +314,7 @@ test('a renewed claim outlives its first lease', async () => {
   const token = randomUUID();
   await claimOne(asked, { token, leaseMs: 300 });
   const held = [{ key: asked.key, token }];
-  expect(await kept(renewClaims(database.pool, STAGE, held, LONG), held)).toEqual([true]);
+  expect(await kept(renewed(held), held)).toEqual([true]);
   const startedAt = performance.now();
   await until('the first lease is over', () => performance.now() - startedAt > 350);
   expect(await claimOne(asked)).toEqual({ kind: 'leased' });

@@ -170,6 +170,7 @@ test('where an outage finds turns taken and nobody waiting, one event is read on
     stage: IDENTITY.name,
     stream: bench.config.log.stream,
     ackWaitMs: 1_000,
+    log: silent,
   });
   const options = {
     queue,

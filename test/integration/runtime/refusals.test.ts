@@ -1,70 +1,31 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   createDerivedEvent,
   derivedEventId,
   type Envelope,
   type MemoryEvent,
 } from '@memfleet/events';
-import { park, type Queryable, retry, skip, type Stage } from '@memfleet/runtime';
+import { park, type Queryable, retry, skip } from '@memfleet/runtime';
 import { expect, test } from 'vitest';
 import { memoryCreated, nothingExtracted } from '../../support/events.ts';
 import { coded, failingPool, refused } from '../../support/failing-pool.ts';
-import { createStageBench, type RunningStage, type StageBench } from '../../support/stage.ts';
+import { malformedHeaders } from '../../support/malformed-headers.ts';
+import { createStageBench, type StageBench } from '../../support/stage.ts';
+import {
+  callsOf,
+  deliveries,
+  type Handle,
+  IDENTITY,
+  notes,
+  pausedBecause,
+  storesNothing,
+  storing,
+} from '../../support/storing-stage.ts';
 import { until } from '../../support/until.ts';
 
 /*
  * What happens to results that have no place to go: a row or a result that the database refuses, a
  * database that refuses everything or is away, a log or a dead-letter stream that takes nothing.
  */
-
-const IDENTITY = { name: 'test', version: 1 };
-
-type Handle = Stage<string>['handle'];
-
-/** A stage whose results carry something to be stored, and whose calls are counted. */
-function storing(
-  persist: (db: Queryable, extras: readonly string[]) => Promise<void>,
-  handle?: Handle,
-): Stage<string> & { readonly calls: string[] } {
-  const calls: string[] = [];
-  return {
-    ...IDENTITY,
-    calls,
-    async handle(event, context) {
-      const { content } = event.data as { content: string };
-      calls.push(content);
-      if (handle !== undefined) return await handle(event, context);
-      const events = [nothingExtracted(event, context.sequence, IDENTITY)];
-      return { kind: 'done', events, extra: content };
-    },
-    persist,
-  };
-}
-
-async function storesNothing(): Promise<void> {}
-
-function notes(number: number): Envelope[] {
-  return Array.from({ length: number }, (_, index) =>
-    memoryCreated(`note ${index}`, { memory: `m${index}`, tenant: `tenant-${index}` }),
-  );
-}
-
-function callsOf({ calls }: { readonly calls: readonly string[] }, content: string): number {
-  return calls.filter((one) => one === content).length;
-}
-
-async function pausedBecause({ progress }: RunningStage, cause: RegExp): Promise<void> {
-  await until(`it is paused because ${String(cause)}`, () => {
-    const { state, cause: said = '' } = progress.state;
-    return state === 'paused' && cause.test(said);
-  });
-}
-
-/** Messages that the broker has delivered, redeliveries included. */
-async function deliveries({ broker, config }: StageBench): Promise<number> {
-  const info = await broker.jsm.consumers.info(config.log.stream, 'extraction');
-  return info.delivered.consumer_seq;
-}
 
 const BAD = 'note 2';
 
@@ -155,45 +116,106 @@ test('a parked event whose cost cannot be written is parked all the same', async
   ]);
 });
 
-test.each([
-  ['a table that is missing', '42P01'],
-  ['a permission that is missing', '42501'],
-  ['an error of the server', 'XX000'],
-  ['a prepared statement that is gone', '26000'],
-  ['what is refused for every event, whatever the reason', '22000'],
-])('%s pauses, keeps what was paid for, and parks nothing', async (_, code) => {
+test.each(['22000', '23514', 'P0001'])(
+  'what refuses every event (%s) parks no more than the first in a quiet stage',
+  async (code) => {
+    await using bench = await createStageBench({
+      'stages.extraction.concurrency': '1',
+      'stages.extraction.batch': '1',
+      'stages.extraction.maxAttempts': '1',
+    });
+    await bench.publish(...notes(5));
+    let isRefusing = true;
+    const stage = storing(async () => {
+      if (isRefusing) throw coded(code, 'the table will not have it');
+    });
+    const running = bench.start(stage);
+    await pausedBecause(running, /will not have it/);
+    await until('another has been tried', () => stage.calls.length === 3);
+    isRefusing = false;
+    await bench.settled();
+    expect((await bench.work()).map(({ state }) => state)).toEqual([
+      'parked',
+      'done',
+      'done',
+      'done',
+      'done',
+    ]);
+    expect(stage.calls).toHaveLength(5);
+  },
+);
+
+test('a bad result after a bad result is parked too, when others are stored in between', async () => {
   await using bench = await createStageBench({
-    'stages.extraction.concurrency': '4',
-    'stages.extraction.batch': '4',
+    'stages.extraction.concurrency': '1',
+    'stages.extraction.batch': '1',
     'stages.extraction.maxAttempts': '1',
-    'stages.extraction.linger': '50ms',
-    'stages.extraction.lease': '600ms',
-    'stages.extraction.ackWait': '900ms',
-    'stages.extraction.deadline': '1s',
   });
-  await bench.publish(...notes(40));
-  let isRefusing = true;
-  const stage = storing(async () => {
-    if (isRefusing) throw coded(code, 'the database will not have it');
+  await bench.publish(...notes(6));
+  const stage = storing(async (_, extras) => {
+    if (extras.includes('note 1') || extras.includes('note 3')) throw coded('22003');
   });
   const running = bench.start(stage);
-  await pausedBecause(running, /the database refuses.*will not have it/);
-  const startedAt = performance.now();
-  // Longer than lease, ack wait and deadline together.
-  await until('it has lasted', () => performance.now() - startedAt > 3_500);
-  expect(running.progress.state.state).toBe('paused');
-  // No more than may be held, each once; where the cause is unclear one more may be tried.
-  expect(stage.calls.length).toBeLessThanOrEqual(9);
-  expect(new Set(stage.calls).size).toBe(stage.calls.length);
-  isRefusing = false;
   await bench.settled();
-  expect(stage.calls).toHaveLength(40);
   const rows = await bench.work();
-  expect(
-    rows.every(({ state, attempts, abandoned }) => state === 'done' && attempts + abandoned === 0),
-  ).toBe(true);
-  expect([rows.length, await bench.derived(), await bench.deadLetters()]).toEqual([40, 40, 0]);
+  expect(rows.map(({ state }) => state === 'parked')).toEqual([
+    false,
+    true,
+    false,
+    true,
+    false,
+    false,
+  ]);
   expect(running.progress.state.state).not.toBe('paused');
+});
+
+test.each(['42501', 'XX000'])(
+  'a handler whose own statements are refused (%s) pauses the stage, and uses up nothing',
+  async (code) => {
+    await using bench = await createStageBench({
+      'stages.extraction.concurrency': '4',
+      'stages.extraction.batch': '4',
+      'stages.extraction.maxAttempts': '1',
+    });
+    await bench.publish(...notes(30));
+    let isRefusing = true;
+    const stage = storing(storesNothing, async (event, { sequence }) => {
+      if (isRefusing) throw coded(code, 'no such thing');
+      return { kind: 'done', events: [nothingExtracted(event, sequence, IDENTITY)] };
+    });
+    const running = bench.start(stage);
+    await pausedBecause(running, /handlers fail: no such thing/);
+    await until('one is tried again', () => stage.calls.length > 4);
+    expect(stage.calls.length).toBeLessThanOrEqual(6);
+    isRefusing = false;
+    await bench.settled();
+    const rows = await bench.work();
+    expect(rows.filter(({ state, attempts }) => state !== 'done' || attempts > 0)).toEqual([]);
+    expect(rows).toHaveLength(30);
+  },
+);
+
+test('a handler that fails so for one event alone uses up its tries', async () => {
+  await using bench = await createStageBench({ 'stages.extraction.maxAttempts': '2' });
+  const stage = storing(storesNothing, async (event, { sequence }) => {
+    if ((event.data as { content: string }).content === BAD) throw coded('XX000', 'corrupted');
+    return { kind: 'done', events: [nothingExtracted(event, sequence, IDENTITY)] };
+  });
+  await bench.publish(...notes(5));
+  bench.start(stage);
+  let more = 0;
+  await until('it is parked', async () => {
+    // A stage under load: others are done all the while.
+    await bench.publish(memoryCreated(`more ${more}`, { memory: `n${more}` }));
+    more += 1;
+    return (await bench.deadLetters()) === 1;
+  });
+  await bench.settled();
+  const rows = await bench.work();
+  expect(rows.filter(({ state }) => state === 'parked')).toMatchObject([
+    { reason: 'attempts_exhausted' },
+  ]);
+  expect(await bench.derived()).toBe(4 + more);
 });
 
 test('events without anything to store do not put the blame on those that have something', async () => {
@@ -369,41 +391,6 @@ test('an event that this process holds is not claimed again, however its claim s
   expect(await bench.derived()).toBe(2);
 });
 
-test('a database away for longer than lease, ack wait and deadline costs no attempt', async () => {
-  await using bench = await createStageBench({
-    'stages.extraction.concurrency': '8',
-    'stages.extraction.batch': '4',
-    'stages.extraction.maxAttempts': '1',
-    'stages.extraction.lease': '600ms',
-    'stages.extraction.ackWait': '900ms',
-    'stages.extraction.deadline': '900ms',
-  });
-  const front = failingPool(bench.database.pool);
-  const stage = storing(storesNothing, async (event, { sequence, signal }) => {
-    expect(signal.aborted).toBe(false);
-    await delay(50);
-    return { kind: 'done', events: [nothingExtracted(event, sequence, IDENTITY)], extra: 'x' };
-  });
-  await bench.publish(...notes(60));
-  bench.start(stage, { pool: front.pool });
-  await until('some are done', async () => (await bench.derived()) > 8);
-  for (let outage = 1; outage <= 2; outage += 1) {
-    front.fail = () => refused();
-    const startedAt = performance.now();
-    await until('it has lasted', () => performance.now() - startedAt > 3_500);
-    front.fail = () => undefined;
-    const before = await bench.derived();
-    await until('it goes on', async () => (await bench.derived()) > before);
-  }
-  await bench.settled();
-  const rows = await bench.work();
-  expect(
-    rows.filter(({ state, attempts, published }) => state !== 'done' || attempts > 0 || !published),
-  ).toEqual([]);
-  expect([rows.length, await bench.derived(), await bench.deadLetters()]).toEqual([60, 60, 0]);
-  expect(stage.calls).toHaveLength(60);
-});
-
 /** Three derived events of one cause. */
 function threeOf(cause: MemoryEvent, sequence: number, what: string): Envelope[] {
   return [0, 1, 2].map((ordinal) => {
@@ -437,16 +424,118 @@ test.each([[[0]], [[1]], [[2]], [[0, 2]], [[0, 1]]])(
   },
 );
 
+/** A name of a header that the client cannot parse. */
+const MALFORMED = ['bad key', 'üx'];
+
+test.each(MALFORMED)(
+  'an event with a header named %j is parked, and stops nobody',
+  async (name) => {
+    await using bench = await createStageBench();
+    const { jetstream, jsm } = bench.broker;
+    const { root } = bench.config.log;
+    const subject = `${root}.acme.note.content.created`;
+    const headers = malformedHeaders(name);
+    await jetstream.publish(subject, 'no event', { headers });
+    // Of one that can be read the headers do not matter.
+    await jetstream.publish(subject, JSON.stringify(memoryCreated('readable')), { headers });
+    await bench.publish(...notes(3));
+    const stage = storing(storesNothing);
+    const running = bench.start(stage);
+    await bench.settled();
+    expect([stage.calls.length, await bench.derived(), await bench.deadLetters()]).toEqual([
+      4, 4, 1,
+    ]);
+    const { stream } = bench.config.deadLetters;
+    const letter = await jsm.streams.getMessage(stream, { seq: 1 });
+    expect(letter?.string()).toBe('no event');
+    expect(letter?.header.get('Memfleet-Sequence')).toBe('1');
+    expect(running.progress.state.state).not.toBe('paused');
+  },
+);
+
+test.each([1, 16])(
+  'a letter that is refused for good stops the others once at most (%i at a time)',
+  async (concurrency) => {
+    await using bench = await createStageBench({
+      'stages.extraction.concurrency': String(concurrency),
+      'stages.extraction.batch': String(concurrency),
+    });
+    const { jsm } = bench.broker;
+    await bench.publish(memoryCreated('x'.repeat(8_000), { memory: 'm-large' }));
+    await jsm.streams.update(bench.config.deadLetters.stream, { max_msg_size: 4_096 });
+    const stage = storing(storesNothing, async (event, { sequence }) =>
+      (event.data as { content: string }).content.length > 4_096
+        ? park('invalid_input', 'too long')
+        : { kind: 'done', events: [nothingExtracted(event, sequence, IDENTITY)] },
+    );
+    const running = bench.start(stage);
+    await pausedBecause(running, /no dead letter is taken/);
+    // Letters that are taken show who is to blame.
+    await bench.broker.jetstream.publish(
+      `${bench.config.log.root}.acme.note.content.created`,
+      'no event',
+    );
+    await until('another is parked', async () => (await bench.deadLetters()) === 1, 60_000);
+    await until('it goes on', () => running.progress.state.state !== 'paused');
+    let pauses = 0;
+    const before = await deliveries(bench);
+    const hasComeAgain = async (): Promise<boolean> => {
+      if (running.progress.state.state === 'paused') pauses += 1;
+      return (await deliveries(bench)) >= before + 3;
+    };
+    await until('it has come again and again', hasComeAgain, 60_000);
+    expect(pauses).toBe(0);
+    await bench.publish(...notes(3));
+    await until('the others are done', async () => (await bench.derived()) === 3);
+    await jsm.streams.update(bench.config.deadLetters.stream, { max_msg_size: -1 });
+    await until('it is parked', async () => (await bench.deadLetters()) === 2, 60_000);
+    expect(stage.calls).toHaveLength(4);
+  },
+  120_000,
+);
+
+test('of results one of which the log refuses for good, the others are published', async () => {
+  await using bench = await createStageBench({ 'stages.extraction.linger': '50ms' });
+  const { jsm } = bench.broker;
+  const { stream, root } = bench.config.log;
+  const stage = storing(storesNothing, async (event, { sequence }) => {
+    const { content } = event.data as { content: string };
+    const derived = nothingExtracted(event, sequence, IDENTITY);
+    const data = { ...derived.data, empty_reason: content === BAD ? 'y'.repeat(250) : 'none' };
+    return { kind: 'done', events: [{ ...derived, data }] };
+  });
+  const [bad, ...good] = notes(5).toSorted(({ data }) =>
+    JSON.stringify(data).includes(BAD) ? -1 : 1,
+  );
+  await bench.publish(...good);
+  const running = bench.start(stage);
+  await bench.settled();
+  const one = await jsm.streams.getMessage(stream, { last_by_subj: `${root}.*.*.*.derived.*` });
+  const headers = [...(one?.header ?? [])].flat(2).join(': \r\n').length;
+  await jsm.streams.update(stream, { max_msg_size: headers + (one?.data.length ?? 0) + 140 });
+  await bench.publish(
+    ...(bad === undefined ? [] : [bad]),
+    ...[5, 6, 7, 8].map((index) => memoryCreated(`note ${index}`)),
+  );
+  await until('the others are published', async () => (await bench.derived()) === 8);
+  const before = await deliveries(bench);
+  await until('it has come again', async () => (await deliveries(bench)) >= before + 2);
+  expect(running.progress.state.state).not.toBe('paused');
+  await jsm.streams.update(stream, { max_msg_size: -1 });
+  await bench.settled();
+  expect([stage.calls.length, await bench.derived(), await bench.deadLetters()]).toEqual([9, 9, 0]);
+});
+
 const FLOOD = 300;
 
-/** So many events, few of which are in hand at a time. */
+/** Few of its events are in hand at a time. */
 async function flooded(flags: Readonly<Record<string, string>> = {}): Promise<StageBench> {
   return await createStageBench({
     'stages.extraction.concurrency': '16',
     'stages.extraction.batch': '8',
-    'stages.extraction.ackWait': '900ms',
-    'stages.extraction.lease': '600ms',
-    'stages.extraction.deadline': '900ms',
+    'stages.extraction.ackWait': '3s',
+    'stages.extraction.lease': '2s',
+    'stages.extraction.deadline': '3s',
     ...flags,
   });
 }

@@ -1,11 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { TenantQueue } from '@memfleet/runtime';
 import { expect, test } from 'vitest';
-import { ALWAYS, type TenantQueueOptions } from '../../../shared/runtime/src/work/tenant-queue.ts';
+import {
+  ALWAYS,
+  type Taking,
+  type TenantQueueOptions,
+} from '../../../shared/runtime/src/work/tenant-queue.ts';
 import { laggingReplica } from '../../support/broker.ts';
 import { memoryCreated } from '../../support/events.ts';
-import { createStageBench } from '../../support/stage.ts';
+import { malformedHeaders } from '../../support/malformed-headers.ts';
+import { createStageBench, silent } from '../../support/stage.ts';
 import { until } from '../../support/until.ts';
+
+const NOTHING_IN_HAND: Taking = { takeOverUntil: ALWAYS, inHand: [] };
 
 test('what waits is dropped when the log has it no more, not when a replica does not have it yet', async () => {
   await using bench = await createStageBench();
@@ -21,11 +28,36 @@ test('what waits is dropped when the log has it no more, not when a replica does
     stage: 'test',
     stream: bench.config.log.stream,
     ackWaitMs: 1_000,
+    log: silent,
   });
-  const taken = await queue.take(new Map([['acme', 10]]));
+  const taken = await queue.take(new Map([['acme', 10]]), NOTHING_IN_HAND);
   expect(taken.map(({ info }) => info.streamSequence)).toEqual([1, 2]);
   const { rows } = await pool.query('select sequence from memfleet.tenant_queue order by sequence');
   expect(rows).toEqual([{ sequence: '1' }, { sequence: '2' }]);
+});
+
+test('an event whose headers cannot be parsed is taken like any other', async () => {
+  await using bench = await createStageBench();
+  const { pool } = bench.database;
+  const { root, stream } = bench.config.log;
+  await bench.broker.jetstream.publish(`${root}.acme.note.content.created`, 'no event', {
+    headers: malformedHeaders('bad key'),
+  });
+  await bench.publish(memoryCreated('two'));
+  await pool.query(
+    `insert into memfleet.tenant_queue (stage, tenant, sequence)
+     select 'test', 'acme', generate_series(1, 2)`,
+  );
+  const queue = new TenantQueue({
+    db: pool,
+    jsm: bench.broker.jsm,
+    stage: 'test',
+    stream,
+    ackWaitMs: 600_000,
+    log: silent,
+  });
+  const taken = await queue.take(new Map([['acme', 10]]), NOTHING_IN_HAND);
+  expect(taken.map(({ info }) => info.streamSequence)).toEqual([1, 2]);
 });
 
 test('the last answer to an event holds, however close the one before it came', async () => {
@@ -43,8 +75,9 @@ test('the last answer to an event holds, however close the one before it came', 
     stage: 'test',
     stream: bench.config.log.stream,
     ackWaitMs: 600_000,
+    log: silent,
   });
-  const taken = await queue.take(new Map([['acme', 20]]));
+  const taken = await queue.take(new Map([['acme', 20]]), NOTHING_IN_HAND);
   expect(taken).toHaveLength(20);
   for (const message of taken) {
     message.working();
@@ -79,8 +112,9 @@ test('a later answer does not arrive before an earlier one', async () => {
     stage: 'test',
     stream: bench.config.log.stream,
     ackWaitMs: 600_000,
+    log: silent,
   });
-  const [message] = await queue.take(new Map([['acme', 1]]));
+  const [message] = await queue.take(new Map([['acme', 1]]), NOTHING_IN_HAND);
   message?.working();
   await until('the first answer is on its way', () => reached.length === 1);
   message?.nak(0);
@@ -111,6 +145,7 @@ test('a row that has run out is taken only while the database is trusted, one in
     stage: 'test',
     stream: bench.config.log.stream,
     ackWaitMs: 600_000,
+    log: silent,
   });
   const take = async (takeOverUntil: number | undefined, inHand: number[]): Promise<number[]> => {
     const taken = await queue.take(new Map([['acme', 10]]), { takeOverUntil, inHand });
@@ -142,8 +177,9 @@ test('what is given back at once is nobody’s, what is given back for later is 
     stage: 'test',
     stream: bench.config.log.stream,
     ackWaitMs: 600_000,
+    log: silent,
   });
-  const [one, two] = await queue.take(new Map([['acme', 10]]));
+  const [one, two] = await queue.take(new Map([['acme', 10]]), NOTHING_IN_HAND);
   one?.nak();
   two?.nak(1_000);
   const found = await until('both are given back', async () => {

@@ -32,11 +32,12 @@ test.each([
   },
 );
 
-test('a second one ends it at once', async () => {
+test('a second one, of the same fault or of the drain, is said and changes nothing', async () => {
   await using database = await createTestDatabase();
   const env = { NATS_URL: inject('natsUrl'), DATABASE_URL: database.url };
-  await using worker = new WorkerProcess(MAIN, { ...env, FAILURE: 'rejection', AGAIN: 'yes' });
+  await using worker = new WorkerProcess(MAIN, { ...env, FAILURE: 'twice', AGAIN: 'yes' });
   expect(await worker.ended()).toBe(1);
-  expect(logged(worker.log, 'an error that nothing caught:')).toHaveLength(2);
-  expect(logged(worker.log, 'stopped')).toEqual([]);
+  expect(logged(worker.log, 'an error that nothing caught:')).toHaveLength(4);
+  expect(logged(worker.log, 'what was held is finished')).toHaveLength(1);
+  expect(logged(worker.log, 'stopped')).toHaveLength(1);
 });

@@ -108,3 +108,57 @@ test('nothing is let through a closed gate; a probe is where only another event 
   gate.open(unclear);
   expect(await second).toBe(Number.POSITIVE_INFINITY);
 });
+
+/** A place that may be probed soon, and one that may not be for long. */
+const UNCLEAR = new Refused('perhaps', 200);
+const LIKELY = new Refused('very likely', 60_000);
+
+async function isReady(gate: OutputGate, withinMs: number): Promise<boolean> {
+  const end = AbortSignal.timeout(withinMs);
+  return (await gate.ready(end)) === 1;
+}
+
+test('what is unclear after it was certain is probed, if not at once', async () => {
+  const [gate, holder] = [new OutputGate(), {}];
+  gate.close(holder, FULL);
+  expect(gate.pause?.untilMs).toBe(Number.POSITIVE_INFINITY);
+  gate.close(holder, UNCLEAR);
+  expect([gate.cause, await isReady(gate, 10_000)]).toEqual(['perhaps', true]);
+});
+
+test('what is certain after it was unclear is not probed any more, nor by the probe under way', async () => {
+  const [gate, holder] = [new OutputGate(), {}];
+  gate.close(holder, UNCLEAR);
+  expect(await isReady(gate, 10_000)).toBe(true);
+  expect(gate.pause).toBeUndefined();
+  gate.close(holder, FULL);
+  expect(gate.pause).toEqual({ cause: 'it is full', untilMs: Number.POSITIVE_INFINITY });
+  expect(await isReady(gate, 500)).toBe(false);
+});
+
+test('refusals that take turns do not put the probe off for ever', async () => {
+  const [gate, holder] = [new OutputGate(), {}];
+  gate.close(holder, LIKELY);
+  let turns = 0;
+  const timer = setInterval(() => {
+    turns += 1;
+    gate.close(holder, turns % 2 === 0 ? UNCLEAR : LIKELY);
+  }, 20);
+  try {
+    expect(await isReady(gate, 10_000)).toBe(true);
+  } finally {
+    clearInterval(timer);
+  }
+});
+
+test('what the place neither takes nor refuses holds up nothing behind it', async () => {
+  const { outlet, gate, attempts } = benchOf((item) =>
+    item === 0 ? new Refused('no', PROBE_AFTER_MS.unclear) : new Taken(`passed ${item}`, false),
+  );
+  const results = await outlet.put(Array.from({ length: 201 }, (_, item) => item));
+  const later = await outlet.put(Array.from({ length: 200 }, (_, item) => 201 + item));
+  await all([...results.slice(1), ...later]);
+  // The one is tried again after waits of its own; the others pass in batches in between.
+  expect(attempts.length).toBeLessThan(60);
+  expect([outlet.isOpen, gate.cause]).toEqual([false, 'no']);
+});

@@ -12,6 +12,7 @@ import { AbortSource } from '../../../shared/runtime/src/work/abort-source.ts';
 import { DeadlineExceeded, LeaseLost } from '../../../shared/runtime/src/work/heartbeat.ts';
 import { perform } from '../../../shared/runtime/src/work/perform.ts';
 import { memoryCreated } from '../../support/events.ts';
+import { coded } from '../../support/failing-pool.ts';
 
 function known(): MemoryEvent {
   const decoded = registry.upcast(memoryCreated('a note'));
@@ -21,13 +22,17 @@ function known(): MemoryEvent {
 
 async function outcomeOf(
   handle: Stage['handle'],
-  options: { attempt?: number; abort?: AbortSource } = {},
+  options: { attempt?: number; abort?: AbortSource; isToBlame?: (error: unknown) => boolean } = {},
 ): Promise<Outcome | undefined> {
-  const { attempt = 1, abort = new AbortSource() } = options;
+  const { attempt = 1, abort = new AbortSource(), isToBlame } = options;
   const waits = new Waits();
   const context = { eventKey: 'k', sequence: 1, attempt, signal: abort.signal, waits };
   const stage = { name: 'test', version: 1, handle };
-  return await perform(stage, known(), context, { abort, maxAttempts: 3 });
+  return await perform(stage, known(), context, {
+    abort,
+    maxAttempts: 3,
+    ...(isToBlame === undefined ? {} : { isToBlame }),
+  });
 }
 
 function throwing(error: Error): Stage['handle'] {
@@ -66,7 +71,7 @@ test('outages never exhaust the attempts, bad answers and bugs do', async () => 
   expect(await outcomeOf(bug)).toMatchObject({ kind: 'retry', countsAsAttempt: true });
 });
 
-test.each(['57P01', '25P03', '58030', '42501', '26000', 'XX000'])(
+test.each(['57P01', '25P03', '58030'])(
   'trouble with the database (%s) is not the fault of the event',
   async (code) => {
     const error = Object.assign(new Error('not now'), { code });
@@ -74,6 +79,19 @@ test.each(['57P01', '25P03', '58030', '42501', '26000', 'XX000'])(
       kind: 'retry',
       countsAsAttempt: false,
     });
+  },
+);
+
+test.each(['42501', '26000', 'XX000'])(
+  'of what a database says of itself (%s) it is asked whether the event is to blame',
+  async (code) => {
+    const handle = throwing(coded(code));
+    expect(await outcomeOf(handle, { attempt: 3, isToBlame: () => false })).toMatchObject({
+      kind: 'retry',
+      countsAsAttempt: false,
+    });
+    const parked = { kind: 'park', reason: 'attempts_exhausted' };
+    expect(await outcomeOf(handle, { attempt: 3, isToBlame: () => true })).toMatchObject(parked);
   },
 );
 

@@ -36,7 +36,7 @@ export async function pointViews(
   if (!replaced) await dropViews(client, stale);
   const kept = await keptSettings(client, wanted);
   for (const view of wanted) {
-    if (there.has(view) && !replaced) continue;
+    // Also of one that was replaced in place: it keeps its grants then, but not its options.
     await applySettings(client, view, there.get(view) ?? kept.get(view) ?? []);
   }
   await client.query(
@@ -54,7 +54,7 @@ async function formerViews(client: Client, projection: string): Promise<string[]
   const { rows } = await client.query<{ sql: string }>({
     name: 'views-made',
     text: `select distinct views_sql as sql from memfleet.projection_generations
-      where projection = $1 and views_sql is not null`,
+      where projection = $1 and state <> 'retired' and views_sql is not null`,
     values: [projection],
   });
   const { rows: reading } = await client.query<{ view: string }>({

@@ -126,7 +126,12 @@ export class Deliveries {
   #receive(message: Msg): void {
     this.#missed = 0;
     if (!message.subject.startsWith(this.#inbox)) {
-      this.#messages.push(new Delivery(this.#connection, message));
+      const delivery = new Delivery(this.#connection, message);
+      if (!delivery.isAnswerable) {
+        this.#end(new Error(`what came on ${message.subject} is no delivery: ${message.reply}`));
+        return;
+      }
+      this.#messages.push(delivery);
       if (this.#remaining > 0) this.#remaining -= 1;
       if (this.#remaining === 0 || this.#messages.length >= this.#wakeAt) this.#wake?.();
       return;

@@ -76,8 +76,25 @@ export class Delivery {
     return this.#original?.redrives ?? 0;
   }
 
+  /**
+   * Undefined as well when they cannot be read: the server takes names that the client refuses, and what
+   * somebody wrote there must not keep the event from being worked on, or parked.
+   */
   get headers(): MsgHdrs | undefined {
-    return this.#message.headers;
+    try {
+      return this.#message.headers;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** False for what no server of ours has sent as a delivery: its `info` would throw. */
+  get isAnswerable(): boolean {
+    try {
+      return Number.isSafeInteger(this.info.streamSequence);
+    } catch {
+      return false;
+    }
   }
 
   get info(): DeliveryInfo {
@@ -111,7 +128,7 @@ export class Delivery {
     await this.#confirmed(ACK);
   }
 
-  /** Gives the message back, to be delivered again after so many ms. */
+  /** Gives the message back, to be delivered again after a time. */
   nak(afterMs = 0): void {
     const nanos = Math.round(Math.max(0, afterMs)) * 1_000_000;
     this.#answer(nanos === 0 ? '-NAK' : `-NAK {"delay": ${nanos}}`);
@@ -133,7 +150,7 @@ export class Delivery {
     try {
       this.#message.respond(payload);
     } catch {
-      // Whoever closed it knows, and the end of a connection ends the worker.
+      // The end of a connection ends the worker, which says so.
     }
   }
 

@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../errors.ts';
+import { jittered } from '../lifecycle/jittered.ts';
 import type { Client, Pool } from './pool.ts';
 
 /** Runs `work` in one transaction; whatever it throws rolls back and is thrown on. */
@@ -150,6 +150,9 @@ export function sqlState(error: unknown): string {
   return typeof code === 'string' ? code : '';
 }
 
+/** Until a server that was restarted may be back. */
+const WAITS = { firstMs: 100, lastMs: 5_000 };
+
 export interface RetryOptions {
   readonly signal: AbortSignal;
   /** Called before each wait, with the attempt that failed (from 1). */
@@ -170,10 +173,7 @@ export async function retryTransient<Result>(
     } catch (error) {
       if (!isTransientDatabaseError(error) || signal.aborted) throw error;
       onRetry?.(error, attempt);
-      // Jitter, so that a fleet does not come back to a restarted server all at once.
-      const ceiling = Math.min(5_000, 50 * 2 ** Math.min(attempt, 10));
-      const wait = ceiling * (0.5 + Math.random() / 2);
-      await delay(wait, undefined, { signal }).catch(() => {
+      await jittered(attempt - 1, WAITS, signal).catch(() => {
         // The wait was cut short: what failed is the answer.
         throw error;
       });

@@ -56,7 +56,7 @@ const UNPRINTABLE = /[^\x20-\x7e]+/g;
  * returns. The Msg-Id is made of stage, log position and number of the redrive, so that parking
  * again after a crash adds nothing, and failing again after a redrive does.
  * @throws RuntimeError DEAD_LETTERS_FULL | DEAD_LETTERS_REFUSED | STREAM_MISSING when the server took
- *   none; another error when its answer is not known
+ *   none; another error when its answer is not known, or the letter cannot be written (`isUnanswered`)
  */
 export async function parkMessage(
   connection: NatsConnection,
@@ -73,26 +73,44 @@ export async function parkMessage(
   ].join('.');
   // The headers of the letter come on top of an event that may be as large as the server takes.
   const room = (connection.info?.max_payload ?? Number.POSITIVE_INFINITY) - HEADER_ROOM;
-  const isCopied = message.data.length + headerBytes(message) <= room;
-  const header = letterHeaders(config, message, letter, isCopied);
+  const original = originalHeaders(message);
+  const isCopied = message.data.length + bytesOf(original) <= room;
+  const send = async (copied: boolean): Promise<string | undefined> => {
+    const header = letterHeaders(config, { message, original, isCopied: copied }, letter);
+    return await sent(connection, config, target, copied ? message.data : new Uint8Array(), header);
+  };
+  let refusal = await send(isCopied);
+  // The stream may take less than the server does. That is the matter of this letter, and of no other.
+  if (isCopied && refusal !== undefined && TOO_LARGE.test(refusal)) refusal = await send(false);
+  if (refusal === undefined) return;
+  throw new RuntimeError(
+    FULL.test(refusal) ? 'DEAD_LETTERS_FULL' : 'DEAD_LETTERS_REFUSED',
+    `stream ${config.deadLetters.stream} refused a dead letter: ${refusal}`,
+  );
+}
+
+/** @returns why the stream refuses it; undefined when it has taken it */
+async function sent(
+  connection: NatsConnection,
+  config: FleetConfig,
+  target: string,
+  data: Uint8Array,
+  header: MsgHdrs,
+): Promise<string | undefined> {
   let reply: Msg;
   try {
-    reply = await connection.request(target, isCopied ? message.data : new Uint8Array(), {
-      headers: header,
-      timeout: config.broker.requestTimeout,
-    });
+    const timeout = config.broker.requestTimeout;
+    reply = await connection.request(target, data, { headers: header, timeout });
   } catch (error) {
     throw unsent(config, target, error);
   }
   const { error } = reply.json<{ error?: { description?: string } }>();
-  if (error === undefined) return;
-  const { description = 'no reason given' } = error;
-  throw new RuntimeError(
-    FULL.test(description) ? 'DEAD_LETTERS_FULL' : 'DEAD_LETTERS_REFUSED',
-    `stream ${config.deadLetters.stream} refused a dead letter: ${description}`,
-  );
+  if (error === undefined) return undefined;
+  return error.description ?? 'no reason given';
 }
 
+/** Of a limit of the stream for one message. */
+const TOO_LARGE = /message size exceeds/i;
 /** Of a limit of the stream, the account or the server's disk. */
 const FULL = /exceeded|no space|insufficient/i;
 
@@ -110,23 +128,57 @@ function unsent({ deadLetters }: FleetConfig, target: string, error: unknown): u
   return error;
 }
 
-function headerBytes(message: Received): number {
+/** Whether the server has said nothing, for want of time or of a connection. */
+export function isUnanswered(error: unknown): boolean {
+  const kinds = [
+    errors.TimeoutError,
+    errors.NoRespondersError,
+    errors.ClosedConnectionError,
+    errors.DrainingConnectionError,
+    errors.ConnectionError,
+  ];
+  return [error, error instanceof Error ? error.cause : undefined].some((reason) =>
+    kinds.some((kind) => reason instanceof kind),
+  );
+}
+
+type Headers = readonly (readonly [name: string, values: readonly string[]])[];
+
+/**
+ * None where the client cannot parse them, as with a space in a name: the letter goes without them, and
+ * names the place in the log where they are.
+ */
+function originalHeaders(message: Received): Headers {
+  try {
+    return [...(message.headers ?? [])];
+  } catch {
+    return [];
+  }
+}
+
+function bytesOf(original: Headers): number {
   let bytes = 0;
-  for (const [name, values] of message.headers ?? []) {
+  for (const [name, values] of original) {
     for (const value of values) bytes += name.length + Buffer.byteLength(value) + 4;
   }
   return bytes;
 }
 
+interface Copied {
+  readonly message: Received;
+  readonly original: Headers;
+  /** Whether the letter holds a copy of the event's bytes. */
+  readonly isCopied: boolean;
+}
+
 function letterHeaders(
   config: FleetConfig,
-  message: Received,
+  { message, original, isCopied }: Copied,
   letter: DeadLetter,
-  isCopied: boolean,
 ): MsgHdrs {
   const result = headers();
   // The original headers stay, but for those that would steer this publish or speak for the letter.
-  for (const [name, values] of message.headers ?? []) {
+  for (const [name, values] of original) {
     if (!isCopied || name.startsWith('Nats-') || name.startsWith('Memfleet-')) continue;
     for (const value of values) result.append(name, value);
   }

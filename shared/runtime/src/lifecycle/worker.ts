@@ -63,8 +63,7 @@ export async function runWorker(
       { error },
       'an error that nothing caught: the process ends, what it holds is finished',
     );
-    // A second one may be the first again, or of the drain: what is held is for the next process then.
-    if (hasFailed) end(1);
+    // One fault often shows twice. What is held is finished all the same; the grace period bounds it.
     hasFailed = true;
     beginStop('an error that nothing caught');
   });

@@ -8,6 +8,7 @@ import type { Logger } from '../observe/log.ts';
 import { backoffMs } from './backoff.ts';
 import { claimBatch } from './claim-batch.ts';
 import type { Claim } from './dedupe.ts';
+import { HandlerFaults } from './handler-faults.ts';
 import type { Held, InFlight } from './in-flight.ts';
 import { type Outcome, park, retry } from './outcome.ts';
 import type { OutputGate } from './output-gate.ts';
@@ -47,9 +48,11 @@ export class BatchWork<Extra> {
   readonly #inFlight: InFlight;
   readonly #settler: Settler<Extra>;
   readonly #stop: AbortSignal;
+  readonly #faults: HandlerFaults;
 
   constructor(options: BatchWorkOptions<Extra>) {
     this.#options = options;
+    this.#faults = new HandlerFaults(options.output);
     this.#inFlight = options.inFlight;
     this.#settler = options.settler;
     this.#stop = options.stop;
@@ -65,8 +68,9 @@ export class BatchWork<Extra> {
     } catch (error) {
       const events = batch.length;
       this.#options.log.error({ events, error }, 'a batch failed, it will be redelivered');
+      // What is worked on or settled by then goes on.
       this.giveBack(
-        batch.filter(({ settling }) => !settling),
+        batch.filter(({ settling, claim }) => !settling && claim === undefined),
         1_000,
       );
     }
@@ -105,12 +109,13 @@ export class BatchWork<Extra> {
         'a batch could not be claimed, it will be redelivered',
       );
       for (const { held } of readable) {
-        this.giveBack([held], backoffMs(held.message.info.deliveryCount));
+        const afterMs = this.#stop.aborted ? 0 : backoffMs(held.message.info.deliveryCount);
+        this.giveBack([held], afterMs);
       }
     }
   }
 
-  /** To be delivered again after so many ms. */
+  /** To be delivered again after a time. */
   giveBack(batch: readonly Held[], afterMs: number): void {
     for (const held of batch) {
       try {
@@ -210,11 +215,14 @@ export class BatchWork<Extra> {
         return abort.signal;
       },
     };
-    return await perform(stage, event, context, {
+    const outcome = await perform(stage, event, context, {
       abort,
       maxAttempts: settings.maxAttempts,
       deliveries: message.info.deliveryCount,
+      isToBlame: (error) => this.#faults.failed(key, error),
     });
+    if (outcome !== undefined && outcome.kind !== 'retry') this.#faults.ended(key, outcome);
+    return outcome;
   }
 
   /** A redelivery of what is finished: publish what may be missing, and ack. */

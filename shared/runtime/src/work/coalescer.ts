@@ -16,7 +16,7 @@ export class Coalescer<Item, Result> {
   readonly #size: number;
   readonly #lingerMs: number;
   readonly #parallel: number;
-  #waiting: Waiting<Item, Result>[] = [];
+  #waiting: Gathered<Item, Result>[] = [];
   #running = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -54,7 +54,7 @@ export class Coalescer<Item, Result> {
     if (this.#waiting.length > 0) this.#start();
   }
 
-  async #run(batch: readonly Waiting<Item, Result>[]): Promise<void> {
+  async #run(batch: readonly Gathered<Item, Result>[]): Promise<void> {
     try {
       const results = await this.#flush(batch.map(({ item }) => item));
       if (results.length !== batch.length) {
@@ -69,7 +69,7 @@ export class Coalescer<Item, Result> {
   }
 }
 
-interface Waiting<Item, Result> {
+interface Gathered<Item, Result> {
   readonly item: Item;
   readonly resolve: (result: Result | Promise<Result>) => void;
   readonly reject: (error: unknown) => void;

@@ -3,17 +3,18 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import type { Received } from '../broker/delivery.ts';
 import type { FleetConfig, StageConfig } from '../config/schema.ts';
 import type { Pool } from '../database/pool.ts';
-import { parkMessage } from '../dead-letters/dead-letter.ts';
+import { isUnanswered, parkMessage } from '../dead-letters/dead-letter.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observe/log.ts';
 import { backoffMs } from './backoff.ts';
+import { Blame } from './blame.ts';
 import { crashPoint } from './crash-points.ts';
 import { type Finished, markPublished } from './dedupe.ts';
 import type { Held } from './in-flight.ts';
 import { Outlet, type Standing, Taken } from './outlet.ts';
 import { type OutputGate, PROBE_AFTER_MS, Refused } from './output-gate.ts';
 import { persistently } from './persistently.ts';
-import { type Derivable, DerivedPublisher } from './publish-derived.ts';
+import { type Derivable, DerivedPublisher, type PublishAnswer } from './publish-derived.ts';
 import type { ParkedResult } from './results.ts';
 import type { StageIdentity } from './stage.ts';
 
@@ -24,7 +25,7 @@ export interface Recorded {
   readonly held: Held;
   /** None for what could not be read or must not be claimed: its dead letter is all there is. */
   readonly key: string | undefined;
-  /** How often the event was redriven: its letter bears the number that the dedupe table knows. */
+  /** How often the event was redriven: its letter has the number that the dedupe table knows. */
   readonly redrives: number;
   readonly state: Finished['state'];
   readonly events: readonly Derivable[];
@@ -59,6 +60,7 @@ export class Deliverer {
   readonly #derived: DerivedPublisher;
   readonly #toLog: Outlet<Recorded, Delivered>;
   readonly #toLetters: Outlet<Recorded, Delivered>;
+  readonly #blame = new Blame(nameOf);
 
   constructor(options: DelivererOptions) {
     const { config, settings, connection, log, output: gate, stop } = options;
@@ -119,47 +121,36 @@ export class Deliverer {
     const derived = items
       .filter(({ events }) => events.length > 0)
       .map((item) => ({ eventKey: item.key ?? '', events: item.events, item }));
-    const answers = new Map<Recorded, 'published' | 'unpublishable' | Refused>(
-      items.map((item) => [item, 'published']),
-    );
-    for (const [{ item }, answer] of await this.#derived.publish(derived, standing === 'proven')) {
-      answers.set(item, answer);
-    }
-    return await this.#answer(items, answers);
+    const offered = await this.#derived.publish(derived);
+    const answers = new Map([...offered].map(([{ item }, answer]) => [item, answer] as const));
+    return await this.#answer(items, answers, standing);
   }
 
   async #park(items: readonly Recorded[], standing: Standing): Promise<Answers> {
-    const answers = new Map<Recorded, 'published' | 'unpublishable' | Refused>();
+    const answers = new Map<Recorded, PublishAnswer>();
     await Promise.all(
       items.map(async (item) => {
-        if (item.parked === undefined) return;
-        answers.set(item, await this.#parkOne(item, item.parked));
+        if (item.parked !== undefined) answers.set(item, await this.#parkOne(item, item.parked));
       }),
     );
-    const isTaking = [...answers.values()].includes('published');
-    if (isTaking) crashPoint('after-park');
-    if (isTaking || (standing === 'proven' && items.length === 1)) {
-      for (const [item, answer] of answers) {
-        const isUnclear = answer instanceof Refused && Number.isFinite(answer.probeAfterMs);
-        if (isUnclear) answers.set(item, 'unpublishable');
-      }
-    }
-    return await this.#answer(items, answers);
+    if ([...answers.values()].includes('published')) crashPoint('after-park');
+    return await this.#answer(items, answers, standing);
   }
 
-  /** Marks and acks what is out. */
+  /** Marks and acks what is out. What was not offered has nothing to publish. */
   async #answer(
     items: readonly Recorded[],
-    answers: ReadonlyMap<Recorded, 'published' | 'unpublishable' | Refused>,
+    offered: ReadonlyMap<Recorded, PublishAnswer>,
+    standing: Standing,
   ): Promise<Answers> {
-    const out = items.filter((item) => answers.get(item) === 'published');
+    const answers = this.#blame.of(offered, standing === 'proven' && items.length === 1);
+    const out = items.filter((item) => (answers.get(item) ?? 'published') === 'published');
     const states = (out.length === 0 ? [] : await this.#conclude(out)).values();
     return items.map((item) => {
-      const answer = answers.get(item);
+      const answer = answers.get(item) ?? 'published';
       if (answer instanceof Refused) return answer;
-      if (answer !== 'published') return new Taken(again(item.held), false);
-      const isProof = item.events.length > 0 || item.parked !== undefined;
-      return new Taken<Delivered>(states.next().value ?? 'failed', isProof);
+      if (answer === 'unpublishable') return new Taken(again(item.held), false);
+      return new Taken<Delivered>(states.next().value ?? 'failed', answers.has(item));
     });
   }
 
@@ -247,6 +238,11 @@ export class Deliverer {
 
 type Answers = readonly (Taken<Delivered> | Refused)[];
 
+/** By its place in the log, for what could not be read has no key. */
+function nameOf({ held, redrives }: Recorded): string {
+  return `${held.message.info.streamSequence} ${redrives}`;
+}
+
 /** Gives an event back: the longer, the oftener it was delivered. */
 function again({ message }: Held): 'failed' {
   message.nak(backoffMs(message.info.deliveryCount));
@@ -255,12 +251,15 @@ function again({ message }: Held): 'failed' {
 
 function refusalOfLetter(error: unknown): Refused {
   const isCoded = error instanceof CodedError;
-  // Without an answer the server is at fault; a letter that is refused for no limit may be itself.
-  const isUnclear = isCoded && error.code === 'DEAD_LETTERS_REFUSED';
+  // Only the server can say that it takes no letter at all. What is refused for no limit, or cannot
+  // even be sent, may be at fault itself.
+  const isCertain =
+    isUnanswered(error) ||
+    (isCoded && (error.code === 'DEAD_LETTERS_FULL' || error.code === 'STREAM_MISSING'));
   const hint = isCoded ? `. ${error.hint}` : '';
   return new Refused(
     `no dead letter is taken: ${messageOf(error)}${hint}`,
-    isUnclear ? PROBE_AFTER_MS.unclear : PROBE_AFTER_MS.certain,
+    isCertain ? PROBE_AFTER_MS.certain : PROBE_AFTER_MS.unclear,
   );
 }
 

@@ -12,7 +12,7 @@ export interface Call<Result> {
   readonly tookTokens?: (result: Result) => number;
   /** Ends the wait for the rate limit; the call itself must have it on its own. */
   readonly signal?: AbortSignal;
-  /** Whoever wants the call: told while it waits for the rate limit. */
+  /** The events that want the call: told while it waits for the rate limit. */
   readonly waits?: Waiting;
 }
 

@@ -19,7 +19,7 @@ export interface HeartbeatOptions {
 /** How soon to try again after a renewal that failed: when the database is back, claims go first. */
 const RENEW_AGAIN_MS = 250;
 
-/** The reason an abort signal of a held event bears. */
+/** The reason of the abort signal of a held event. */
 export class LeaseLost extends Error {
   override readonly name = 'LeaseLost';
 }
@@ -107,8 +107,8 @@ export class Heartbeat {
 
   /**
    * Extends every claim that is worked on, or whose result waits to be recorded; another that is being
-   * settled is decided by its record. After a failure it is tried again at once, and again: whoever looks
-   * for what has run out must find it renewed.
+   * settled is decided by its record. After a failure it is tried again at once, and again: a process
+   * that looks for what has run out must find it renewed.
    * @returns false when the database could not say which claims are still held
    */
   async renew(): Promise<boolean> {
@@ -123,14 +123,14 @@ export class Heartbeat {
     this.#renewing = true;
     const startedAt = performance.now();
     try {
-      const kept = claims.length === 0 ? undefined : await renewClaims(db, stage, claims, leaseMs);
+      const { kept, nowMs } = await renewClaims(db, stage, claims, leaseMs);
       for (const { held, ...claim } of claims) {
-        if (kept?.has(claim) === true || held.settling) continue;
+        if (kept.has(claim) || held.settling) continue;
         const { key } = claim;
         log.warn({ eventKey: key }, 'lease lost to another worker, its work is dropped');
         held.abort.abort(new LeaseLost('the claim went to another worker'));
       }
-      this.#answered(startedAt, await clockOf(db));
+      this.#answered(startedAt, nowMs);
       return true;
     } catch (error) {
       this.#failed();
@@ -162,12 +162,4 @@ export class Heartbeat {
     clearTimeout(this.#again);
     this.#again = setTimeout(() => void this.renew(), Math.min(RENEW_AGAIN_MS, this.#everyMs));
   }
-}
-
-async function clockOf(db: Queryable): Promise<number> {
-  const { rows } = await db.query<{ ms: number }>({
-    name: 'clock',
-    text: 'select (extract(epoch from now()) * 1000)::float8 as ms',
-  });
-  return rows[0]?.ms ?? 0;
 }

@@ -73,14 +73,17 @@ export async function release(
   return new HeldClaims(rows);
 }
 
-/** Extends leases. @returns the claims still held; work under the others must stop. */
+/**
+ * Extends leases.
+ * @returns the claims still held, work under the others must stop; and the database's clock, in ms since 1970
+ */
 export async function renewClaims(
   db: Queryable,
   stage: StageIdentity,
   held: readonly ClaimRef[],
   leaseMs: number,
-): Promise<HeldClaims> {
-  const { rows } = await db.query<ClaimRef>({
+): Promise<{ readonly kept: HeldClaims; readonly nowMs: number }> {
+  const { rows } = await db.query<{ key: string | null; token: string | null; now: number }>({
     name: 'stage-renew',
     text: `with held as materialized (
         select $1::text as stage, $2::int as stage_version, *
@@ -90,14 +93,17 @@ export async function renewClaims(
           using (event_key, stage, stage_version)
         where work.lease_token = held.lease_token and work.lease_until <> '-infinity'
         order by event_key for no key update of work
-      )
+      ), renewed as (
       update memfleet.stage_work as work
       set lease_until = now() + $5 * interval '1 millisecond'
       from locked as held
       where work.event_key = held.event_key and work.stage = held.stage
         and work.stage_version = held.stage_version
         and work.lease_token = held.lease_token and work.lease_until <> '-infinity'
-      returning work.event_key as key, work.lease_token as token`,
+      returning work.event_key as key, work.lease_token as token
+      )
+      select key, token, (extract(epoch from now()) * 1000)::float8 as now
+      from (select) as always left join renewed on true`,
     values: [
       stage.name,
       stage.version,
@@ -106,5 +112,8 @@ export async function renewClaims(
       leaseMs,
     ],
   });
-  return new HeldClaims(rows);
+  const kept = rows.flatMap(({ key, token }) =>
+    key === null || token === null ? [] : [{ key, token }],
+  );
+  return { kept: new HeldClaims(kept), nowMs: rows[0]?.now ?? 0 };
 }

@@ -18,7 +18,7 @@ export interface Held {
   begunAt?: number;
   /** True while its result waits in memory to be recorded: the claim must be kept for it. */
   awaitsRecord?: boolean;
-  /** True once the handler has spoken: what follows has limits of its own, not the deadline. */
+  /** True once the handler has ended: what follows has limits of its own, not the deadline. */
   readonly settling: boolean;
 }
 
@@ -63,12 +63,17 @@ export class InFlight {
     return Math.min(unused, MOST_HELD * this.#slots - this.#held.size) - this.#reserved;
   }
 
-  /** The age of the oldest event in ms, as its deadline counts it; 0 when none is held. */
-  get oldestMs(): number {
-    // A set is iterated in the order of insertion.
-    const [oldest] = this.#held;
-    if (oldest === undefined) return 0;
-    return performance.now() - oldest.receivedAt - oldest.waits.totalMs;
+  /**
+   * The longest that an event has been at its present step, in ms: since its handler began, as its
+   * deadline counts it, or before that since its receipt. 0 when none is held.
+   */
+  get longestMs(): number {
+    const now = performance.now();
+    let longest = 0;
+    for (const { begunAt, receivedAt, waits } of this.#held) {
+      longest = Math.max(longest, now - (begunAt ?? receivedAt) - waits.totalMs);
+    }
+    return longest;
   }
 
   /** Events that were held and no longer are, ever. */
@@ -112,7 +117,7 @@ export class InFlight {
     return true;
   }
 
-  /** The handler has spoken: its slot is free. */
+  /** The handler has ended: its slot is free. */
   beginSettling(held: Mutable<Held>): void {
     if (held.settling || !this.#held.has(held)) return;
     held.settling = true;

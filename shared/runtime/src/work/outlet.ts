@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { jittered } from '../lifecycle/jittered.ts';
 import { type OutputGate, Refused } from './output-gate.ts';
 
 /** An answer that is the item's own. */
@@ -38,25 +38,24 @@ export interface OutletOptions<Item, Result> {
   readonly signal: AbortSignal;
 }
 
-interface Waiting<Item, Result> {
+interface Kept<Item, Result> {
   readonly item: Item;
   readonly resolve: (result: Result | Promise<Result>) => void;
   readonly reject: (error: unknown) => void;
 }
 
 /** Between two attempts at a closed place; the last bounds how late it is noticed that it is open. */
-const FIRST_WAIT_MS = 250;
-const LAST_WAIT_MS = 8_000;
+const WAITS = { firstMs: 250, lastMs: 8_000 };
 
 /**
  * The way of results to a place that may refuse them all, as a log that is full does. What is refused
  * so is kept; the gate is closed, so that nothing new is taken; and one item at a time is tried again,
- * after waits that double. As soon as one is taken the others follow, in batches that double, and
+ * after waits that double with each refusal. As soon as one is taken the others follow, in batches that double, and
  * when nothing waits the gate opens.
  */
 export class Outlet<Item, Result> {
   readonly #options: OutletOptions<Item, Result>;
-  #waiting: Waiting<Item, Result>[] = [];
+  #waiting: Kept<Item, Result>[] = [];
   #isClosed = false;
 
   constructor(options: OutletOptions<Item, Result>) {
@@ -104,17 +103,20 @@ export class Outlet<Item, Result> {
     let failures = 0;
     let size = 1;
     let standing: Standing = 'closed';
+    let isRefused = true;
     do {
-      if (standing === 'closed') {
-        await wait(failures, signal);
+      if (isRefused) {
+        await jittered(failures, WAITS, signal).catch(() => undefined);
         failures += 1;
       }
       if (signal.aborted) break;
       const answers = await this.#attempt(this.#waiting.splice(0, size), standing);
       const isProven = answers.some((answer) => answer instanceof Taken && answer.isProof);
-      standing = isProven ? 'proven' : 'closed';
-      size = isProven ? Math.min(most, size * 2) : 1;
-      if (isProven) failures = 0;
+      // What is no proof was not refused either, as a result that another worker has recorded.
+      isRefused = !isProven && answers.some((answer) => answer instanceof Refused);
+      size = isRefused ? 1 : Math.min(most, size * 2);
+      if (isProven) [failures, standing] = [0, 'proven'];
+      else if (isRefused) standing = 'closed';
     } while (this.#waiting.length > 0);
     this.#isClosed = false;
     gate.open(this);
@@ -122,7 +124,7 @@ export class Outlet<Item, Result> {
     if (!signal.aborted) onOpen?.();
   }
 
-  #abandon(rest: readonly Waiting<Item, Result>[]): void {
+  #abandon(rest: readonly Kept<Item, Result>[]): void {
     for (const { item, resolve, reject } of rest) {
       try {
         resolve(this.#options.giveUp(item));
@@ -133,7 +135,7 @@ export class Outlet<Item, Result> {
   }
 
   async #attempt(
-    batch: readonly Waiting<Item, Result>[],
+    batch: readonly Kept<Item, Result>[],
     standing: Standing,
   ): Promise<readonly (Taken<Result> | Refused)[]> {
     try {
@@ -156,11 +158,4 @@ export class Outlet<Item, Result> {
       return [];
     }
   }
-}
-
-/** Half of it is by chance, so that the processes of a stage do not all come back at once. */
-async function wait(failures: number, signal: AbortSignal): Promise<void> {
-  const ceiling = Math.min(LAST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(failures, 10));
-  const ms = ceiling * (0.5 + Math.random() / 2);
-  await delay(ms, undefined, { signal }).catch(() => undefined);
 }

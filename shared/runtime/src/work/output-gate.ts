@@ -26,33 +26,44 @@ export const PROBE_AFTER_MS = {
   unclear: 10_000,
 } as const;
 
+/** Whether an answer may be about what was offered rather than about the place. */
+export function isUnclear(answer: unknown): answer is Refused {
+  return answer instanceof Refused && answer.probeAfterMs === PROBE_AFTER_MS.unclear;
+}
+
 interface Closed {
   readonly cause: string;
   readonly probeAfterMs: number;
-  nextProbeMs: number;
-  grantedMs: number | undefined;
+  /** When it was closed, or the last probe was granted: the next is due `probeAfterMs` later. */
+  sinceMs: number;
+  /** Until when the event of the last probe may be delivered. */
+  grantedUntilMs: number;
 }
 
-/** The event of a probe may be delivered within so many ms of its grant. */
+/** The event of a probe may be delivered within this time of its grant. */
 const GRANT_MS = 2_000;
 const LOOK_EVERY_MS = 50;
 
 /**
  * Stands behind the handlers as `ProviderGate` stands before them: closed while what they made cannot
  * be recorded or published. Nothing is pulled then, so no call is paid for whose result has no place
- * to go. Whatever finds its place closed holds its own key, and opens it again.
+ * to go. Each place that refuses holds a key of its own, and opens it again.
  */
 export class OutputGate {
   readonly #closed = new Map<object, Closed>();
 
+  /**
+   * The last refusal holds. It does not put off the next probe, or a place that is asked often would
+   * never be shown to be open; but a place that said itself that it takes nothing is not probed on the
+   * strength of what was unclear before.
+   */
   close(holder: object, { cause, probeAfterMs }: Refused): void {
-    const before = this.#closed.get(holder);
+    const before = Number.isFinite(probeAfterMs) ? this.#closed.get(holder) : undefined;
     this.#closed.set(holder, {
       cause,
       probeAfterMs,
-      // A refusal that comes again changes what is said, not when a probe may go.
-      nextProbeMs: before?.nextProbeMs ?? performance.now() + probeAfterMs,
-      grantedMs: before?.grantedMs,
+      sinceMs: before?.sinceMs ?? performance.now(),
+      grantedUntilMs: before?.grantedUntilMs ?? Number.NEGATIVE_INFINITY,
     });
   }
 
@@ -69,12 +80,9 @@ export class OutputGate {
   /** The reason for taking nothing now, if there is one. */
   get pause(): Pause | undefined {
     const now = performance.now();
-    for (const closed of this.#closed.values()) {
-      if (closed.grantedMs !== undefined && now - closed.grantedMs > GRANT_MS) {
-        closed.grantedMs = undefined;
-        closed.nextProbeMs = now + closed.probeAfterMs;
-      }
-      if (now < closed.nextProbeMs) return { cause: closed.cause, untilMs: closed.nextProbeMs };
+    for (const { cause, probeAfterMs, sinceMs, grantedUntilMs } of this.#closed.values()) {
+      const untilMs = sinceMs + probeAfterMs;
+      if (now >= grantedUntilMs && now < untilMs) return { cause, untilMs };
     }
     return undefined;
   }
@@ -91,9 +99,13 @@ export class OutputGate {
 
   /** One event for all who are closed, at the time of the last of them. */
   #grant(): boolean {
+    const now = performance.now();
     const all = [...this.#closed.values()];
-    if (all.some(({ grantedMs }) => grantedMs !== undefined)) return false;
-    for (const closed of all) closed.grantedMs = performance.now();
+    if (all.some(({ grantedUntilMs }) => now < grantedUntilMs)) return false;
+    for (const closed of all) {
+      closed.sinceMs = now;
+      closed.grantedUntilMs = now + GRANT_MS;
+    }
     return true;
   }
 }

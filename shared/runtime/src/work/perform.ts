@@ -1,5 +1,5 @@
 import type { MemoryEvent } from '@memfleet/events';
-import { isServerError } from '../database/transaction.ts';
+import { isServerError, isTransientDatabaseError } from '../database/transaction.ts';
 import { messageOf } from '../errors.ts';
 import { BudgetSpent } from '../providers/budget.ts';
 import { ProviderError } from '../providers/provider-error.ts';
@@ -18,6 +18,11 @@ export interface PerformOptions {
   readonly maxAttempts: number;
   /** How often the event was delivered: what counts no attempt waits longer by these. */
   readonly deliveries?: number;
+  /**
+   * Asked when a database that the handler uses complains of itself, as of a missing table: whether the
+   * event is to blame all the same. It is, unless the answer is no.
+   */
+  readonly isToBlame?: (error: unknown) => boolean;
 }
 
 /**
@@ -30,7 +35,7 @@ export async function perform<Extra>(
   stage: Stage<Extra>,
   event: MemoryEvent,
   context: StageContext,
-  { abort, maxAttempts, deliveries = 1 }: PerformOptions,
+  { abort, maxAttempts, deliveries = 1, isToBlame }: PerformOptions,
 ): Promise<Outcome<Extra> | undefined> {
   const { attempt } = context;
   // What was given up before it began has used nothing up.
@@ -60,7 +65,9 @@ export async function perform<Extra>(
     if (error instanceof BudgetSpent) {
       return retry(Math.min(BUDGET_RETRY_MS, error.afterMs), error.message, false);
     }
-    if (isServerError(error)) return retry(backoffMs(deliveries), messageOf(error), false);
+    const isFree =
+      isTransientDatabaseError(error) || (isServerError(error) && isToBlame?.(error) === false);
+    if (isFree) return retry(backoffMs(deliveries), messageOf(error), false);
     return exhausted(again, messageOf(error), context, maxAttempts);
   }
 }

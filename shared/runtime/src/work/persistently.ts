@@ -1,6 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { isTransientDatabaseError, retryTransient } from '../database/transaction.ts';
 import { messageOf } from '../errors.ts';
+import { jittered } from '../lifecycle/jittered.ts';
 import { type OutputGate, PROBE_AFTER_MS, Refused } from './output-gate.ts';
 
 export interface Persistence {
@@ -14,7 +14,7 @@ export interface Persistence {
   readonly onRetry: (error: unknown, attempt: number) => void;
 }
 
-const LAST_WAIT_MS = 8_000;
+const WAITS = { firstMs: 250, lastMs: 8_000 };
 
 /**
  * Repeats work on the database until it succeeds or the signal ends. While the database is away it is
@@ -36,8 +36,7 @@ export async function persistently<Result>(
         if (signal.aborted || isAway || !isItsFault(error)) throw error;
         gate.close(holder, refusalOf(what, error));
         onRetry(error, attempt);
-        const ceiling = Math.min(LAST_WAIT_MS, 250 * 2 ** Math.min(attempt - 1, 10));
-        await delay(ceiling * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => {
+        await jittered(attempt - 1, WAITS, signal).catch(() => {
           // The wait was cut short: what failed is the answer.
           throw error;
         });

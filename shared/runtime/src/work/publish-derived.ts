@@ -8,7 +8,7 @@ import {
 import pLimit from 'p-limit';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observe/log.ts';
-import { PROBE_AFTER_MS, Refused } from './output-gate.ts';
+import { isUnclear, PROBE_AFTER_MS, Refused } from './output-gate.ts';
 
 /** A server takes 50 atomic batches per stream at a time; this leaves room for other processes. */
 const PARALLEL_BATCHES = 8;
@@ -39,6 +39,8 @@ export class DerivedPublisher {
   readonly #publisher: Publisher;
   readonly #log: Logger;
   readonly #limit = pLimit(PARALLEL_BATCHES);
+  /** For the parts of a chunk that was refused: the chunk waits for them within its own turn. */
+  readonly #single = pLimit(PARALLEL_BATCHES);
 
   constructor(publisher: Publisher, log: Logger) {
     this.#publisher = publisher;
@@ -58,22 +60,13 @@ export class DerivedPublisher {
     }
   }
 
-  /** @param isProven whether the log has just taken something else: who is refused alone is to blame */
   async publish<Item extends Derived>(
     items: readonly Item[],
-    isProven: boolean,
   ): Promise<ReadonlyMap<Item, PublishAnswer>> {
     const chunked = await Promise.all(
       chunks(items).map((chunk) => this.#limit(() => this.#publishChunk(chunk))),
     );
-    const answers = new Map(chunked.flat());
-    const isTaking = [...answers.values()].includes('published');
-    if (isTaking || (isProven && items.length === 1)) {
-      for (const [item, answer] of answers) {
-        if (isUnclear(answer)) answers.set(item, 'unpublishable');
-      }
-    }
-    return answers;
+    return new Map(chunked.flat());
   }
 
   async #publishChunk<Item extends Derived>(
@@ -90,7 +83,9 @@ export class DerivedPublisher {
       const answer = answerOf(error);
       if (chunk.length > 1 && (!(answer instanceof Refused) || isUnclear(answer))) {
         // One event among them is refused: its neighbours must not wait for it.
-        const parts = await Promise.all(chunk.map((item) => this.#publishChunk([item])));
+        const parts = await Promise.all(
+          chunk.map((item) => this.#single(() => this.#publishChunk([item]))),
+        );
         return parts.flat();
       }
       if (only !== undefined && error instanceof ConflictingPayloadError) {
@@ -152,11 +147,6 @@ function answerOf(error: unknown): 'unpublishable' | Refused {
       break;
   }
   return new Refused(`the log refuses: ${message}. ${hint}`, PROBE_AFTER_MS.unclear);
-}
-
-/** Whether it may be the event rather than the log. */
-function isUnclear(answer: PublishAnswer): boolean {
-  return answer instanceof Refused && answer.probeAfterMs === PROBE_AFTER_MS.unclear;
 }
 
 function chunks<Item extends Derived>(items: readonly Item[]): Item[][] {

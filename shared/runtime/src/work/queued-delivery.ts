@@ -3,7 +3,7 @@ import type { MsgHdrs } from '@nats-io/transport-node';
 import type { DeliveryInfo, Received } from '../broker/delivery.ts';
 
 /** A row of the tenant queue in the hands of a process. */
-export interface Taken {
+export interface TakenRow {
   readonly tenant: string;
   readonly sequence: number;
   readonly deliveries: number;
@@ -12,7 +12,7 @@ export interface Taken {
 interface Answering {
   readonly consumer: string;
   readonly ackWaitMs: number;
-  /** Finished without a time, else to be had again after so many ms. */
+  /** Finished without a time, else to be had again after this time. */
   readonly answer: (againMs: number | undefined) => Promise<void>;
 }
 
@@ -20,16 +20,16 @@ interface Answering {
 export class QueuedDelivery implements Received {
   readonly subject: string;
   readonly data: Uint8Array;
-  readonly headers: MsgHdrs;
   readonly redrives = 0;
   readonly info: DeliveryInfo;
+  readonly #message: StoredMsg;
   readonly #answering: Answering;
   #isAnswered = false;
 
-  constructor(message: StoredMsg, taken: Taken, answering: Answering) {
+  constructor(message: StoredMsg, taken: TakenRow, answering: Answering) {
     this.subject = message.subject;
     this.data = message.data;
-    this.headers = message.header;
+    this.#message = message;
     this.info = {
       consumer: answering.consumer,
       streamSequence: taken.sequence,
@@ -39,6 +39,11 @@ export class QueuedDelivery implements Received {
       pending: 0,
     };
     this.#answering = answering;
+  }
+
+  /** Parsed when they are asked for, and it throws then if they cannot be. */
+  get headers(): MsgHdrs {
+    return this.#message.header;
   }
 
   working(): void {

@@ -20,7 +20,7 @@ import { refusalOf } from './persistently.ts';
 import { finishedOf } from './results.ts';
 import type { Stage } from './stage.ts';
 
-/** An event whose handler has spoken. */
+/** An event whose handler has ended. */
 export interface Settlement<Extra> {
   readonly held: Held;
   readonly outcome: Outcome<Extra>;
@@ -58,6 +58,8 @@ export interface RecorderOptions<Extra> {
 export class Recorder<Extra> {
   readonly #options: RecorderOptions<Extra>;
   #carriesExtras = false;
+  /** The event whose result could last not be stored alone, while none has been stored since. */
+  #suspect: string | undefined;
 
   constructor(options: RecorderOptions<Extra>) {
     this.#options = options;
@@ -76,17 +78,25 @@ export class Recorder<Extra> {
     this.#carriesExtras ||= items.some(hasExtra);
     const answers = await this.#split(items, standing === 'proven');
     const recorded = items.filter((_, index) => kindOf(answers[index]) === 'recorded');
+    if (recorded.some((item) => this.proves(item))) this.#suspect = undefined;
     return answers.map((answer, index) => {
       const item = items[index];
       if (isRefused(answer) || answer.kind !== 'unstorable' || item === undefined) return answer;
       const isProven = recorded.some((other) => this.proves(other) || !hasExtra(item));
-      // Of several that all fail none can be told from a fault of the database; one alone can, unless
-      // several failed before it.
-      const isAlone = items.length === 1 && standing !== 'closed';
-      if (isProven || isAlone) return answer;
+      if (isProven || standing === 'proven') return answer;
+      if (items.length === 1 && standing === 'open' && this.#isFirst(item)) return answer;
       const { cause } = refusalOf('no result can be recorded', answer.error);
       return new Refused(cause, PROBE_AFTER_MS.unclear);
     });
+  }
+
+  /**
+   * Of several that all fail none can be told from a fault of the database, whether they come at once or
+   * one after the other, as in a quiet stage. The first that comes alone is taken to be at fault itself.
+   */
+  #isFirst({ held }: Checked<Extra>): boolean {
+    this.#suspect ??= held.claim?.key;
+    return this.#suspect === held.claim?.key;
   }
 
   /** @param isProven whether the database has just recorded another: then even its own trouble is the item's */

@@ -41,7 +41,8 @@ export class Releaser {
       return await this.#write(items, true);
     } catch (error) {
       const reason = messageOf(error);
-      if (signal.aborted || isServerError(error)) {
+      // Until the signal, the database's own trouble is waited for (`persistently`).
+      if (signal.aborted) {
         // Whose the events are is not known; the claims run out, and the ack wait brings them again.
         log.warn({ events: items.length, reason }, 'claims could not be released');
         return [];

@@ -125,7 +125,7 @@ class StageCycle<Extra> {
       inFlight: () => this.#inFlight.size,
       // A long call is no stall before its deadline is over.
       isWithinDeadline: () =>
-        this.#inFlight.size > 0 && this.#inFlight.oldestMs <= settings.deadline,
+        this.#inFlight.size > 0 && this.#inFlight.longestMs <= settings.deadline,
       pause: () => gate.cause,
       note: () => gate.note,
     });

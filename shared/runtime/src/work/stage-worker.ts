@@ -1,4 +1,4 @@
-import { checkConsumers } from '../broker/provision.ts';
+import { checkConsumers, checkLog } from '../broker/provision.ts';
 import { topologyOf } from '../broker/topology.ts';
 import type { StageName } from '../config/schema.ts';
 import { RedriveInput } from '../dead-letters/redrive-input.ts';
@@ -28,6 +28,7 @@ export async function runStageWorker<Extra>(
     );
     const wantedRedrive = redriveConsumer(config, name);
     const queue = wantedRedrive.stream;
+    await checkLog(jsm, config);
     await checkConsumers(jsm, config.log.stream, wanted);
     await checkConsumers(jsm, queue, [wantedRedrive]);
     const consumers = await Promise.all(
@@ -41,7 +42,7 @@ export async function runStageWorker<Extra>(
     const gate = new ProviderGate({ limits, budget });
     const ackWaitMs = settings.ackWait;
     const { stream } = config.log;
-    const tenantQueue = new TenantQueue({ db: pool, jsm, stage: name, stream, ackWaitMs });
+    const tenantQueue = new TenantQueue({ db: pool, jsm, stage: name, stream, ackWaitMs, log });
     const state = new ProviderState({ db: pool, stage: name, instance, gate, log });
     context.watchBacklog(async () => {
       const queued = await tenantQueue.waiting(gate.spentTenants, MOST_COUNTED, ALWAYS);

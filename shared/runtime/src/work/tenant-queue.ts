@@ -2,10 +2,12 @@ import { messageAt } from '@memfleet/events';
 import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
 import type { Received } from '../broker/delivery.ts';
 import type { Queryable } from '../database/pool.ts';
+import { messageOf } from '../errors.ts';
+import type { Logger } from '../observe/log.ts';
 import { Coalescer } from './coalescer.ts';
 import { crashPoint } from './crash-points.ts';
 import { tenantOf } from './in-flight.ts';
-import { QueuedDelivery, type Taken } from './queued-delivery.ts';
+import { QueuedDelivery, type TakenRow } from './queued-delivery.ts';
 
 export interface TenantQueueOptions {
   readonly db: Queryable;
@@ -15,10 +17,11 @@ export interface TenantQueueOptions {
   readonly stream: string;
   /** How long an event stays with the process that took it, unless it says that it goes on. */
   readonly ackWaitMs: number;
+  readonly log: Logger;
 }
 
-/** The answer of a process to an event it took: finished, or to be had again after so many ms. */
-interface Answer extends Taken {
+/** The answer of a process to an event it took: finished, or to be had again after a time. */
+interface Answer extends TakenRow {
   /** Undefined when it is finished. */
   readonly againMs: number | undefined;
 }
@@ -33,7 +36,6 @@ export interface Taking {
 
 /** What has run out counts as nobody's, whatever the database has been through. */
 export const ALWAYS = Number.POSITIVE_INFINITY;
-const NOTHING_IN_HAND: Taking = { takeOverUntil: ALWAYS, inHand: [] };
 
 /**
  * Events of a stage that wait by tenant, in a table beside their durable. The durable is a line in
@@ -115,16 +117,16 @@ export class TenantQueue {
   }
 
   /**
-   * Takes up to so many of each tenant, the oldest first. What the log has no more is dropped. A row
+   * Takes up to its quota of each tenant, the oldest first. What the log has no more is dropped. A row
    * whose time has run out may still be in somebody's hands, who could not say so because the database
    * was away: it is taken only before `takeOverUntil`, and what this process has (`inHand`) not at all.
    * As with a claim, `-infinity` is the time of a row that nobody has.
    */
   async take(
     quotas: ReadonlyMap<string, number>,
-    { takeOverUntil, inHand }: Taking = NOTHING_IN_HAND,
+    { takeOverUntil, inHand }: Taking,
   ): Promise<Received[]> {
-    const { db, stage, ackWaitMs } = this.#options;
+    const { db, stage, ackWaitMs, log } = this.#options;
     const { rows } = await db.query<{ tenant: string; sequence: string; deliveries: number }>({
       name: 'tenant-queue-take',
       text: `with picked as materialized (
@@ -158,19 +160,25 @@ export class TenantQueue {
       deliveries,
     }));
     const found = await Promise.allSettled(taken.map((one) => this.#delivery(one)));
-    const failed = found.find(({ status }) => status === 'rejected');
-    const had = found.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-    if (failed?.status === 'rejected' && had.length === 0) throw failed.reason;
-    return had.filter((one) => one !== undefined);
+    const failed = found.flatMap((one) =>
+      one.status === 'rejected' ? [one.reason as unknown] : [],
+    );
+    if (failed.length > 0 && failed.length === found.length) throw failed[0];
+    for (const error of failed) {
+      log.warn({ reason: messageOf(error) }, 'an event that waits by tenant could not be read');
+    }
+    return found.flatMap((one) =>
+      one.status === 'fulfilled' && one.value !== undefined ? [one.value] : [],
+    );
   }
 
-  async #delivery(taken: Taken): Promise<QueuedDelivery | undefined> {
+  async #delivery(taken: TakenRow): Promise<QueuedDelivery | undefined> {
     const { jsm, stream, stage, ackWaitMs } = this.#options;
     let message: StoredMsg | null;
     try {
       message = await messageAt(jsm, stream, { seq: taken.sequence });
     } catch (error) {
-      // Given back, for whoever can reach the log.
+      // Given back, for a process that can reach the log.
       await this.#answers.add({ ...taken, againMs: 1_000 });
       throw error;
     }

@@ -3,7 +3,7 @@
  * deadline is that much later: the deadline is there to end what hangs, and a call that may not be
  * made yet does not hang. Without it, an event whose calls take longer than the deadline together
  * (many facts, a low limit) would use up its attempts although every call of it succeeds. A wait has
- * an end of its own, which whoever begins it must see to.
+ * an end of its own, which its beginner must see to.
  */
 export class Waits {
   #open = 0;
@@ -28,7 +28,7 @@ export class Waits {
   }
 }
 
-/** Whatever can be told that a wait begins. */
+/** What can be told that a wait begins. */
 export type Waiting = Pick<Waits, 'begin'>;
 
 /** The waits of a call that several events wait for: each of them waits while the call does. */

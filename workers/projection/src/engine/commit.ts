@@ -130,11 +130,17 @@ export class Committer {
    * where the lane is held before it. @throws LaneLost
    */
   async skipTo(position: number): Promise<void> {
-    try {
-      await this.#skipTo(position);
-    } catch (error) {
-      if (!(error instanceof LaneHeld)) throw error;
-      await this.#skipTo(Math.min(error.position, position));
+    let upTo = position;
+    for (;;) {
+      try {
+        await this.#skipTo(upTo);
+        return;
+      } catch (error) {
+        if (!(error instanceof LaneHeld)) throw error;
+        // A hold refuses only what lies beyond it. Another that has followed may be lower still, down to
+        // where the lane stands.
+        upTo = error.position;
+      }
     }
   }
 

@@ -1,0 +1,24 @@
+import { expect, test } from 'vitest';
+import { brokerOfFile } from '../../support/broker.ts';
+import { contents, created, notesFleet } from '../../support/notes-fleet.ts';
+import { appendAll, subjectOf } from '../../support/test-fleet.ts';
+import { unreadableHeaders } from '../../support/unreadable-headers.ts';
+
+const broker = brokerOfFile();
+
+test('a lane begins again at an event whose headers cannot be read', async () => {
+  await using fleet = await notesFleet(broker);
+  const { config } = fleet;
+  const event = created('a', 'one');
+  await broker.jetstream.publish(subjectOf(config, event), JSON.stringify(event), {
+    headers: unreadableHeaders(),
+  });
+  const first = fleet.start();
+  await fleet.applied(1);
+  await first.stop();
+  // What the checkpoint speaks of is looked at before anything is read.
+  await appendAll(broker, config, [created('b', 'two')]);
+  fleet.start();
+  await fleet.applied(2);
+  expect(await contents(fleet)).toEqual({ a: 'one', b: 'two' });
+});
