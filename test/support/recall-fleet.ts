@@ -53,6 +53,7 @@ export async function rememberCorpus(
     gate: ProviderGate,
   ): Promise<void> => {
     const settings = config.stages[name];
+    const log = createLogger({ worker: name, level: 'fatal' });
     const consumers = await Promise.all(
       Object.values(settings.inputs).map(({ durable }) =>
         broker.jetstream.consumers.get(config.log.stream, durable),
@@ -71,11 +72,12 @@ export async function rememberCorpus(
         stage: name,
         stream: config.log.stream,
         ackWaitMs: settings.ackWait,
+        log,
       }),
       turns: false,
       gate,
       progress: new Progress(),
-      log: createLogger({ worker: name, level: 'fatal' }),
+      log,
       signal: stop.signal,
     });
   };
