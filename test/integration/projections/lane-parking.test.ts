@@ -113,7 +113,7 @@ test('where so configured, an event of a newer version or an unknown type parks 
   expect(await contents(fleet)).toEqual({ good: 'one', late: 'one' });
   expect(await parked(fleet)).toEqual([
     ['dreamer', 3, 'unknown event type memory.dreamt'],
-    ['late', 2, 'memory.revised version 9 is newer than 1, the newest known here'],
+    ['late', 2, 'memory.revised version 9 is newer than 2, the newest known here'],
     ['late', 5, 'waits for 2'],
   ]);
   expect(await laneStatus(fleet.pool)).toMatchObject([{ position: 5, state: 'running' }]);
