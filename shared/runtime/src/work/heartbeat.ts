@@ -85,6 +85,8 @@ export class Heartbeat {
     this.#lastBeat = now;
     for (const held of inFlight) {
       if (held.abort.aborted && !held.settling) continue;
+      // Its record decides whether the claim was lost in the silence; until then nothing is said of it.
+      if (wasSilent && held.settling) continue;
       // What waits for its claim, as while the database is away, has not begun.
       const { begunAt, settling, waits } = held;
       const isOver = begunAt !== undefined && now - begunAt - waits.totalMs >= deadlineMs;
