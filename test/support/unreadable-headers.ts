@@ -1,9 +1,9 @@
 import { headers, type MsgHdrs } from '@nats-io/transport-node';
 
-/** Headers that a server stores and the client refuses to read, as another client may write them. */
-export function unreadableHeaders(): MsgHdrs {
-  const written = headers();
-  const { headers: byName } = written as unknown as { readonly headers: Map<string, string[]> };
-  byName.set('Not A Name', ['x']);
-  return written;
+/** Headers as any publisher may send them: the server stores the name, our client refuses to read it. */
+export function unreadableHeaders(name = 'Not A Name'): MsgHdrs {
+  const result = headers();
+  // `append` would check the name.
+  (result as unknown as { readonly headers: Map<string, string[]> }).headers.set(name, ['x']);
+  return result;
 }

@@ -8,7 +8,6 @@ import { park, type Queryable, retry, skip } from '@memfleet/runtime';
 import { expect, test } from 'vitest';
 import { memoryCreated, nothingExtracted } from '../../support/events.ts';
 import { coded, failingPool, refused } from '../../support/failing-pool.ts';
-import { malformedHeaders } from '../../support/malformed-headers.ts';
 import { createStageBench, type StageBench } from '../../support/stage.ts';
 import {
   callsOf,
@@ -20,6 +19,7 @@ import {
   storesNothing,
   storing,
 } from '../../support/storing-stage.ts';
+import { unreadableHeaders } from '../../support/unreadable-headers.ts';
 import { until } from '../../support/until.ts';
 
 /*
@@ -434,7 +434,7 @@ test.each(MALFORMED)(
     const { jetstream, jsm } = bench.broker;
     const { root } = bench.config.log;
     const subject = `${root}.acme.note.content.created`;
-    const headers = malformedHeaders(name);
+    const headers = unreadableHeaders(name);
     await jetstream.publish(subject, 'no event', { headers });
     // Of one that can be read the headers do not matter.
     await jetstream.publish(subject, JSON.stringify(memoryCreated('readable')), { headers });

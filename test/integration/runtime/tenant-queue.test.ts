@@ -8,8 +8,8 @@ import {
 } from '../../../shared/runtime/src/work/tenant-queue.ts';
 import { laggingReplica } from '../../support/broker.ts';
 import { memoryCreated } from '../../support/events.ts';
-import { malformedHeaders } from '../../support/malformed-headers.ts';
 import { createStageBench, silent } from '../../support/stage.ts';
+import { unreadableHeaders } from '../../support/unreadable-headers.ts';
 import { until } from '../../support/until.ts';
 
 const NOTHING_IN_HAND: Taking = { takeOverUntil: ALWAYS, inHand: [] };
@@ -41,7 +41,7 @@ test('an event whose headers cannot be parsed is taken like any other', async ()
   const { pool } = bench.database;
   const { root, stream } = bench.config.log;
   await bench.broker.jetstream.publish(`${root}.acme.note.content.created`, 'no event', {
-    headers: malformedHeaders('bad key'),
+    headers: unreadableHeaders('bad key'),
   });
   await bench.publish(memoryCreated('two'));
   await pool.query(
