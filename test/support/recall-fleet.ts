@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Publisher } from '@memfleet/events';
 import { PROJECTIONS } from '@memfleet/projections';
-import { type Embedder, lexicalEmbedder } from '@memfleet/recall';
+import { createEmbedder, type Embedder } from '@memfleet/recall';
 import {
   createLogger,
   type Pool,
@@ -27,6 +27,8 @@ import { connectTestBroker } from './broker.ts';
 import { testSettings } from './settings.ts';
 import { dropStreams } from './stage.ts';
 import { createTestFleet } from './test-fleet.ts';
+
+const lexicalEmbedder = createEmbedder({ kind: 'local' });
 
 const OWN_CORPUS = join(import.meta.dirname, '../fixtures/recall');
 

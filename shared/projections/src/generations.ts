@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Client, Queryable } from '@memfleet/runtime';
 import type { Projection } from './kit/define.ts';
-import { schemaOf } from './lanes.ts';
+import { schemaOf } from './lane-names.ts';
 import { deferIndexes } from './rebuild/indexes.ts';
 import { APPLIED_SQL } from './sql/applied.ts';
 

@@ -1,6 +1,6 @@
 import { type Pool, transaction } from '@memfleet/runtime';
 import { type Projection, tableNames } from './kit/define.ts';
-import { schemaOf } from './lanes.ts';
+import { schemaOf } from './lane-names.ts';
 
 export interface TableHash {
   readonly table: string;

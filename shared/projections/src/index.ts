@@ -12,7 +12,8 @@ export { type LaneStatus, laneStatus } from './lane-status.ts';
 export { waitFor, type WaitOptions } from './wait-for.ts';
 export { hashTables, type TableHash } from './hash.ts';
 export { type Generation, readGenerations } from './generations.ts';
-export { durableOf, laneConsumerOf, type LaneId, lanesOf, leaseOf, schemaOf } from './lanes.ts';
+export { durableOf, type LaneId, lanesOf, leaseOf, schemaOf } from './lane-names.ts';
+export { laneConsumerOf } from './lanes.ts';
 export {
   type ParkedKey,
   readParkedKeys,

@@ -1,6 +1,5 @@
 import type { Queryable } from '@memfleet/runtime';
-import { durableOf } from './lanes.ts';
-import { PROJECTIONS } from './projections/index.ts';
+import { durableOf } from './lane-names.ts';
 
 /** What is known of a lane, whoever runs it; lag follows from `position` or from the durable. */
 export interface LaneStatus {
@@ -55,8 +54,21 @@ interface StatusRow {
   parked_events: number;
 }
 
-/** Every lane of every generation that is not retired. */
-export async function laneStatus(db: Queryable): Promise<LaneStatus[]> {
+/** A projection as the code has it. */
+interface CodeVersion {
+  readonly name: string;
+  readonly version: number;
+}
+
+/**
+ * Every lane of every generation that is not retired. With the `projections` that the code has, it is
+ * said of a lane without a worker when the code has another version than its tables; a program that
+ * only reads the tables has none.
+ */
+export async function laneStatus(
+  db: Queryable,
+  projections: readonly CodeVersion[] = [],
+): Promise<LaneStatus[]> {
   const { rows } = await db.query<StatusRow>({
     name: 'lane-status',
     text: `select generations.projection, generations.version, generations.generation,
@@ -92,10 +104,10 @@ export async function laneStatus(db: Queryable): Promise<LaneStatus[]> {
       where generations.state <> 'retired'
       order by projection, generation, lane`,
   });
-  return rows.map(statusOf);
+  return rows.map((row) => statusOf(row, projections));
 }
 
-function statusOf(row: StatusRow): LaneStatus {
+function statusOf(row: StatusRow, projections: readonly CodeVersion[]): LaneStatus {
   const { projection, version, generation, lane, lanes, owner } = row;
   return {
     projection,
@@ -110,7 +122,7 @@ function statusOf(row: StatusRow): LaneStatus {
     epoch: Number(row.epoch),
     position: Number(row.position),
     eventTime: row.event_time ?? undefined,
-    ...stateOf(row),
+    ...stateOf(row, projections),
     isFilling: row.filling,
     stateSeconds: row.state_seconds ?? row.expired_seconds ?? 0,
     parkedKeys: row.parked_keys,
@@ -118,9 +130,12 @@ function statusOf(row: StatusRow): LaneStatus {
   };
 }
 
-function stateOf(row: StatusRow): Pick<LaneStatus, 'state' | 'cause'> {
+function stateOf(
+  row: StatusRow,
+  projections: readonly CodeVersion[],
+): Pick<LaneStatus, 'state' | 'cause'> {
   const { owner, state, cause, held_at: heldAt } = row;
-  if (owner === null) return { state: 'unowned', cause: whyUnowned(row) };
+  if (owner === null) return { state: 'unowned', cause: whyUnowned(row, projections) };
   if (state === 'halted') return { state, cause: cause ?? undefined };
   if (heldAt !== null) return { state: 'held', cause: `held at ${heldAt} to be compared` };
   return { state: state ?? 'running', cause: cause ?? undefined };
@@ -130,9 +145,9 @@ function stateOf(row: StatusRow): Pick<LaneStatus, 'state' | 'cause'> {
  * After a deploy there may be no worker left that can go on with tables of the version before. A
  * lease that ran out tells of a worker that died, hangs, or does not reach the database.
  */
-function whyUnowned(row: StatusRow): string {
+function whyUnowned(row: StatusRow, projections: readonly CodeVersion[]): string {
   const { projection, version, last_owner: lastOwner, expired_seconds: expired } = row;
-  const ours = PROJECTIONS.find(({ name }) => name === projection);
+  const ours = projections.find(({ name }) => name === projection);
   if (ours !== undefined && ours.version !== version) {
     return `no worker holds this lane: it is of version ${version}, the code has version ${ours.version}, and a rebuild makes new tables`;
   }

@@ -4,13 +4,7 @@ import {
   RuntimeError,
   type WantedConsumer,
 } from '@memfleet/runtime';
-
-/** A part of a generation's work: the whole log, or one partition of it. */
-export interface LaneId {
-  readonly projection: string;
-  readonly generation: number;
-  readonly lane: number;
-}
+import { durableOf, type LaneId } from './lane-names.ts';
 
 /**
  * Lanes of a new generation: one without a filter, or one per partition.
@@ -33,23 +27,6 @@ export function coversLog(
   { log }: Pick<FleetConfig, 'log'>,
 ): boolean {
   return lanes === 1 || lanes === log.partitions;
-}
-
-/** The schema of a generation's tables. The parts are names that `defineProjection` checked. */
-export function schemaOf(projection: string, generation: number): string {
-  return `${projection}_${generation}`;
-}
-
-export function lanesOf(projection: string, generation: number, lanes: number): LaneId[] {
-  return Array.from({ length: lanes }, (_, lane) => ({ projection, generation, lane }));
-}
-
-export function durableOf({ projection, generation, lane }: LaneId): string {
-  return `projection-${projection}-${generation}-${lane}`;
-}
-
-export function leaseOf({ projection, generation, lane }: LaneId): string {
-  return `projection/${projection}/${generation}/${lane}`;
 }
 
 /** The durable a lane reads by; the filter is one subject, since two cost a factor of forty. */

@@ -15,7 +15,8 @@ import {
 } from '@memfleet/runtime';
 import { createGeneration, type Generation, readGenerations, viewsDigest } from './generations.ts';
 import type { Projection } from './kit/define.ts';
-import { configuredLanes, laneConsumerOf, lanesOf } from './lanes.ts';
+import { lanesOf } from './lane-names.ts';
+import { configuredLanes, laneConsumerOf } from './lanes.ts';
 import { PROJECTIONS } from './projections/index.ts';
 import { givingWay, isLockWait, limitLockWaits } from './rebuild/give-way.ts';
 import { pointViews } from './rebuild/views.ts';

@@ -8,7 +8,8 @@ import {
 } from '@memfleet/runtime';
 import { type Generation, readGenerations } from './generations.ts';
 import type { Projection } from './kit/define.ts';
-import { coversLog, laneConsumerOf, lanesOf } from './lanes.ts';
+import { lanesOf } from './lane-names.ts';
+import { coversLog, laneConsumerOf } from './lanes.ts';
 import { PROJECTIONS } from './projections/index.ts';
 
 /** A generation that this version of the code can apply events to. */

@@ -1,15 +1,18 @@
-import type { EmbeddingProviderConfig } from '@memfleet/runtime';
-import type { Embedder } from './embedder.ts';
+import type { EmbedderSettings, LocalSettings, RemoteSettings } from './embedder-settings.ts';
+import type { Embedder, LocalEmbedder, RemoteEmbedder } from './embedder.ts';
 import { lexicalEmbedder } from './lexical/embedder.ts';
 import { openAICompatibleEmbedder } from './openai-compatible.ts';
 
 /**
- * The embedder that the configuration names: the same for the worker and for recall. `fetcher` makes
- * the calls of a remote one, and may look at every answer.
+ * The embedder that the settings name: the same for the worker and for recall. `fetcher` makes the
+ * calls of a remote one, and may look at every answer.
  */
+export function createEmbedder(settings: LocalSettings): LocalEmbedder;
+export function createEmbedder(settings: RemoteSettings, fetcher?: typeof fetch): RemoteEmbedder;
+export function createEmbedder(settings: EmbedderSettings, fetcher?: typeof fetch): Embedder;
 export function createEmbedder(
-  provider: EmbeddingProviderConfig,
+  settings: EmbedderSettings,
   fetcher: typeof fetch = fetch,
 ): Embedder {
-  return provider.kind === 'local' ? lexicalEmbedder : openAICompatibleEmbedder(provider, fetcher);
+  return settings.kind === 'local' ? lexicalEmbedder : openAICompatibleEmbedder(settings, fetcher);
 }

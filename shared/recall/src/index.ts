@@ -1,8 +1,7 @@
 export { createEmbedder } from './create-embedder.ts';
+export type { EmbedderSettings, LocalSettings, RemoteSettings } from './embedder-settings.ts';
 export type { Embedded, Embedder, Fusion, LocalEmbedder, RemoteEmbedder } from './embedder.ts';
-export { lexicalEmbedder } from './lexical/embedder.ts';
-export { fuse } from './rank-fusion.ts';
-export { openAICompatibleEmbedder } from './openai-compatible.ts';
+export { type Fused, fuse } from './rank-fusion.ts';
 export type { Halves, Neighbours, RecallQuery, RecallScope } from './query.ts';
 export { recall } from './recall.ts';
 export type {
@@ -15,4 +14,4 @@ export type {
   TextMatch,
   VectorMatch,
 } from './result.ts';
-export { type AddressedVector, contentDigest, findStored, storeVectors } from './vectors.ts';
+export { ProviderError, type ProviderErrorClass, type Queryable } from '@memfleet/runtime';

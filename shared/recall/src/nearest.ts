@@ -1,5 +1,4 @@
-import type { Queryable } from '@memfleet/runtime';
-import { realArray } from './real-array.ts';
+import { type Queryable, realArray } from '@memfleet/runtime';
 import { IN_SCOPE } from './scope.ts';
 import { VectorMemory } from './vector-memory.ts';
 

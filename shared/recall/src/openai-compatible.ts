@@ -1,19 +1,15 @@
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
-import {
-  classifyProviderError,
-  type EmbeddingProviderConfig,
-  ProviderError,
-} from '@memfleet/runtime';
+import { classifyProviderError, ProviderError } from '@memfleet/runtime';
 import { z } from 'zod';
 import { checkedVectors } from './checked-vectors.ts';
+import type { RemoteSettings } from './embedder-settings.ts';
 import type { Embedded, RemoteEmbedder } from './embedder.ts';
 import { spaceName } from './space.ts';
-
-type Settings = Extract<EmbeddingProviderConfig, { kind: 'openai-compatible' }>;
 
 const VERSION = '1';
 /** Texts are sent as they are. */
 const PREPROCESSING = 1;
+const MAX_BATCH = 64;
 
 /** What the SDK leaves out: the index, by which the vectors belong to the texts. */
 const answerSchema = z.object({
@@ -22,10 +18,10 @@ const answerSchema = z.object({
 
 /** Embeds by any service that speaks OpenAI's format; one HTTP request a call, never repeated here. */
 export function openAICompatibleEmbedder(
-  settings: Settings,
+  settings: RemoteSettings,
   fetcher: typeof fetch = fetch,
 ): RemoteEmbedder {
-  const { baseUrl, model, dimensions, maxBatch } = settings;
+  const { baseUrl, model, dimensions, inputPerMillionUsd = 0, maxBatch = MAX_BATCH } = settings;
   const provider = createOpenAICompatible({
     name: 'embedding',
     fetch: fetcher,
@@ -47,7 +43,7 @@ export function openAICompatibleEmbedder(
     }),
     dimensions,
     remote: true,
-    usdPerToken: settings.inputPerMillionUsd / 1e6,
+    usdPerToken: inputPerMillionUsd / 1e6,
     maxBatch,
     noise: 0,
     fusion: { textWeight: 1, vectorWeight: 1, k: 10 },
@@ -62,7 +58,7 @@ export function openAICompatibleEmbedder(
         const tokens = usage?.tokens ?? 0;
         spent = {
           usage: { calls: 1, input_tokens: tokens, output_tokens: 0 },
-          costUsd: (tokens * settings.inputPerMillionUsd) / 1e6,
+          costUsd: (tokens * inputPerMillionUsd) / 1e6,
         };
         const vectors = checkedVectors(inOrder(response?.body), {
           count: texts.length,

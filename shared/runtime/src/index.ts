@@ -35,7 +35,6 @@ export { type Connections, findBroker, findConnections } from './config/connecti
 export { type FleetFile, fleetFilePath, readFleetFile } from './config/fleet-file.ts';
 export { type ConfigSources, loadConfig } from './config/load.ts';
 export type {
-  EmbeddingProviderConfig,
   ExtractionProviderConfig,
   FleetConfig,
   StageConfig,
@@ -50,14 +49,9 @@ export {
   UnwritableValue,
 } from './database/binary-array.ts';
 export { checkMigrated, migrate, pendingMigrations } from './database/migrate.ts';
-export {
-  checkDatabase,
-  type Client,
-  createPool,
-  type Pool,
-  type Queryable,
-  redactUrl,
-} from './database/pool.ts';
+export { checkDatabase, type Client, createPool, type Pool, redactUrl } from './database/pool.ts';
+export type { Queryable } from './database/queryable.ts';
+export { realArray } from './database/real-array.ts';
 export {
   isTransientDatabaseError,
   retryTransient,

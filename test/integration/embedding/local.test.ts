@@ -1,7 +1,10 @@
 import { derivedEventId } from '@memfleet/events';
-import { contentDigest, lexicalEmbedder } from '@memfleet/recall';
+import { createEmbedder } from '@memfleet/recall';
 import { describe, expect, test } from 'vitest';
+import { contentDigest } from '../../../workers/embedding/src/stored-vectors.ts';
 import { EmbeddingFleet, factsSaying } from './running-stage.ts';
+
+const lexicalEmbedder = createEmbedder({ kind: 'local' });
 
 describe('with the local embedder', () => {
   test('content is embedded: the vector in the table, the reference in the log', async () => {

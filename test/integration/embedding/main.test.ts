@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { contentDigest } from '@memfleet/recall';
 import { expect, inject, test } from 'vitest';
+import { contentDigest } from '../../../workers/embedding/src/stored-vectors.ts';
 import { until } from '../../support/until.ts';
 import { WorkerProcess } from '../../support/worker-process.ts';
 import { EmbeddingFleet } from './running-stage.ts';

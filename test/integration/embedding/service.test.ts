@@ -1,6 +1,7 @@
-import { contentDigest, type Embedder, openAICompatibleEmbedder } from '@memfleet/recall';
+import { createEmbedder, type Embedder } from '@memfleet/recall';
 import { ProviderGate, provisionTopology, topologyOf } from '@memfleet/runtime';
 import { describe, expect, test } from 'vitest';
+import { contentDigest } from '../../../workers/embedding/src/stored-vectors.ts';
 import {
   type ModelCall,
   type ModelService,
@@ -12,7 +13,7 @@ import { until } from '../../support/until.ts';
 import { EmbeddingFleet, factsSaying } from './running-stage.ts';
 
 function remote(service: ModelService, maxBatch = 64): Embedder {
-  return openAICompatibleEmbedder({
+  return createEmbedder({
     kind: 'openai-compatible',
     baseUrl: service.url,
     model: 'test-model',

@@ -1,4 +1,4 @@
-import { type Halves, lexicalEmbedder, type RecallHit, type RecallQuery } from '@memfleet/recall';
+import { createEmbedder, type Halves, type RecallHit, type RecallQuery } from '@memfleet/recall';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { recallTuned } from '../../../shared/recall/src/recall.ts';
 import { type Tuning, TUNING } from '../../../shared/recall/src/tuning.ts';
@@ -10,6 +10,8 @@ import {
   rememberCorpus,
   scoresOfFound,
 } from '../../support/recall-fleet.ts';
+
+const lexicalEmbedder = createEmbedder({ kind: 'local' });
 
 type Figure = 'recall5' | 'recall10' | 'mrr';
 type Floors = Readonly<Record<string, Readonly<Partial<Record<Figure, number>>>>>;

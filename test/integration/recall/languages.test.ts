@@ -1,8 +1,10 @@
-import { lexicalEmbedder, recall } from '@memfleet/recall';
+import { createEmbedder, recall } from '@memfleet/recall';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { READ_MODELS, remember, type Remembered } from './read-models.ts';
 import { SENTENCES } from './sentences.ts';
+
+const lexicalEmbedder = createEmbedder({ kind: 'local' });
 
 let database: TestDatabase;
 

@@ -1,7 +1,9 @@
-import { lexicalEmbedder, recall, type RecallQuery } from '@memfleet/recall';
+import { createEmbedder, recall, type RecallQuery } from '@memfleet/recall';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { READ_MODELS, type ReadModels, remember, type Remembered } from './read-models.ts';
+
+const lexicalEmbedder = createEmbedder({ kind: 'local' });
 
 let database: TestDatabase;
 let models: ReadModels;

@@ -1,10 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { PGlite, type Results } from '@electric-sql/pglite';
 import { vector } from '@electric-sql/pglite-pgvector';
-import { contentDigest, findStored, lexicalEmbedder, recall, storeVectors } from '@memfleet/recall';
+import { createEmbedder, recall } from '@memfleet/recall';
 import type { Queryable } from '@memfleet/runtime';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import {
+  contentDigest,
+  findStored,
+  storeVectors,
+} from '../../../workers/embedding/src/stored-vectors.ts';
 import { READ_MODELS, remember } from './read-models.ts';
+
+const lexicalEmbedder = createEmbedder({ kind: 'local' });
 
 const MIGRATION = readFileSync(
   new URL('../../../shared/runtime/src/database/migrations/0002_vectors.sql', import.meta.url),

@@ -8,13 +8,13 @@ import {
   registry,
 } from '@memfleet/events';
 import { Fold, type Projection, PROJECTIONS, ProjectionWriter } from '@memfleet/projections';
+import type { LocalEmbedder } from '@memfleet/recall';
+import type { Queryable } from '@memfleet/runtime';
 import {
   type AddressedVector,
   contentDigest,
-  type LocalEmbedder,
   storeVectors,
-} from '@memfleet/recall';
-import type { Queryable } from '@memfleet/runtime';
+} from '../../../workers/embedding/src/stored-vectors.ts';
 
 const READ = PROJECTIONS.filter(({ name }) => name !== 'lineage');
 

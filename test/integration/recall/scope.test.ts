@@ -1,7 +1,9 @@
-import { lexicalEmbedder, recall, type RecallScope } from '@memfleet/recall';
+import { createEmbedder, recall, type RecallScope } from '@memfleet/recall';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { READ_MODELS, remember, type Remembered } from './read-models.ts';
+
+const lexicalEmbedder = createEmbedder({ kind: 'local' });
 
 let database: TestDatabase;
 

@@ -1,6 +1,8 @@
-import { lexicalEmbedder } from '@memfleet/recall';
+import { createEmbedder } from '@memfleet/recall';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+
+const lexicalEmbedder = createEmbedder({ kind: 'local' });
 
 function vectorsOf(...texts: string[]): readonly Float32Array[] {
   return lexicalEmbedder.embed(texts);

@@ -1,4 +1,4 @@
-import { openAICompatibleEmbedder } from '@memfleet/recall';
+import { createEmbedder } from '@memfleet/recall';
 import { ProviderError } from '@memfleet/runtime';
 import { describe, expect, test } from 'vitest';
 import {
@@ -15,7 +15,7 @@ const TEXTS = ['one', 'two', 'three'];
 const { signal } = new AbortController();
 
 function embedderOf(service: ModelService) {
-  return openAICompatibleEmbedder({
+  return createEmbedder({
     kind: 'openai-compatible',
     baseUrl: service.url,
     model: 'test-model',

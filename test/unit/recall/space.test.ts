@@ -1,4 +1,4 @@
-import { createEmbedder, openAICompatibleEmbedder } from '@memfleet/recall';
+import { createEmbedder } from '@memfleet/recall';
 import { expect, test } from 'vitest';
 
 const settings = {
@@ -10,7 +10,7 @@ const settings = {
   maxBatch: 64,
 } as const;
 const spaceOf = (changes: { model?: string; dimensions?: number; baseUrl?: string }): string =>
-  openAICompatibleEmbedder({ ...settings, ...changes }).space;
+  createEmbedder({ ...settings, ...changes }).space;
 
 test('model and dimensions make a space; the address of the service does not', () => {
   const spaces = [

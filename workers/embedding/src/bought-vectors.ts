@@ -1,5 +1,5 @@
 import type { ModelUse } from '@memfleet/events';
-import { contentDigest, type Embedded, findStored, type RemoteEmbedder } from '@memfleet/recall';
+import type { Embedded, RemoteEmbedder } from '@memfleet/recall';
 import {
   beginAll,
   CallLimit,
@@ -14,6 +14,7 @@ import { type Attempt, embedApart } from './embed-apart.ts';
 import { allAborted, Interest } from './interest.ts';
 import { RecentVectors } from './recent-vectors.ts';
 import { FREE } from './shares.ts';
+import { contentDigest, findStored } from './stored-vectors.ts';
 import { type Asker, type TextVector, type TextVectors, TOGETHER_MS } from './text-vectors.ts';
 
 interface Found {

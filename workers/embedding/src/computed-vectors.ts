@@ -1,8 +1,9 @@
 import type { ModelUse } from '@memfleet/events';
-import { contentDigest, findStored, type LocalEmbedder } from '@memfleet/recall';
+import type { LocalEmbedder } from '@memfleet/recall';
 import { Coalescer, type Queryable } from '@memfleet/runtime';
 import { RecentVectors } from './recent-vectors.ts';
 import { FREE, shares } from './shares.ts';
+import { contentDigest, findStored } from './stored-vectors.ts';
 import { type TextVector, type TextVectors, TOGETHER_MS } from './text-vectors.ts';
 
 interface Wanted {

@@ -4,7 +4,7 @@ import {
   type MemoryEvent,
   type Producer,
 } from '@memfleet/events';
-import { type AddressedVector, type Embedder, storeVectors } from '@memfleet/recall';
+import type { Embedder } from '@memfleet/recall';
 import {
   addSpend,
   type Pool,
@@ -17,6 +17,7 @@ import {
 import { BoughtVectors } from './bought-vectors.ts';
 import { ComputedVectors } from './computed-vectors.ts';
 import { total } from './shares.ts';
+import { type AddressedVector, storeVectors } from './stored-vectors.ts';
 import type { TextVector, TextVectors } from './text-vectors.ts';
 
 const NAME = 'embedding';

@@ -8,7 +8,7 @@ import {
   RuntimeError,
   transaction,
 } from '@memfleet/runtime';
-import { durableOf, type LaneId, lanesOf, leaseOf, schemaOf } from '../lanes.ts';
+import { durableOf, type LaneId, lanesOf, leaseOf, schemaOf } from '../lane-names.ts';
 import { namingDependents, RebuildError } from './errors.ts';
 import type { RebuildTarget } from './start.ts';
 

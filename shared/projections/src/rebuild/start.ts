@@ -8,7 +8,8 @@ import {
 } from '@memfleet/runtime';
 import { createGeneration, readGenerations } from '../generations.ts';
 import type { Projection } from '../kit/define.ts';
-import { coversLog, configuredLanes, laneConsumerOf, lanesOf } from '../lanes.ts';
+import { lanesOf } from '../lane-names.ts';
+import { coversLog, configuredLanes, laneConsumerOf } from '../lanes.ts';
 import { RebuildError } from './errors.ts';
 
 export interface RebuildTarget {

@@ -2,7 +2,7 @@ import { type Client, sqlState } from '@memfleet/runtime';
 import { viewsDigest } from '../generations.ts';
 import type { Projection } from '../kit/define.ts';
 import { viewNames } from '../kit/view-names.ts';
-import { schemaOf } from '../lanes.ts';
+import { schemaOf } from '../lane-names.ts';
 import { namingDependents } from './errors.ts';
 import {
   applySettings,

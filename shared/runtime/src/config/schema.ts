@@ -146,4 +146,3 @@ export type StageConfig = Omit<FleetConfig['stages']['extraction'], 'provider'>;
 export type BudgetConfig = StageConfig['budget'];
 export type BudgetLimits = Omit<BudgetConfig, 'perTenant'>;
 export type ExtractionProviderConfig = FleetConfig['stages']['extraction']['provider'];
-export type EmbeddingProviderConfig = FleetConfig['stages']['embedding']['provider'];

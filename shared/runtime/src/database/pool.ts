@@ -4,8 +4,6 @@ import { messageOf, RuntimeError } from '../errors.ts';
 
 export type Pool = pg.Pool;
 export type Client = pg.PoolClient;
-/** Whatever runs a statement: a pool, or a client inside a transaction. */
-export type Queryable = Pick<pg.ClientBase, 'query'>;
 
 /**
  * A process that was stopped in the middle of a transaction holds its rows locked, and whoever takes

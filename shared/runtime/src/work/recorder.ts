@@ -1,5 +1,6 @@
 import type { PreparedEvent } from '@memfleet/events';
-import type { Pool, Queryable } from '../database/pool.ts';
+import type { Pool } from '../database/pool.ts';
+import type { Queryable } from '../database/queryable.ts';
 import {
   isServerError,
   isTransientDatabaseError,

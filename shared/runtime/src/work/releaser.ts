@@ -1,4 +1,5 @@
-import type { Pool, Queryable } from '../database/pool.ts';
+import type { Pool } from '../database/pool.ts';
+import type { Queryable } from '../database/queryable.ts';
 import { isServerError, transaction } from '../database/transaction.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observe/log.ts';

@@ -1,4 +1,4 @@
-import { laneStatus } from '@memfleet/projections';
+import { laneStatus, PROJECTIONS } from '@memfleet/projections';
 import type { Fleet } from '../fleet.ts';
 import { type LaneLine, laneLine } from '../status/projections.ts';
 
@@ -13,7 +13,7 @@ export async function readLanes(
   { projection, generation }: LaneFilter,
 ): Promise<LaneLine[]> {
   const now = Date.now();
-  const lanes = (await laneStatus(fleet.pool)).filter(
+  const lanes = (await laneStatus(fleet.pool, PROJECTIONS)).filter(
     (lane) =>
       (projection === undefined || lane.projection === projection) &&
       (generation === undefined || lane.generation === generation),

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import {
   laneStatus,
   type ParkedKey,
+  PROJECTIONS,
   readParkedKeys,
   readRedriven,
   type Redriven,
@@ -78,7 +79,7 @@ async function outcomes(
 
 /** Why it does not get on, if a lane that is asked does not run. */
 async function idleLane(pool: Pool, keys: readonly ParkedKey[]): Promise<string | undefined> {
-  const lanes = await laneStatus(pool);
+  const lanes = await laneStatus(pool, PROJECTIONS);
   const idle = lanes.find(
     ({ projection, generation, lane, state }) =>
       (state === 'unowned' || state === 'halted') &&

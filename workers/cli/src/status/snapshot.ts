@@ -2,6 +2,7 @@ import {
   type ConflictingCopies,
   type LaneStatus,
   laneStatus,
+  PROJECTIONS,
   readConflictingCopies,
 } from '@memfleet/projections';
 import { redriveDurable, redriveStreamName, streamInfo } from '@memfleet/runtime';
@@ -56,7 +57,7 @@ export async function takeSnapshot(fleet: Fleet): Promise<Snapshot> {
   const refusal = await refusalOf(pool);
   const [reports, found, conflictingCopies] = await Promise.all([
     workerReports(pool, silentAfterMs(config), refusal),
-    laneStatus(pool),
+    laneStatus(pool, PROJECTIONS),
     readConflictingCopies(pool),
   ]);
   const lanes = await Promise.all(found.map((lane) => laneLine(fleet, lane, now, refusal)));

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Queryable } from '@memfleet/runtime';
-import { realArray } from './real-array.ts';
+import { type Queryable, realArray } from '@memfleet/runtime';
 
 /** A vector and the text it belongs to, by the text's SHA-256 in hex: `contentDigest`. */
 export interface AddressedVector {

@@ -1,7 +1,14 @@
-import { contentDigest, findStored, lexicalEmbedder, storeVectors } from '@memfleet/recall';
+import { createEmbedder } from '@memfleet/recall';
 import { transaction } from '@memfleet/runtime';
 import { expect, test } from 'vitest';
+import {
+  contentDigest,
+  findStored,
+  storeVectors,
+} from '../../../workers/embedding/src/stored-vectors.ts';
 import { createTestDatabase } from '../../support/database.ts';
+
+const lexicalEmbedder = createEmbedder({ kind: 'local' });
 
 const SPACE = lexicalEmbedder.space;
 
