@@ -49,8 +49,8 @@ export {
   UnwritableValue,
 } from './database/binary-array.ts';
 export { checkMigrated, migrate, pendingMigrations } from './database/migrate.ts';
-export { checkDatabase, type Client, createPool, type Pool, redactUrl } from './database/pool.ts';
-export type { Queryable } from './database/queryable.ts';
+export { checkDatabase, createPool, redactUrl } from './database/pool.ts';
+export type { Client, Pool, Queryable } from './database/connection.ts';
 export { realArray } from './database/real-array.ts';
 export {
   isTransientDatabaseError,

@@ -1,4 +1,4 @@
-import type { Queryable } from './database/queryable.ts';
+import type { Queryable } from './database/connection.ts';
 
 /** A lease that is held: whoever took it later has a higher epoch. */
 export interface Lease {

@@ -1,105 +1,20 @@
-import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { registry } from '@memfleet/events';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { connectTestBroker } from '../../support/broker.ts';
+import { Consumer, REPOSITORY } from '../../support/consumer.ts';
 import { createLogStream, readLog } from '../../support/log-stream.ts';
 
-const repository = resolve(import.meta.dirname, '../../..');
-const consumerFiles = join(repository, 'test/fixtures/events/consumer');
-
-/** A folder outside of the repository: nothing of it is found by walking up. */
-let folder = '';
-let consumer = '';
+let consumer: Consumer;
 let installed = '';
 
-interface Manifest {
-  readonly name: string;
-  readonly version: string;
-  readonly engines: { readonly node: string };
-  readonly dependencies: Readonly<Record<string, string>>;
-  readonly [field: string]: unknown;
-}
-
-/** The package as a consumer gets it: built, packed and unpacked, its dependencies beside it. */
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'memfleet-package-'));
-  consumer = join(folder, 'consumer');
-  installed = join(consumer, 'node_modules/@memfleet/events');
-  const build = join(folder, 'build');
-  run(process.execPath, [join(repository, 'shared/events/build.ts'), build]);
-  run('npm', ['pack', build, '--pack-destination', folder, '--ignore-scripts', '--offline']);
-  const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz')) ?? '';
-  mkdirSync(installed, { recursive: true });
-  run('tar', ['-xzf', join(folder, tarball), '-C', installed, '--strip-components=1']);
-  // The dependencies are those of the repository, so that the test needs no registry.
-  const own = join(repository, 'shared/events');
-  for (const name of Object.keys(manifest().dependencies)) link(name, own);
-  link('@types/node', repository);
-  // They are not called .ts where they are kept: they are no sources of the repository.
-  for (const name of readdirSync(consumerFiles)) {
-    cpSync(join(consumerFiles, name), join(consumer, name.replace(/\.txt$/, '')));
-  }
-  writeFileSync(join(consumer, 'package.json'), JSON.stringify({ type: 'module', private: true }));
+  consumer = new Consumer();
+  installed = consumer.install('events');
+  consumer.copy(join(REPOSITORY, 'test/fixtures/events/consumer'));
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-function manifest(): Manifest {
-  return JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as Manifest;
-}
-
-/** Puts a package of the repository into the consumer's node_modules, as `from` would find it. */
-function link(name: string, from: string): void {
-  const own = join(from, 'node_modules', name);
-  const target = existsSync(own) ? own : join(repository, 'node_modules', name);
-  const path = join(consumer, 'node_modules', name);
-  mkdirSync(dirname(path), { recursive: true });
-  symlinkSync(target, path, 'dir');
-}
-
-function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): string {
-  const result = tried(command, args, env);
-  if (result.status !== 0) {
-    throw new Error(`${command} ${args.join(' ')}: ${result.stdout}${result.stderr}`);
-  }
-  return result.stdout;
-}
-
-function tried(
-  command: string,
-  args: readonly string[],
-  env: NodeJS.ProcessEnv = {},
-): SpawnSyncReturns<string> {
-  const cwd = existsSync(consumer) ? consumer : folder;
-  const result = spawnSync(command, args, {
-    cwd,
-    encoding: 'utf8',
-    env: { ...process.env, ...env },
-  });
-  if (result.error !== undefined) throw result.error;
-  return result;
-}
-
-/** The repository's compiler over one of the consumer's files. */
-function compile(file: string, ...options: readonly string[]): SpawnSyncReturns<string> {
-  const tsc = join(repository, 'node_modules/typescript/bin/tsc');
-  const target = ['--target', 'es2023', '--module', 'nodenext', '--types', 'node'];
-  const strict = ['--noEmit', '--strict', '--noUncheckedIndexedAccess'];
-  const args = [tsc, ...target, ...strict, ...options, '--pretty', 'false', file];
-  return tried(process.execPath, args);
-}
+afterAll(() => consumer[Symbol.dispose]());
 
 describe('the tarball', () => {
   test('holds JavaScript and declarations, the licence and the README, and nothing else', () => {
@@ -117,7 +32,7 @@ describe('the tarball', () => {
   });
 
   test('asks for what the package needs, pinned, and for no workspace', () => {
-    const { name, dependencies, exports, private: isPrivate } = manifest();
+    const { name, dependencies, exports, private: isPrivate } = consumer.manifest('events');
     expect(name).toBe('@memfleet/events');
     expect(isPrivate).toBeUndefined();
     expect(Object.keys(dependencies).toSorted()).toEqual([
@@ -131,11 +46,12 @@ describe('the tarball', () => {
   });
 
   test('a build refuses a folder that is not its own', () => {
-    const script = join(repository, 'shared/events/build.ts');
-    const { status, stderr } = tried(process.execPath, [script, consumer]);
+    const script = join(REPOSITORY, 'test/ci/build.ts');
+    const args = [script, 'events', consumer.folder];
+    const { status, stderr } = consumer.attempt(process.execPath, args);
     expect(status).toBe(1);
     expect(stderr).toMatch(/is not a build of @memfleet\/events; name another folder/);
-    expect(existsSync(join(consumer, 'upstream.mjs'))).toBe(true);
+    expect(existsSync(join(consumer.folder, 'upstream.mjs'))).toBe(true);
   });
 });
 
@@ -143,7 +59,7 @@ test('an upstream publisher in JavaScript appends to the log', async () => {
   await using broker = await connectTestBroker();
   const log = await createLogStream(broker.connection);
   const env = { NATS_URL: inject('natsUrl'), LOG_STREAM: log.stream, LOG_ROOT: log.root };
-  const output = run(process.execPath, ['upstream.mjs'], env);
+  const output = consumer.run(process.execPath, ['upstream.mjs'], env);
   expect(JSON.parse(output)).toEqual({
     sequences: [1, 1],
     duplicates: [false, true],
@@ -169,22 +85,14 @@ test('an upstream publisher in JavaScript appends to the log', async () => {
 
 describe('a consumer in TypeScript', () => {
   test('compiles strictly, declarations of the package and of its dependencies included', () => {
-    const { status, stdout } = compile('right.ts', '--skipLibCheck', 'false');
+    const { status, stdout } = consumer.compile('right.ts', '--skipLibCheck', 'false');
     expect(stdout).toBe('');
     expect(status).toBe(0);
   });
 
   test('is told of each wrong use, and of nothing else', () => {
-    const lines = readFileSync(join(consumer, 'wrong.ts'), 'utf8').split('\n');
-    const wrong = lines.flatMap((line, index) => (line.includes('// wrong:') ? [index + 1] : []));
-    const { status, stdout } = compile(
-      'wrong.ts',
-      '--skipLibCheck',
-      '--exactOptionalPropertyTypes',
-    );
-    expect(status).not.toBe(0);
-    const told = [...stdout.matchAll(/^wrong\.ts\((\d+),/gm)].map(([, line]) => Number(line));
-    expect([...new Set(told)]).toEqual(wrong);
-    expect(wrong.length).toBeGreaterThan(5);
+    const { refused, marked } = consumer.wrongUses('wrong.ts');
+    expect(refused).toEqual(marked);
+    expect(marked.length).toBeGreaterThan(5);
   });
 });

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import type { Pool } from './pool.ts';
+import type { Pool } from './connection.ts';
 import { onConnection } from './transaction.ts';
 
 /**

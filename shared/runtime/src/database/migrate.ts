@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { RuntimeError } from '../errors.ts';
-import type { Client, Pool } from './pool.ts';
-import type { Queryable } from './queryable.ts';
+import type { Client, Pool, Queryable } from './connection.ts';
 import { transaction } from './transaction.ts';
 
 /**

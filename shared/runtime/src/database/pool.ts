@@ -1,9 +1,7 @@
 import pg from 'pg';
 import type { FleetConfig } from '../config/schema.ts';
 import { messageOf, RuntimeError } from '../errors.ts';
-
-export type Pool = pg.Pool;
-export type Client = pg.PoolClient;
+import type { Pool } from './connection.ts';
 
 /**
  * A process that was stopped in the middle of a transaction holds its rows locked, and whoever takes

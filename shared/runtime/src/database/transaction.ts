@@ -1,6 +1,6 @@
 import { messageOf } from '../errors.ts';
 import { jittered } from '../lifecycle/jittered.ts';
-import type { Client, Pool } from './pool.ts';
+import type { Client, Pool } from './connection.ts';
 
 /** Runs `work` in one transaction; whatever it throws rolls back and is thrown on. */
 export async function transaction<Result>(

@@ -1,4 +1,4 @@
-import type { Queryable } from '../database/queryable.ts';
+import type { Queryable } from '../database/connection.ts';
 import type { ClaimRequest } from '../work/dedupe.ts';
 import type { StageIdentity } from '../work/stage.ts';
 

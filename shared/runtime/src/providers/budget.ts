@@ -1,5 +1,5 @@
 import type { BudgetConfig, BudgetLimits } from '../config/schema.ts';
-import type { Queryable } from '../database/queryable.ts';
+import type { Queryable } from '../database/connection.ts';
 import type { Logger } from '../observe/log.ts';
 import { Coalescer } from '../work/coalescer.ts';
 import type { Pause } from './pause.ts';

@@ -1,4 +1,4 @@
-import type { Queryable } from '../database/queryable.ts';
+import type { Queryable } from '../database/connection.ts';
 import { messageOf } from '../errors.ts';
 import { GONE_AFTER_MS } from '../lifecycle/reporter.ts';
 import type { Logger } from '../observe/log.ts';

@@ -1,5 +1,5 @@
 import type { ModelUse } from '@memfleet/events';
-import type { Queryable } from '../database/queryable.ts';
+import type { Queryable } from '../database/connection.ts';
 
 /** Stands for all tenants together; a tenant cannot be called so. */
 export const EVERY_TENANT = '*';

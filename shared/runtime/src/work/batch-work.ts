@@ -1,6 +1,6 @@
 import type { Decoded } from '@memfleet/events';
 import type { FleetConfig, StageConfig } from '../config/schema.ts';
-import type { Pool } from '../database/pool.ts';
+import type { Pool } from '../database/connection.ts';
 import { isServerError, isTransientDatabaseError } from '../database/transaction.ts';
 import { messageOf } from '../errors.ts';
 import type { Progress } from '../lifecycle/progress.ts';

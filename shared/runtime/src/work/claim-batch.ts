@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Queryable } from '../database/queryable.ts';
+import type { Queryable } from '../database/connection.ts';
 import { type Reopening, reopen } from '../dead-letters/reopen.ts';
 import { crashPoint } from './crash-points.ts';
 import { type Claim, claim } from './dedupe.ts';

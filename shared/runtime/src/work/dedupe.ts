@@ -1,6 +1,6 @@
 import type { ModelUse } from '@memfleet/events';
 import { bigintArray, byteaArray, doubleArray, textArray } from '../database/binary-array.ts';
-import type { Queryable } from '../database/queryable.ts';
+import type { Queryable } from '../database/connection.ts';
 import { type ClaimRef, HeldClaims } from './held-claims.ts';
 import type { StageIdentity } from './stage.ts';
 

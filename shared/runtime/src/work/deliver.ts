@@ -2,7 +2,7 @@ import { CodedError, type Envelope, type PreparedEvent, Publisher } from '@memfl
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Received } from '../broker/delivery.ts';
 import type { FleetConfig, StageConfig } from '../config/schema.ts';
-import type { Pool } from '../database/pool.ts';
+import type { Pool } from '../database/connection.ts';
 import { isUnanswered, parkMessage } from '../dead-letters/dead-letter.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observe/log.ts';

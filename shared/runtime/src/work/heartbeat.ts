@@ -1,4 +1,4 @@
-import type { Queryable } from '../database/queryable.ts';
+import type { Queryable } from '../database/connection.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observe/log.ts';
 import { renewClaims } from './held-claims.ts';

@@ -1,5 +1,5 @@
 import { bigintArray, textArray } from '../database/binary-array.ts';
-import type { Queryable } from '../database/queryable.ts';
+import type { Queryable } from '../database/connection.ts';
 import type { StageIdentity } from './stage.ts';
 
 /** A claim of one owner on one event. */

@@ -1,6 +1,5 @@
 import type { PreparedEvent } from '@memfleet/events';
-import type { Pool } from '../database/pool.ts';
-import type { Queryable } from '../database/queryable.ts';
+import type { Pool, Queryable } from '../database/connection.ts';
 import {
   isServerError,
   isTransientDatabaseError,

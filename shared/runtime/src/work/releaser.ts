@@ -1,5 +1,4 @@
-import type { Pool } from '../database/pool.ts';
-import type { Queryable } from '../database/queryable.ts';
+import type { Pool, Queryable } from '../database/connection.ts';
 import { isServerError, transaction } from '../database/transaction.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observe/log.ts';

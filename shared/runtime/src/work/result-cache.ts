@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Queryable } from '../database/queryable.ts';
+import type { Queryable } from '../database/connection.ts';
 import { Coalescer } from './coalescer.ts';
 import { SharedWaits, type Waiting } from './waits.ts';
 

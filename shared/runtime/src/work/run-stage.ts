@@ -3,7 +3,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import type { Received } from '../broker/delivery.ts';
 import { pull } from '../broker/pull.ts';
 import type { FleetConfig, StageConfig } from '../config/schema.ts';
-import type { Pool } from '../database/pool.ts';
+import type { Pool } from '../database/connection.ts';
 import type { RedriveInput } from '../dead-letters/redrive-input.ts';
 import { messageOf } from '../errors.ts';
 import type { Progress } from '../lifecycle/progress.ts';

@@ -1,6 +1,6 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { FleetConfig, StageConfig } from '../config/schema.ts';
-import type { Pool } from '../database/pool.ts';
+import type { Pool } from '../database/connection.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observe/log.ts';
 import { backoffMs } from './backoff.ts';

@@ -1,5 +1,5 @@
 import type { MemoryEvent } from '@memfleet/events';
-import type { Queryable } from '../database/queryable.ts';
+import type { Queryable } from '../database/connection.ts';
 import type { Outcome } from './outcome.ts';
 import type { Waits } from './waits.ts';
 

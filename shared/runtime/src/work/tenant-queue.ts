@@ -1,7 +1,7 @@
 import { messageAt } from '@memfleet/events';
 import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
 import type { Received } from '../broker/delivery.ts';
-import type { Queryable } from '../database/queryable.ts';
+import type { Queryable } from '../database/connection.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observe/log.ts';
 import { Coalescer } from './coalescer.ts';
