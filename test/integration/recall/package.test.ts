@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createEmbedder } from '@memfleet/recall';
@@ -11,6 +12,9 @@ import { READ_MODELS, remember } from './read-models.ts';
 let consumer: Consumer;
 let database: TestDatabase;
 let installed = '';
+/** The database, as a role sees it that may read it and nothing else. */
+let readerUrl = '';
+const reader = `reader_${randomUUID().replaceAll('-', '')}`;
 
 beforeAll(async () => {
   consumer = new Consumer();
@@ -27,9 +31,17 @@ beforeAll(async () => {
     { memory: 'm-2', content: 'It rained for a week.', ...session },
     { memory: 'm-3', content: 'My holiday was in Porto.', ...session, user: 'bob' },
   ]);
-});
+  await database.pool.query(
+    `create role ${reader} login password '${reader}';
+    grant usage on schema memory, memfleet to ${reader};
+    grant select on all tables in schema memory, memfleet to ${reader}`,
+  );
+  readerUrl = Object.assign(new URL(database.url), { username: reader, password: reader }).href;
+  // The limit is for hangs; two builds beside other tests take their time.
+}, 300_000);
 afterAll(async () => {
   consumer[Symbol.dispose]();
+  await database.pool.query(`drop owned by ${reader}; drop role ${reader}`);
   await database[Symbol.asyncDispose]();
 });
 
@@ -141,7 +153,7 @@ describe('a consumer', () => {
   });
 
   test('recalls', () => {
-    const output = consumer.run(process.execPath, ['agent.ts'], { DATABASE_URL: database.url });
+    const output = consumer.run(process.execPath, ['agent.ts'], { DATABASE_URL: readerUrl });
     expect(JSON.parse(output)).toEqual({
       best: {
         memory: 'm-1',
@@ -166,7 +178,7 @@ describe('the README', () => {
   test('its first example runs as it is written', () => {
     const [first = ''] = examples();
     consumer.write('example.ts', first);
-    const output = consumer.run(process.execPath, ['example.ts'], { DATABASE_URL: database.url });
+    const output = consumer.run(process.execPath, ['example.ts'], { DATABASE_URL: readerUrl });
     expect(output).toMatch(
       /^2026-01-01\S+ My holiday was in Lisbon, by train\. It rained for a week\.$/m,
     );
