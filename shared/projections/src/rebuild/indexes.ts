@@ -11,10 +11,13 @@ interface Index {
 /**
  * Takes the indexes away that only readers need. Rows of a rebuild come in any order of their keys,
  * and an index over a table that is there is made in a fraction of the time its entries take one by
- * one. Unique ones stay: the upserts need them.
+ * one. Unique ones stay: the upserts need them. Runs in a transaction.
  * @returns their definitions
  */
 export async function deferIndexes(client: Client, schema: string): Promise<string[]> {
+  // A definition names a function with its schema only where the path does not lead to it; the session that
+  // makes the index later has another one.
+  await client.query('set local search_path to pg_catalog');
   const { rows } = await client.query<Index>(
     `select format('%I.%I', nspname, entry.relname) as name,
         pg_get_indexdef(indexrelid) as definition
@@ -26,6 +29,7 @@ export async function deferIndexes(client: Client, schema: string): Promise<stri
     [schema],
   );
   for (const { name } of rows) await client.query(`drop index ${name}`);
+  await client.query(`set local search_path to ${schema}`);
   return rows.map(({ definition }) => definition);
 }
 
