@@ -21,6 +21,7 @@ const modes = {
   },
   test: (node, env, args) => runTests('vitest.config.ts', node, env, args),
   'test:long': (node, env, args) => runTests('vitest.long.config.ts', node, env, args),
+  'test:scale': (node, env, args) => runTests('vitest.scale.config.ts', node, env, args),
   ci: (_node, env) => ci(root, env),
 };
 

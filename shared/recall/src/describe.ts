@@ -2,7 +2,7 @@ import type { MemoryKind } from '@memfleet/events';
 import type { Language } from '@memfleet/projections';
 import type { Queryable } from '@memfleet/runtime';
 import type { ContextTurn } from './result.ts';
-import { IN_SCOPE } from './scope.ts';
+import type { Scope } from './scope.ts';
 
 /** What is known of a memory beside its place in the rankings. */
 export interface Described {
@@ -27,12 +27,12 @@ export interface Described {
 /** Those that are still there and in the scope: something may have been forgotten meanwhile. */
 export async function describe(
   db: Queryable,
-  scope: readonly unknown[],
+  scope: Scope,
   wanted: readonly { readonly memory: string; readonly fact: number | undefined }[],
 ): Promise<Map<string, Described>> {
   if (wanted.length === 0) return new Map();
   const { rows } = await db.query<Described>({
-    name: 'recall-describe',
+    name: `recall-describe-${scope.shape}`,
     text: `select memories.memory, memories.content, memories.language, memories.kind,
         memories.importance, memories.scope_user as "user", memories.scope_agent as agent,
         memories.scope_session as session, memories.speaker_role as role,
@@ -44,9 +44,13 @@ export async function describe(
           and facts.memory = memories.memory and facts.ordinal = wanted.fact) as fact
       from unnest($11::text[], $12::int[]) as wanted (memory, fact)
       cross join lateral (
-        select * from memory.memories where memories.memory = wanted.memory and ${IN_SCOPE} offset 0
+        select * from memory.memories where memories.memory = wanted.memory and ${scope.seen} offset 0
       ) as memories`,
-    values: [...scope, wanted.map(({ memory }) => memory), wanted.map(({ fact }) => fact ?? null)],
+    values: [
+      ...scope.values,
+      wanted.map(({ memory }) => memory),
+      wanted.map(({ fact }) => fact ?? null),
+    ],
   });
   return new Map(rows.map((row) => [row.memory, row]));
 }
@@ -69,13 +73,13 @@ interface ContextRow {
 /** The turns around each hit, as far as they are in the scope. */
 export async function contextOf(
   db: Queryable,
-  scope: readonly unknown[],
+  scope: Scope,
   hits: readonly { readonly memory: string; readonly beside: readonly string[] }[],
 ): Promise<Map<string, Context>> {
   const pairs = hits.flatMap(({ memory, beside }) => beside.map((turn) => [memory, turn] as const));
   if (pairs.length === 0) return new Map();
   const { rows } = await db.query<ContextRow>({
-    name: 'recall-context',
+    name: `recall-context-${scope.shape}`,
     text: `select pairs.hit, memories.memory, memories.content,
         (memories.created_at, memories.position) < (hits.created_at, hits.position) as "isBefore",
         memories.created_at as "when", memories.speaker_role as role, memories.speaker_name as name
@@ -85,10 +89,10 @@ export async function contextOf(
         where tenant = $1 and memory = pairs.hit offset 0
       ) as hits
       cross join lateral (
-        select * from memory.memories where memories.memory = pairs.turn and ${IN_SCOPE} offset 0
+        select * from memory.memories where memories.memory = pairs.turn and ${scope.seen} offset 0
       ) as memories
       order by memories.created_at, memories.position`,
-    values: [...scope, pairs.map(([hit]) => hit), pairs.map(([, turn]) => turn)],
+    values: [...scope.values, pairs.map(([hit]) => hit), pairs.map(([, turn]) => turn)],
   });
   const contexts = new Map<string, Context>();
   for (const { hit, isBefore, memory, content, when, role, name } of rows) {

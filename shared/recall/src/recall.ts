@@ -3,12 +3,13 @@ import { ProviderError, type Queryable, RuntimeError } from '@memfleet/runtime';
 import { type Context, contextOf, describe, type Described } from './describe.ts';
 import type { Embedder } from './embedder.ts';
 import { type Lent, lentScores } from './lent-scores.ts';
-import { type Nearest, nearestMemories } from './nearest.ts';
+import type { Nearest } from './nearest-query.ts';
+import { nearestMemories } from './nearest.ts';
 import { isEmpty, type ParsedQuery, parseQuery } from './parse.ts';
-import type { RecallQuery } from './query.ts';
+import { RECALL_BOUNDS, type RecallBounds, type RecallQuery } from './query.ts';
 import { fuse } from './rank-fusion.ts';
 import type { RecallHit, RecallNote, RecallResult } from './result.ts';
-import { scopeValues } from './scope.ts';
+import { type Scope, scopeOf } from './scope.ts';
 import { snippetOf } from './snippet.ts';
 import { type Surroundings, surroundingsOf } from './surroundings.ts';
 import { tenantStatistics } from './tenant-statistics.ts';
@@ -19,6 +20,8 @@ const LIMIT = 10;
 /** How many memories each ranking offers for one that is returned: the merged order needs a choice. */
 const CANDIDATES_PER_HIT = 3;
 const MIN_CANDIDATES = 60;
+/** And how many it must find where each costs more than the one before. */
+const ENOUGH_PER_HIT = 2;
 /** Ranking takes time with the length of a query. */
 const LONGEST_QUERY = 2_000;
 const EMBEDDER_TIMEOUT_MS = 5_000;
@@ -61,8 +64,10 @@ export async function recallTuned(
     query,
     parsed,
     tuning,
-    scope: scopeValues(tenant, query.scope ?? {}, parsed),
+    scope: scopeOf(tenant, query.scope ?? {}, parsed),
+    bounds: { ...RECALL_BOUNDS, ...query.bounds },
     candidates: Math.max(MIN_CANDIDATES, limit * CANDIDATES_PER_HIT),
+    enough: limit * ENOUGH_PER_HIT,
   };
   const [text, vectors] = await Promise.all([byText(search), byVectors(search)]);
   const around = await surroundingsOf(db, {
@@ -104,8 +109,10 @@ interface Search {
   readonly query: RecallQuery;
   readonly parsed: ParsedQuery;
   readonly tuning: Tuning;
-  readonly scope: readonly unknown[];
+  readonly scope: Scope;
+  readonly bounds: RecallBounds;
   readonly candidates: number;
+  readonly enough: number;
 }
 
 async function byText({
@@ -114,6 +121,7 @@ async function byText({
   parsed,
   tuning,
   scope,
+  bounds,
   candidates,
 }: Search): Promise<TextRanking> {
   if (query.halves === 'vectors') return { memories: [], isBounded: false };
@@ -122,6 +130,7 @@ async function byText({
     scope,
     statistics: await tenantStatistics(db, query.tenant),
     tuning: tuning.text,
+    mostMatches: bounds.textMatches,
     limit: candidates,
   });
 }
@@ -137,7 +146,15 @@ interface VectorRanking {
 
 const NO_VECTORS: VectorRanking = { nearest: [], memories: [], isBounded: false };
 
-async function byVectors({ db, query, parsed, scope, candidates }: Search): Promise<VectorRanking> {
+async function byVectors({
+  db,
+  query,
+  parsed,
+  scope,
+  bounds,
+  candidates,
+  enough,
+}: Search): Promise<VectorRanking> {
   const { embedder, halves = 'both', signal } = query;
   if (embedder === undefined || halves === 'text') return NO_VECTORS;
   let vector: Float32Array | undefined;
@@ -152,10 +169,13 @@ async function byVectors({ db, query, parsed, scope, candidates }: Search): Prom
   const { space, noise } = embedder;
   const { nearest, isBounded } = await nearestMemories(db, {
     scope,
+    tenantRows: (await tenantStatistics(db, query.tenant)).rows,
     space,
     vector,
     above: noise,
     limit: candidates,
+    enough,
+    bounds,
   });
   const memories = nearest.map(({ memory, similarity }) => ({ memory, score: similarity - noise }));
   return { nearest, memories, isBounded };
@@ -259,7 +279,8 @@ async function notesOf(
     notes.push({ code: 'TEXT_BOUND_REACHED', message });
   }
   if (vectors.isBounded) {
-    const message = 'there are more vectors than one search looks at: the newest were compared';
+    const message =
+      'the scope has more vectors than one search looks at: nearer ones may be missing (narrow it, or run "memfleet vectors index")';
     notes.push({ code: 'VECTOR_BOUND_REACHED', message });
   }
   if (hits.length === 0 && !(await isKnown(db, query.tenant))) {

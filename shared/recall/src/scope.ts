@@ -1,57 +1,105 @@
 import type { ParsedQuery } from './parse.ts';
 import type { RecallScope } from './query.ts';
 
+/** What a search may see, as SQL: the filters that it has, and nothing for those that it has not. */
+export interface Scope {
+  /** Of $1 to $10, which the conditions read; a statement's own parameters begin at $11. */
+  readonly values: readonly unknown[];
+  /**
+   * Whether a row of the view `memory.memories`, under its own name, may be seen at all: of the tenant, not
+   * forgotten or superseded, inside the scope, with the phrases and without the words that the query
+   * excludes. Every statement of a search has it, before it ranks or limits.
+   */
+  readonly seen: string;
+  /**
+   * The same for a statement that finds rows by their keys, which have the tenant in them. `is true` keeps
+   * the planner from reading all rows of the tenant beside those of a key.
+   */
+  readonly seenByKeys: string;
+  /** The rows that an index gives at once: those of a user or a session. Not all of them are seen. */
+  readonly indexed?: { readonly condition: string; readonly values: readonly unknown[] };
+  /** Which filters there are: statements of one shape have one text, and so one name. */
+  readonly shape: string;
+  /** Whether the scope leaves anything of the tenant out. */
+  readonly isNarrow: boolean;
+}
+
+interface Filter {
+  readonly condition: (parameter: string) => string;
+  readonly type: string;
+  /** An index leads to its rows. */
+  readonly isIndexed?: true;
+}
+
+const WHEN = 'coalesce(memories.created_at, memories.revised_at)';
+/** Lexemes in a row, one after the other, each as the row's language writes it. */
+const placeOf = (lexemes: string): string =>
+  `select from jsonb_array_elements(${lexemes}) as asked
+      where position(asked ->> memories.language in memories.lexemes)`;
+
+/** Their values are $2 to $10, in this order. */
+const FILTERS: readonly Filter[] = [
+  { condition: (user) => `memories.scope_user = ${user}`, type: 'text', isIndexed: true },
+  { condition: (agent) => `memories.scope_agent = ${agent}`, type: 'text' },
+  { condition: (session) => `memories.scope_session = ${session}`, type: 'text', isIndexed: true },
+  { condition: (kinds) => `memories.kind = any (${kinds})`, type: 'text[]' },
+  { condition: (since) => `${WHEN} >= ${since}`, type: 'timestamptz' },
+  { condition: (until) => `${WHEN} < ${until}`, type: 'timestamptz' },
+  { condition: (importance) => `memories.importance >= ${importance}`, type: 'float8' },
+  { condition: (phrases) => `not exists (${placeOf(phrases)} = 0)`, type: 'jsonb' },
+  { condition: (excluded) => `not exists (${placeOf(excluded)} > 0)`, type: 'jsonb' },
+];
+
 const SEEN = `memories.content is not null
-    and memories.forgotten_at is null and memories.superseded_at is null
-    and ($2::text is null or memories.scope_user = $2)
-    and ($3::text is null or memories.scope_agent = $3)
-    and ($4::text is null or memories.scope_session = $4)
-    and ($5::text[] is null or memories.kind = any ($5))
-    and ($6::timestamptz is null or coalesce(memories.created_at, memories.revised_at) >= $6)
-    and ($7::timestamptz is null or coalesce(memories.created_at, memories.revised_at) < $7)
-    and ($8::float8 is null or memories.importance >= $8)
-    and ($9::jsonb is null or not exists (
-      select from jsonb_array_elements($9) as phrase
-      where position(phrase ->> memories.language in memories.lexemes) = 0))
-    and ($10::jsonb is null or not exists (
-      select from jsonb_array_elements($10) as excluded
-      where position(excluded ->> memories.language in memories.lexemes) > 0))`;
+    and memories.forgotten_at is null and memories.superseded_at is null`;
+const OF_TENANT = 'memories.tenant = $1';
 
 /**
- * Whether a row of the view `memory.memories`, under its own name, may be seen at all: of the tenant,
- * not forgotten or superseded, inside the scope, with the phrases and without the words that the query
- * excludes. The one place that says so: every statement of a search has it, before it ranks or limits.
+ * The one place that says what a search may see. Only the filters that are asked for stand in the text: no
+ * plan that is kept could use an index for one that reads "no user, or this one".
  */
-export const IN_SCOPE = `memories.tenant = $1 and ${SEEN}`;
-
-/**
- * The same for a statement that finds rows by their keys, which have the tenant in them. `is true` keeps
- * the planner from reading all rows of the tenant beside those of a key.
- */
-export const IN_SCOPE_BY_KEYS = `(memories.tenant = $1) is true and ${SEEN}`;
-
-/** The values of $1 to $10, which `IN_SCOPE` reads; a statement's own parameters begin at $11. */
-export function scopeValues(
+export function scopeOf(
   tenant: string,
   scope: RecallScope,
   { phrases, exclusions }: Pick<ParsedQuery, 'phrases' | 'exclusions'>,
-): unknown[] {
+): Scope {
   const { user, agent, session, kinds, since, until, importance } = scope;
-  return [
-    tenant,
-    user ?? null,
-    agent ?? null,
-    session ?? null,
-    kinds === undefined || kinds.length === 0 ? null : kinds,
-    since ?? null,
-    until ?? null,
-    importance ?? null,
-    phrases.length === 0 ? null : JSON.stringify(phrases),
-    exclusions.length === 0 ? null : JSON.stringify(exclusions),
+  const values = [
+    user,
+    agent,
+    session,
+    kinds?.length === 0 ? undefined : kinds,
+    since,
+    until,
+    importance,
+    phrases.length === 0 ? undefined : JSON.stringify(phrases),
+    exclusions.length === 0 ? undefined : JSON.stringify(exclusions),
   ];
-}
-
-/** Whether the scope leaves anything of the tenant out. */
-export function isNarrow(values: readonly unknown[]): boolean {
-  return values.slice(1).some((value) => value !== null);
+  const isAsked = (at: number): boolean => values[at] !== undefined;
+  // The server must know the type of a parameter even where nothing reads it.
+  const conditions = FILTERS.map(({ condition, type }, at) =>
+    isAsked(at) ? condition(`$${at + 2}`) : `$${at + 2}::${type} is null`,
+  );
+  const inside = `${SEEN} and ${conditions.join(' and ')}`;
+  const indexed = FILTERS.flatMap(({ condition, isIndexed }, at) =>
+    isIndexed === true && isAsked(at) ? [{ condition, value: values[at] }] : [],
+  );
+  return {
+    values: [tenant, ...values.map((value) => value ?? null)],
+    seen: `${OF_TENANT} and ${inside}`,
+    seenByKeys: `(${OF_TENANT}) is true and ${inside}`,
+    shape: FILTERS.map((_, at) => (isAsked(at) ? '1' : '0')).join(''),
+    isNarrow: values.some((value) => value !== undefined),
+    ...(indexed.length === 0
+      ? {}
+      : {
+          indexed: {
+            condition: [
+              OF_TENANT,
+              ...indexed.map(({ condition }, at) => condition(`$${at + 2}`)),
+            ].join(' and '),
+            values: [tenant, ...indexed.map(({ value }) => value)],
+          },
+        }),
+  };
 }

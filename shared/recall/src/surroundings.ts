@@ -1,6 +1,6 @@
 import type { Queryable } from '@memfleet/runtime';
 import type { Neighbours } from './query.ts';
-import { IN_SCOPE } from './scope.ts';
+import type { Scope } from './scope.ts';
 
 /** A turn of a session beside another one. */
 export interface Neighbour {
@@ -30,7 +30,7 @@ export async function surroundingsOf(
   db: Queryable,
   search: {
     readonly memories: readonly string[];
-    readonly scope: readonly unknown[];
+    readonly scope: Scope;
     readonly which: Neighbours;
     readonly reach: number;
   },
@@ -40,9 +40,9 @@ export async function surroundingsOf(
   const neighbours = new Map<string, Neighbour[]>();
   if (memories.length === 0) return { speaker, neighbours };
   const { rows } = await db.query<SurroundingsRow>({
-    name: 'recall-surroundings',
-    text: SURROUNDINGS_SQL,
-    values: [...scope, memories, which, which === 'off' ? 0 : reach],
+    name: `recall-surroundings-${scope.shape}`,
+    text: surroundingsSql(scope),
+    values: [...scope.values, memories, which, which === 'off' ? 0 : reach],
   });
   for (const { memory, speaker: name, beside, distance } of rows) {
     speaker.set(beside ?? memory, name);
@@ -63,7 +63,7 @@ const IS_TURN = `($12::text = 'all' or memories.kind = 'message' or (memories.ki
   and (memories.speaker_name is not null or memories.speaker_role <> 'unknown')))`;
 
 /** $11 memories, $12 which take part, $13 how many to either side. */
-const SURROUNDINGS_SQL = `
+const surroundingsSql = ({ seen }: Scope): string => `
 with given as materialized (
   select found.*
   from unnest($11::text[]) as wanted (memory) cross join lateral (
@@ -82,7 +82,7 @@ from given cross join lateral (
   from memory.memories
   where memories.scope_session = given.scope_session and ${IS_TURN}
     and (memories.created_at, memories.position) < (given.created_at, given.position)
-    and ${IN_SCOPE}
+    and ${seen}
   order by memories.created_at desc, memories.position desc
   limit $13)
   union all
@@ -91,7 +91,7 @@ from given cross join lateral (
   from memory.memories
   where memories.scope_session = given.scope_session and ${IS_TURN}
     and (memories.created_at, memories.position) > (given.created_at, given.position)
-    and ${IN_SCOPE}
+    and ${seen}
   order by memories.created_at, memories.position
   limit $13)
 ) as found

@@ -1,6 +1,6 @@
 import type { Queryable } from '@memfleet/runtime';
 import type { ByLanguage } from './parse.ts';
-import { IN_SCOPE_BY_KEYS, isNarrow } from './scope.ts';
+import type { Scope } from './scope.ts';
 import type { TenantStatistics } from './tenant-statistics.ts';
 import type { TextTuning } from './tuning.ts';
 
@@ -19,22 +19,24 @@ export async function textRanking(
   db: Queryable,
   search: {
     readonly words: readonly ByLanguage[];
-    readonly scope: readonly unknown[];
+    readonly scope: Scope;
     readonly statistics: TenantStatistics;
     readonly tuning: TextTuning;
+    /** Most memories that one word may bring into the ranking. */
+    readonly mostMatches: number;
     readonly limit: number;
   },
 ): Promise<TextRanking> {
-  const { words, scope, statistics, tuning, limit } = search;
+  const { words, scope, statistics, tuning, mostMatches, limit } = search;
   if (words.length === 0) return { memories: [], isBounded: false };
   const { rows: count, averageLength } = statistics;
-  const { k1, b, match, idf, mostMatches } = tuning;
+  const { k1, b, match, idf } = tuning;
   const half = count > SMALL_TENANT ? Math.floor(count / 2) : mostMatches;
   const { rows } = await db.query<{ memory: string; score: number; bounded: boolean }>({
-    name: 'recall-text',
-    text: BM25_SQL,
+    name: `recall-text-${scope.shape}`,
+    text: bm25Sql(scope),
     values: [
-      ...scope,
+      ...scope.values,
       words.map(keysOf),
       words.map((word) => JSON.stringify(word)),
       Math.min(half, mostMatches),
@@ -46,7 +48,7 @@ export async function textRanking(
       match === 'all',
       limit,
       mostMatches < half,
-      isNarrow(scope),
+      scope.isNarrow,
     ],
   });
   return {
@@ -83,7 +85,7 @@ function keysOf(word: ByLanguage): string {
  * with more rows than they may bring in only add to the score of the best that the others found, unless
  * there are no others; a word that most rows have adds nothing.
  */
-const BM25_SQL = `
+const bm25Sql = ({ seenByKeys }: Scope): string => `
 with words as materialized (
   select place, lexemes,
     string_to_array(prefix || replace(keys, ' ', ' ' || prefix), ' ') as keys
@@ -94,7 +96,7 @@ with words as materialized (
   from words cross join lateral (
     select memories.memory, memories.length, ${TIMES} as times
     from memory.memories
-    where memories.keys && words.keys and ${IN_SCOPE_BY_KEYS}
+    where memories.keys && words.keys and ${seenByKeys}
     limit $13::int + 1
   ) as found
 ), counted as (

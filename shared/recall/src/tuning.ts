@@ -20,8 +20,6 @@ export interface TextTuning {
   readonly match: 'any' | 'all';
   /** Whether a rare word counts for more than a common one. */
   readonly idf: boolean;
-  /** Most memories that one word may bring into the ranking; commoner words only add to the others'. */
-  readonly mostMatches: number;
 }
 
 /**
@@ -29,7 +27,7 @@ export interface TextTuning {
  * flat there: 0.9 to 1.2 and 0.3 to 0.6 differ by half a point.
  */
 export const TUNING: Tuning = {
-  text: { k1: 1.2, b: 0.4, match: 'any', idf: true, mostMatches: 10_000 },
+  text: { k1: 1.2, b: 0.4, match: 'any', idf: true },
   lend: [0.5, 0.25],
   speaker: 1.4,
 };

@@ -30,6 +30,8 @@ export const RUNTIME_ERRORS = {
     '`memfleet projection status` names the memory; mend the cause, then `memfleet projection redrive`.',
   VIEWS_BUSY:
     'Nothing was changed. End the long query on them (pg_stat_activity shows it), or run it again later.',
+  VECTORS_NOT_INDEXABLE:
+    'Do what the message says; until then searches compare vectors one by one.',
   RECALL_QUERY_EMPTY: 'Ask for at least one word; -words alone only say what is not wanted.',
   NOT_FOUND: 'Check the id.',
   SERVER_NOT_FOUND: 'Install it, or point to one that runs.',

@@ -51,6 +51,13 @@ export {
 export { checkMigrated, migrate, pendingMigrations } from './database/migrate.ts';
 export { checkDatabase, createPool, redactUrl } from './database/pool.ts';
 export type { Client, Pool, Queryable } from './database/connection.ts';
+export {
+  makeVectorIndex,
+  type VectorSpace,
+  vectorIndexName,
+  vectorSpaces,
+} from './database/vector-index.ts';
+export { withoutTimeLimit } from './database/time-limit.ts';
 export { realArray } from './database/real-array.ts';
 export {
   isTransientDatabaseError,

@@ -1,15 +1,23 @@
 import { readFileSync } from 'node:fs';
 import { PGlite, type Results } from '@electric-sql/pglite';
 import { vector } from '@electric-sql/pglite-pgvector';
-import { createEmbedder, recall } from '@memfleet/recall';
-import type { Queryable } from '@memfleet/runtime';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { createEmbedder, recall, type RecallQuery, type RecallScope } from '@memfleet/recall';
+import {
+  makeVectorIndex,
+  type Pool,
+  type Queryable,
+  vectorIndexName,
+  type VectorSpace,
+  vectorSpaces,
+} from '@memfleet/runtime';
+import type { QueryConfig } from 'pg';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
   contentDigest,
   findStored,
   storeVectors,
 } from '../../../workers/embedding/src/stored-vectors.ts';
-import { READ_MODELS, remember } from './read-models.ts';
+import { READ_MODELS, remember, type Remembered } from './read-models.ts';
 
 const lexicalEmbedder = createEmbedder({ kind: 'local' });
 
@@ -123,3 +131,148 @@ test('a role that may not create extensions gets arrays', async () => {
   );
   expect(await columnOf(lite)).toBe('real[]');
 });
+
+/** A pool of one connection, which takes commands as pg's does. */
+function asPool(queryable: Queryable): Pool {
+  const query = async (statement: string | QueryConfig, values?: unknown[]): Promise<unknown> =>
+    await queryable.query(
+      typeof statement === 'string' ? { text: statement, values: values ?? [] } : statement,
+    );
+  const client = {
+    query,
+    escapeLiteral: (text: string) => `'${text.replaceAll("'", "''")}'`,
+    release: () => undefined,
+  };
+  return { query, connect: async () => await Promise.resolve(client) } as unknown as Pool;
+}
+
+const COLOURS = ['red', 'green', 'blue', 'white', 'black', 'yellow', 'brown'];
+const THINGS = ['kayak', 'house', 'bicycle', 'lamp', 'table', 'jacket', 'boat', 'door', 'cup'];
+
+describe('an index of vectors', () => {
+  const many = Array.from({ length: 400 }, (_, index): Remembered => {
+    const thing = THINGS[index % THINGS.length] ?? '';
+    return {
+      tenant: 'large',
+      memory: `m-${index}`,
+      content: `The ${COLOURS[index % COLOURS.length] ?? ''} ${thing} number ${index} is in the shed.`,
+      user: index % 100 === 7 ? 'rare' : 'common',
+      agent: `agent-${index % 40}`,
+      ...(index === 50 ? { forgotten: true } : {}),
+    };
+  });
+  const other = many.map((memory): Remembered => ({ ...memory, tenant: 'other' }));
+  /** So few are compared that the index decides. */
+  const bounds = { comparedVectors: 5 };
+  const ask = async (query: string, more: Partial<RecallQuery> = {}) =>
+    await recall(db, {
+      tenant: 'large',
+      query,
+      embedder: lexicalEmbedder,
+      halves: 'vectors',
+      neighbours: 'off',
+      bounds,
+      ...more,
+    });
+  const found = async (query: string, more: Partial<RecallQuery> = {}) =>
+    (await ask(query, more)).hits.map(({ vector: match }) => match?.similarity?.toFixed(5));
+  /** What no index has a part in: the ten nearest of what may be seen. */
+  const exactly = (query: string, isSeen: (memory: Remembered) => boolean) => {
+    const [asked, ...vectors] = lexicalEmbedder.embed([
+      query,
+      ...many.map(({ content }) => content ?? ''),
+    ]);
+    return many
+      .map((memory, index) => ({
+        memory,
+        similarity: vectors[index]?.reduce((sum, x, at) => sum + x * (asked?.[at] ?? 0), 0) ?? 0,
+      }))
+      .filter(({ memory }) => memory.forgotten !== true && isSeen(memory))
+      .toSorted((a, b) => b.similarity - a.similarity)
+      .slice(0, 10)
+      .map(({ similarity }) => similarity.toFixed(5));
+  };
+
+  const theSpace = async (): Promise<VectorSpace> => {
+    const [space] = await vectorSpaces(asPool(db));
+    if (space === undefined) throw new Error('no vector is stored');
+    return space;
+  };
+
+  beforeEach(async () => {
+    await lite.exec(`create schema memfleet; ${MIGRATION}; ${READ_MODELS}`);
+    // A look at an index that is not there yet would be remembered.
+    db = asQueryable(lite);
+    await remember(db, lexicalEmbedder, [...many, ...other]);
+    await makeVectorIndex(asPool(db), await theSpace(), { memoryBytes: 2 ** 26 });
+    await lite.exec('analyze');
+  });
+
+  test('is made once', async () => {
+    const space = await theSpace();
+    expect(space).toMatchObject({ vectors: 400, dimensions: 512, index: { state: 'ready' } });
+    expect(await makeVectorIndex(asPool(db), space, { memoryBytes: 2 ** 26 })).toBe(false);
+    await lite.exec(`drop index memfleet.${space.index.name}`);
+    const without = await theSpace();
+    expect(without.index).toMatchObject({ state: 'none', bytes: 0 });
+    expect(await makeVectorIndex(asPool(db), without, { memoryBytes: 2 ** 26 })).toBe(true);
+  });
+
+  test('finds what comparing all finds, of one tenant, and nothing that is forgotten', async () => {
+    for (const query of ['a yellow kayak', 'number 50', 'which lamp is in the shed', 'boat 123']) {
+      expect(await found(query)).toEqual(exactly(query, () => true));
+      expect((await ask(query)).notes).toEqual([]);
+    }
+    const { hits } = await ask('number 50');
+    expect(hits.map(({ memory }) => memory)).not.toContain('m-50');
+  });
+
+  test('goes on until enough are in the scope', async () => {
+    const query = 'the kayak in the shed';
+    const scopes: [RecallScope, (memory: Remembered) => boolean][] = [
+      [{ agent: 'agent-3' }, ({ agent }) => agent === 'agent-3'],
+      [
+        { agent: 'agent-3', user: 'rare' },
+        ({ agent, user }) => agent === 'agent-3' && user === 'rare',
+      ],
+      [
+        { agent: 'agent-7', user: 'rare' },
+        ({ agent, user }) => agent === 'agent-7' && user === 'rare',
+      ],
+      [{ user: 'common' }, ({ user }) => user === 'common'],
+    ];
+    for (const [scope, isSeen] of scopes) {
+      expect(await found(query, { scope })).toEqual(exactly(query, isSeen));
+    }
+  });
+
+  test('says so when its bound was reached, with the best of what it saw', async () => {
+    const narrow = { scope: { agent: 'agent-3' }, bounds: { ...bounds, indexedVectors: 50 } };
+    const { hits, notes } = await ask('the kayak in the shed', narrow);
+    expect(notes).toMatchObject([{ code: 'VECTOR_BOUND_REACHED' }]);
+    expect(hits.every(({ agent }) => agent === 'agent-3')).toBe(true);
+  });
+
+  test('without it, only the newest are compared, and the answer says so', async () => {
+    await lite.exec(`drop index memfleet.${vectorIndexName(lexicalEmbedder.space)}`);
+    db = asQueryable(lite);
+    const { hits, notes } = await ask('the kayak in the shed');
+    expect(notes).toMatchObject([{ code: 'VECTOR_BOUND_REACHED' }]);
+    const newest = ['m-395', 'm-396', 'm-397', 'm-398', 'm-399'];
+    expect(newest).toEqual(expect.arrayContaining(hits.map(({ memory }) => memory)));
+    expect(hits).not.toEqual([]);
+  });
+});
+
+test('without pgvector there is no index, and the reason is said', async () => {
+  await lite.exec(`create schema memfleet authorization plain; set role plain; ${MIGRATION}`);
+  const space = { space: 's', dimensions: 3, vectors: 1, index: NO_INDEX };
+  await expect(makeVectorIndex(asPool(db), space, { memoryBytes: 2 ** 26 })).rejects.toThrow(
+    'this database keeps its vectors without pgvector',
+  );
+  await expect(
+    makeVectorIndex(asPool(db), { ...space, dimensions: 5_000 }, { memoryBytes: 2 ** 26 }),
+  ).rejects.toThrow('vectors of 5000 dimensions cannot be indexed');
+});
+
+const NO_INDEX = { name: 'none', state: 'none', bytes: 0, buildBytes: 0 } as const;

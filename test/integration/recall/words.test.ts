@@ -77,9 +77,9 @@ test('a rare word decides, and one that most memories have brings none in', asyn
 });
 
 test('a word with more memories than one search looks at only adds to what others found', async () => {
-  const text = { ...TUNING.text, mostMatches: 20 };
   const input = { tenant: 'many', limit: 5, query: 'roof leaks' };
-  const { hits, notes } = await recallTuned(database.pool, input, { ...TUNING, text });
+  const bounds = { textMatches: 20 };
+  const { hits, notes } = await recall(database.pool, { ...input, bounds });
   expect(hits.map(({ memory }) => memory).toSorted()).toEqual(['m-0', 'm-100', 'm-200']);
   expect(notes).toMatchObject([{ code: 'TEXT_BOUND_REACHED' }]);
   const exact = await recall(database.pool, input);

@@ -10,6 +10,7 @@ import { publishCommand } from './commands/publish.ts';
 import { recallCommand } from './commands/recall.ts';
 import { statusCommand } from './commands/status.ts';
 import { upCommand } from './commands/up.ts';
+import { vectorsCommand } from './commands/vectors.ts';
 import { workerCommand } from './commands/worker.ts';
 import { describeFailure } from './failure.ts';
 import { addGlobalOptions } from './globals.ts';
@@ -30,6 +31,7 @@ const COMMANDS: readonly (() => Command)[] = [
   deadLettersCommand,
   projectionCommand,
   recallCommand,
+  vectorsCommand,
   healthCommand,
   benchCommand,
 ];

@@ -1,6 +1,5 @@
-import type { Client } from '@memfleet/runtime';
+import { type Client, withoutTimeLimit } from '@memfleet/runtime';
 import { schemaOf } from '../lane-names.ts';
-import { withoutTimeLimit } from './time-limit.ts';
 
 /** One table as two generations have it. */
 export interface TableComparison {

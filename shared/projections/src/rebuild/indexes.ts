@@ -1,7 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Client, Pool, Queryable } from '@memfleet/runtime';
+import { type Client, type Pool, type Queryable, withoutTimeLimit } from '@memfleet/runtime';
 import { schemaOf } from '../lane-names.ts';
-import { withoutTimeLimit } from './time-limit.ts';
 
 interface Index {
   readonly name: string;

@@ -130,6 +130,12 @@ export const fleetSchema = z.strictObject({
     lease: duration,
     onNewer: z.enum(['halt', 'park']),
   }),
+  /** How much one search looks at. */
+  recall: z.strictObject({
+    textMatches: count(100, 10_000_000),
+    comparedVectors: count(100, 10_000_000),
+    indexedVectors: count(100, 10_000_000),
+  }),
   workers: z.strictObject({
     shutdownGrace: duration,
     report: duration,

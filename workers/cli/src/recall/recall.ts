@@ -15,7 +15,7 @@ export async function recallMemories(globals: Globals, wish: RecallWish): Promis
   const { pool, config } = database;
   const { isFull, ...query } = wish;
   const embedder = createEmbedder(config.stages.embedding.provider);
-  const { hits, notes } = await recall(pool, { ...query, embedder });
+  const { hits, notes } = await recall(pool, { ...query, embedder, bounds: config.recall });
   const unknown = notes.find(({ code }) => code === 'UNKNOWN_TENANT');
   if (unknown !== undefined) throw new RuntimeError('NOT_FOUND', unknown.message);
   if (globals.json) {

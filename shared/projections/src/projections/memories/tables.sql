@@ -53,6 +53,9 @@ create index memories_keys on memories using gin ((keys_of(tenant, language, lex
 create index memories_session on memories (tenant, scope_session, created_at, abs(origin_seq))
   where scope_session is not null;
 
+-- The memories of a user: few of a tenant that serves many.
+create index memories_user on memories (tenant, scope_user) where scope_user is not null;
+
 -- Every recall of a memory, by the event that told of it: counting rows cannot count twice.
 create table accesses (
   event_key   uuid primary key,
@@ -77,4 +80,6 @@ create table embeddings (
   sequence       bigint not null,
   primary key (tenant, memory, target, ordinal, space)
 );
+-- The newest of a tenant, for a search that cannot compare all of them.
+create index embeddings_newest on embeddings (tenant, space, sequence);
 create index embeddings_vector on embeddings (space, content_sha256);

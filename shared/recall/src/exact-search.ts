@@ -1,0 +1,167 @@
+import { type Queryable, realArray } from '@memfleet/runtime';
+import type { Compared, Nearest, NearestQuery } from './nearest-query.ts';
+import { VectorMemory } from './vector-memory.ts';
+
+/** Compares the vectors of every memory of the scope; of more than the bound, the newest. */
+export async function compareAll(db: Queryable, query: NearestQuery): Promise<Compared> {
+  return await compare(db, query, `all-${query.scope.shape}`, ofMemories(query.scope.seen));
+}
+
+/** Compares the newest vectors of the tenant, as far as they are in the scope. */
+export async function compareNewest(db: Queryable, query: NearestQuery): Promise<Compared> {
+  return await compare(db, query, `newest-${query.scope.shape}`, ofNewest(query.scope.seen));
+}
+
+/**
+ * A memory that was revised may have fewer facts than before: vectors of facts that are no more are told
+ * by their digest.
+ */
+export const IS_CURRENT = `(found.target = 'content' or found.content_sha256
+  = encode(sha256(convert_to(facts.text, 'UTF8')), 'hex'))`;
+export const WITH_FACTS = `left join memory.facts on found.target = 'fact' and facts.tenant = $1
+  and facts.memory = found.memory and facts.ordinal = found.ordinal`;
+
+/** `offset 0` has each row looked up by its key: without statistics the planner would compare all with all. */
+const ofMemories = (seen: string): string => `
+  select found.*, count(*) over () > $12 as is_bounded
+  from (select memories.memory from memory.memories where ${seen} offset 0) as seen
+  cross join lateral (
+    select embeddings.memory, target, ordinal, content_sha256, sequence from memory.embeddings
+    where embeddings.tenant = $1 and embeddings.memory = seen.memory and embeddings.space = $11 offset 0
+  ) as found
+  ${WITH_FACTS}
+  where ${IS_CURRENT}
+  order by found.sequence desc
+  limit $12`;
+
+const ofNewest = (seen: string): string => `
+  select found.* from (
+    select newest.*, count(*) over () > $12 as is_bounded from (
+      select memory, target, ordinal, content_sha256, sequence from memory.embeddings
+      where tenant = $1 and space = $11
+      order by sequence desc
+      limit $12::int + 1
+    ) as newest
+    order by newest.sequence desc
+    limit $12
+  ) as found
+  cross join lateral (
+    select from memory.memories where memories.memory = found.memory and ${seen} offset 0
+  ) as seen
+  ${WITH_FACTS}
+  where ${IS_CURRENT}`;
+
+async function compare(
+  db: Queryable,
+  query: NearestQuery,
+  name: string,
+  found: string,
+): Promise<Compared> {
+  const compareWhere = (await hasVectorColumn(db)) ? compareThere : compareHere;
+  return await compareWhere(db, query, name, found);
+}
+
+const vectorColumns = new WeakMap<Queryable, Promise<boolean>>();
+
+/** Which of its two forms the migration gave the table, once and for all: see 0002_vectors.sql. */
+async function hasVectorColumn(db: Queryable): Promise<boolean> {
+  const known = vectorColumns.get(db);
+  if (known !== undefined) return await known;
+  const asked = db
+    .query<{ is_array: boolean }>({
+      name: 'vectors-column',
+      text: `select typcategory = 'A' as is_array from pg_attribute
+        join pg_type on pg_type.oid = atttypid
+        where attrelid = 'memfleet.vectors'::regclass and attname = 'embedding'`,
+    })
+    .then(({ rows }) => rows[0]?.is_array === false);
+  vectorColumns.set(db, asked);
+  try {
+    return await asked;
+  } catch (error) {
+    vectorColumns.delete(db);
+    throw error;
+  }
+}
+
+interface ThereRow extends Nearest {
+  readonly isBounded: boolean;
+}
+
+/** With pgvector, in the database; only the best come back. */
+async function compareThere(
+  db: Queryable,
+  { scope, space, vector, above, limit, bounds }: NearestQuery,
+  name: string,
+  found: string,
+): Promise<Compared> {
+  const { rows } = await db.query<ThereRow | { isBounded: boolean | null; memory: null }>({
+    name: `recall-compare-${name}`,
+    text: `with found as materialized (${found}
+      ), nearest as (
+        select distinct on (memory) memory, target, ordinal,
+          memfleet.cosine_similarity(embedding, $15::real[]) as similarity
+        from found
+        join memfleet.vectors on vectors.space = $11
+          and vectors.content_sha256 = decode(found.content_sha256, 'hex')
+        order by memory, similarity desc
+      ), best as (
+        select * from nearest where similarity > $13 order by similarity desc limit $14
+      )
+      select best.*, bound.is_bounded as "isBounded"
+      from (select bool_or(is_bounded) as is_bounded from found) as bound left join best on true`,
+    values: [...scope.values, space, bounds.comparedVectors, above, limit, realArray([vector])],
+  });
+  return {
+    vectors: rows.filter((row): row is ThereRow => row.memory !== null),
+    isBounded: rows[0]?.isBounded === true,
+  };
+}
+
+/** A memory, which of its facts unless it is the content, the digest of the text, and whether there are more. */
+type Found = [memory: string, fact: number | null, digest: string, isBounded: boolean];
+
+const memory = new VectorMemory();
+
+/**
+ * Without pgvector, in this process. In SQL an element of an array costs as much as a row here: 1,200
+ * vectors took 40 ms there, and take 1 ms once they have been read.
+ */
+async function compareHere(
+  db: Queryable,
+  { scope, space, vector, bounds }: NearestQuery,
+  name: string,
+  found: string,
+): Promise<Compared> {
+  const { rows } = await db.query<Found>({
+    name: `recall-found-${name}`,
+    text: `select memory, case target when 'fact' then ordinal end, content_sha256, is_bounded
+      from (${found}) as found`,
+    values: [...scope.values, space, bounds.comparedVectors],
+    // There are hundreds of rows: as objects they take half as long again.
+    rowMode: 'array',
+  });
+  const vectors = await memory.read(db, space, new Set(rows.map(([, , digest]) => digest)));
+  const similarityTo = similarityOf(vector);
+  return {
+    vectors: rows.flatMap(([id, fact, digest]): readonly Nearest[] => {
+      const stored = vectors.get(digest);
+      if (stored === undefined) return [];
+      const similarity = similarityTo(stored);
+      return fact === null
+        ? [{ memory: id, target: 'content', ordinal: 0, similarity }]
+        : [{ memory: id, target: 'fact', ordinal: fact, similarity }];
+    }),
+    isBounded: rows[0]?.[3] === true,
+  };
+}
+
+/** The dot product of vectors of length 1 is their cosine; a short text has few places that are not 0. */
+function similarityOf(query: Float32Array): (stored: Float32Array) => number {
+  const places = [...query.keys()].filter((place) => query[place] !== 0);
+  return (stored) => {
+    let sum = 0;
+    for (const place of places) sum += (query[place] ?? 0) * (stored[place] ?? 0);
+    return sum;
+  };
+}

@@ -1,0 +1,101 @@
+import { type Queryable, realArray, vectorIndexName } from '@memfleet/runtime';
+import { IS_CURRENT, WITH_FACTS } from './exact-search.ts';
+import type { Compared, Nearest, NearestQuery } from './nearest-query.ts';
+
+/** Of what is most often asked of it: the first step costs little, and most searches need no second one. */
+const FIRST_STEP = 200;
+/** The share that the scope has among the nearest differs from step to step. */
+const MARGIN = 1.5;
+const WIDEST_GROWTH = 16;
+
+interface Known {
+  readonly vectors: Promise<number | undefined>;
+  readonly goodUntil: number;
+}
+
+const LOOK_MS = 10_000;
+const indexes = new WeakMap<Queryable, Map<string, Known>>();
+
+/** How many vectors the index of a space has, about; undefined without one. Looked up every ten seconds. */
+export async function indexedVectors(db: Queryable, space: string): Promise<number | undefined> {
+  const spaces = indexes.get(db) ?? new Map<string, Known>();
+  indexes.set(db, spaces);
+  const known = spaces.get(space);
+  if (known !== undefined && known.goodUntil > performance.now()) return await known.vectors;
+  const vectors = db
+    .query<{ vectors: number }>({
+      name: 'recall-index',
+      text: `select greatest(reltuples, 0)::float8 as vectors
+        from pg_index join pg_class on pg_class.oid = indexrelid
+        where indexrelid = to_regclass('memfleet.' || $1) and indisvalid
+          and to_regproc('memfleet.nearest_vectors') is not null`,
+      values: [vectorIndexName(space)],
+    })
+    .then(({ rows }) => rows[0]?.vectors);
+  spaces.set(space, { vectors, goodUntil: performance.now() + LOOK_MS });
+  try {
+    return await vectors;
+  } catch (error) {
+    spaces.delete(space);
+    throw error;
+  }
+}
+
+/**
+ * Takes the nearest vectors of the space from its index, more and more of them, until enough are in the
+ * scope. They come nearest first, so what was found when the bound is reached is the best there is.
+ */
+export async function searchIndex(db: Queryable, query: NearestQuery): Promise<Compared> {
+  const { enough, above, bounds } = query;
+  const most = bounds.indexedVectors;
+  for (let step = Math.min(FIRST_STEP, most); ;) {
+    const { vectors, taken, furthest } = await takeNearest(db, query, step);
+    const found = new Set(vectors.map(({ memory }) => memory)).size;
+    if (found >= enough || taken < step || furthest <= above) return { vectors, isBounded: false };
+    if (step >= most) return { vectors, isBounded: true };
+    const growth = Math.min(WIDEST_GROWTH, Math.max(2, (enough / Math.max(found, 1)) * MARGIN));
+    step = Math.min(most, Math.ceil(step * growth));
+  }
+}
+
+interface Taken {
+  readonly vectors: readonly Nearest[];
+  /** Vectors that the index gave, of whatever tenant. */
+  readonly taken: number;
+  readonly furthest: number;
+}
+
+async function takeNearest(
+  db: Queryable,
+  { scope, space, vector }: NearestQuery,
+  step: number,
+): Promise<Taken> {
+  type Row = Omit<Nearest, 'memory'> & { memory: string | null; taken: string; furthest: number };
+  const { rows } = await db.query<Row>({
+    name: `recall-index-${scope.shape}`,
+    text: `with taken as materialized (
+        select encode(content_sha256, 'hex') as digest, similarity
+        from memfleet.nearest_vectors($11, $12::real[], $13)
+      ), found as (
+        select found.memory, found.target, found.ordinal, taken.similarity
+        from taken
+        cross join lateral (
+          select memory, target, ordinal, content_sha256 from memory.embeddings
+          where space = $11 and content_sha256 = taken.digest and tenant = $1 offset 0
+        ) as found
+        cross join lateral (
+          select from memory.memories where memories.memory = found.memory and ${scope.seen} offset 0
+        ) as seen
+        ${WITH_FACTS}
+        where ${IS_CURRENT}
+      )
+      select found.*, summary.* from (
+        select count(*) as taken, coalesce(min(similarity), -1) as furthest from taken
+      ) as summary left join found on true`,
+    values: [...scope.values, space, realArray([vector]), step],
+  });
+  const vectors = rows.flatMap(({ memory, target, ordinal, similarity }) =>
+    memory === null ? [] : [{ memory, target, ordinal, similarity }],
+  );
+  return { vectors, taken: Number(rows[0]?.taken ?? 0), furthest: rows[0]?.furthest ?? -1 };
+}

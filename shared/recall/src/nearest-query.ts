@@ -1,0 +1,34 @@
+import type { RecallBounds } from './query.ts';
+import type { Scope } from './scope.ts';
+
+/** The nearest vector of a memory: that of its content, or of one of its facts. */
+export interface Nearest {
+  readonly memory: string;
+  readonly target: 'content' | 'fact';
+  /** Which fact; 0 for the content. */
+  readonly ordinal: number;
+  /** Cosine similarity, -1 to 1. */
+  readonly similarity: number;
+}
+
+export interface NearestQuery {
+  readonly scope: Scope;
+  /** Memories of the tenant, about. */
+  readonly tenantRows: number;
+  readonly space: string;
+  /** Of length 1. */
+  readonly vector: Float32Array;
+  /** Vectors less similar than this are left out. */
+  readonly above: number;
+  readonly limit: number;
+  /** With as many, a search that would have to look further is over. */
+  readonly enough: number;
+  readonly bounds: RecallBounds;
+}
+
+export interface Compared {
+  /** Of the scope, one or more of a memory, in any order. */
+  readonly vectors: readonly Nearest[];
+  /** There are more vectors than were looked at. */
+  readonly isBounded: boolean;
+}

@@ -1,0 +1,109 @@
+import { createEmbedder, recall, type RecallQuery, type RecallScope } from '@memfleet/recall';
+import { makeVectorIndex, realArray, vectorSpaces, withoutTimeLimit } from '@memfleet/runtime';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { TestDatabase } from '../support/database.ts';
+import { GeneratedTexts } from './generated-texts.ts';
+import { largeTenants, type LargeMemory } from './large-tenants.ts';
+import { percentile } from './percentile.ts';
+
+const MEMORIES = Number(process.env['MEMFLEET_SCALE_VECTORS'] ?? 1_000_000);
+const QUESTIONS = 100;
+const ONE_IN = 100;
+const GIB = 1_024 ** 3;
+
+const embedder = createEmbedder({ kind: 'local' });
+
+function* memories(): Generator<LargeMemory> {
+  const texts = new GeneratedTexts(1);
+  for (let index = 0; index < MEMORIES; index += 1) {
+    const part = String(index % ONE_IN);
+    yield {
+      tenant: 'large',
+      content: texts.text(12),
+      user: `user-${part}`,
+      agent: `agent-${part}`,
+    };
+  }
+}
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await largeTenants(memories(), { vectors: true });
+  const { pool } = database;
+  const [space] = await vectorSpaces(pool);
+  if (space === undefined) throw new Error('no vector was stored');
+  const start = performance.now();
+  await makeVectorIndex(pool, space, { memoryBytes: 3 * GIB });
+  report(`indexed in ${Math.round((performance.now() - start) / 1_000)} s`);
+}, 7_200_000);
+afterAll(async () => {
+  await database[Symbol.asyncDispose]();
+});
+
+/** The ten nearest, each with its similarity, and how long it took. */
+async function ask(query: string, more: Partial<RecallQuery>) {
+  const start = performance.now();
+  const { hits, notes } = await recall(database.pool, {
+    tenant: 'large',
+    query,
+    embedder,
+    halves: 'vectors',
+    neighbours: 'off',
+    ...more,
+  });
+  const ms = performance.now() - start;
+  return { similarities: hits.map(({ vector }) => vector?.similarity ?? -1), notes, ms };
+}
+
+/** What no index has a part in. */
+async function exactly(query: string, scope: RecallScope): Promise<number[]> {
+  const [vector] = embedder.embed([query]);
+  if (vector === undefined) throw new Error('no vector');
+  const { rows } = await database.pool.query<{ similarity: number }>(
+    withoutTimeLimit(
+      `select memfleet.cosine_similarity(embedding, $1::real[]) as similarity
+      from memory.memories join memory.embeddings using (tenant, memory)
+      join memfleet.vectors on vectors.space = embeddings.space
+        and vectors.content_sha256 = decode(embeddings.content_sha256, 'hex')
+      where ($2::text is null or scope_user = $2) and ($3::text is null or scope_agent = $3)
+      order by similarity desc limit 10`,
+      [realArray([vector]), scope.user ?? null, scope.agent ?? null],
+    ),
+  );
+  return rows.map(({ similarity }) => similarity);
+}
+
+test.each([
+  ['no filter', {}],
+  ['a filter with an index that 1 in 100 passes', { user: 'user-7' }],
+  ['a filter without an index that 1 in 100 passes', { agent: 'agent-7' }],
+])(
+  'the ten nearest of the exact scan are found: %s',
+  async (name, scope) => {
+    const texts = new GeneratedTexts(2);
+    const times: number[] = [];
+    let [found, wanted] = [0, 0];
+    for (let question = 0; question < QUESTIONS; question += 1) {
+      const query = texts.text(6);
+      const { similarities, notes, ms } = await ask(query, { scope });
+      times.push(ms);
+      expect(notes).toEqual([]);
+      if (question % 5 !== 0) continue;
+      // Of equally near ones any is right.
+      const exact = await exactly(query, scope);
+      const least = (exact.at(-1) ?? 1) - 1e-6;
+      wanted += exact.length;
+      found += similarities.filter((similarity) => similarity >= least).length;
+    }
+    report(
+      `${name}: ${found} of ${wanted}, p50 ${percentile(times, 50)} ms, p95 ${percentile(times, 95)} ms`,
+    );
+    expect(wanted).toBe((QUESTIONS / 5) * 10);
+    expect(found / wanted).toBeGreaterThanOrEqual(0.95);
+  },
+  3_600_000,
+);
+
+function report(line: string): void {
+  process.stderr.write(`recall of ${MEMORIES} vectors: ${line}\n`);
+}
