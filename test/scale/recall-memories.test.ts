@@ -1,10 +1,10 @@
 import { recall } from '@memfleet/recall';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { latencyOf } from '../../workers/cli/src/bench/latency.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { Random } from '../support/random.ts';
 import { GeneratedTexts } from './generated-texts.ts';
 import { largeTenants, type LargeMemory } from './large-tenants.ts';
-import { percentile } from './percentile.ts';
 
 const MEMORIES = Number(process.env['MEMFLEET_SCALE_MEMORIES'] ?? 1_000_000);
 const TENANTS = 1_000;
@@ -71,7 +71,7 @@ test.each([1, 2, 10, 100, 1_000])(
       expect(hits.every(({ user }) => user === 'user-7')).toBe(true);
     }
     const shown = Object.entries(times).map(
-      ([scope, ms]) => `${scope} p50 ${percentile(ms, 50)} p95 ${percentile(ms, 95)} ms`,
+      ([scope, each]) => `${scope} ${JSON.stringify(latencyOf(each))}`,
     );
     process.stderr.write(
       `recall of ${MEMORIES} memories: tenant ${tenant} (${sizeOf(tenant)}): ${shown.join(', ')}\n`,

@@ -1,10 +1,10 @@
 import { createEmbedder, recall, type RecallQuery, type RecallScope } from '@memfleet/recall';
 import { makeVectorIndex, realArray, vectorSpaces, withoutTimeLimit } from '@memfleet/runtime';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { latencyOf } from '../../workers/cli/src/bench/latency.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { GeneratedTexts } from './generated-texts.ts';
 import { largeTenants, type LargeMemory } from './large-tenants.ts';
-import { percentile } from './percentile.ts';
 
 const MEMORIES = Number(process.env['MEMFLEET_SCALE_VECTORS'] ?? 1_000_000);
 const QUESTIONS = 100;
@@ -95,9 +95,7 @@ test.each([
       wanted += exact.length;
       found += similarities.filter((similarity) => similarity >= least).length;
     }
-    report(
-      `${name}: ${found} of ${wanted}, p50 ${percentile(times, 50)} ms, p95 ${percentile(times, 95)} ms`,
-    );
+    report(`${name}: ${found} of ${wanted}, ${JSON.stringify(latencyOf(times))}`);
     expect(wanted).toBe((QUESTIONS / 5) * 10);
     expect(found / wanted).toBeGreaterThanOrEqual(0.95);
   },

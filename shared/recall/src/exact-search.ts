@@ -114,8 +114,12 @@ async function compareThere(
   });
   return {
     vectors: rows.filter((row): row is ThereRow => row.memory !== null),
-    isBounded: rows[0]?.isBounded === true,
+    ...boundOf(rows[0]?.isBounded),
   };
+}
+
+function boundOf(isBounded: boolean | null | undefined): Pick<Compared, 'bound'> {
+  return isBounded === true ? { bound: 'comparedVectors' } : {};
 }
 
 /** A memory, which of its facts unless it is the content, the digest of the text, and whether there are more. */
@@ -152,7 +156,7 @@ async function compareHere(
         ? [{ memory: id, target: 'content', ordinal: 0, similarity }]
         : [{ memory: id, target: 'fact', ordinal: fact, similarity }];
     }),
-    isBounded: rows[0]?.[3] === true,
+    ...boundOf(rows[0]?.[3]),
   };
 }
 

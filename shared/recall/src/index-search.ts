@@ -51,8 +51,8 @@ export async function searchIndex(db: Queryable, query: NearestQuery): Promise<C
   for (let step = Math.min(FIRST_STEP, most); ;) {
     const { vectors, taken, furthest } = await takeNearest(db, query, step);
     const found = new Set(vectors.map(({ memory }) => memory)).size;
-    if (found >= enough || taken < step || furthest <= above) return { vectors, isBounded: false };
-    if (step >= most) return { vectors, isBounded: true };
+    if (found >= enough || taken < step || furthest <= above) return { vectors };
+    if (step >= most) return { vectors, bound: 'indexedVectors' };
     const growth = Math.min(WIDEST_GROWTH, Math.max(2, (enough / Math.max(found, 1)) * MARGIN));
     step = Math.min(most, Math.ceil(step * growth));
   }
@@ -62,22 +62,32 @@ interface Taken {
   readonly vectors: readonly Nearest[];
   /** Vectors that the index gave, of whatever tenant. */
   readonly taken: number;
+  /** Similarity of the last of them. */
   readonly furthest: number;
 }
+
+/** Only of what is in the scope: a vector is two kilobytes and more. */
+const similarityOf = (key: string): string => `(
+        select memfleet.cosine_similarity(vectors.embedding, $12::real[]) from memfleet.vectors
+        where vectors.space = $11 and vectors.content_sha256 = ${key})`;
 
 async function takeNearest(
   db: Queryable,
   { scope, space, vector }: NearestQuery,
   step: number,
 ): Promise<Taken> {
-  type Row = Omit<Nearest, 'memory'> & { memory: string | null; taken: string; furthest: number };
+  type Row = Omit<Nearest, 'memory'> & {
+    memory: string | null;
+    taken: number;
+    furthest: number | null;
+  };
   const { rows } = await db.query<Row>({
     name: `recall-index-${scope.shape}`,
     text: `with taken as materialized (
-        select encode(content_sha256, 'hex') as digest, similarity
-        from memfleet.nearest_vectors($11, $12::real[], $13)
+        select content_sha256, encode(content_sha256, 'hex') as digest, place
+        from memfleet.nearest_vectors($11, $12::real[], $13) with ordinality as taken (content_sha256, place)
       ), found as (
-        select found.memory, found.target, found.ordinal, taken.similarity
+        select found.*, taken.content_sha256 as key
         from taken
         cross join lateral (
           select memory, target, ordinal, content_sha256 from memory.embeddings
@@ -89,13 +99,16 @@ async function takeNearest(
         ${WITH_FACTS}
         where ${IS_CURRENT}
       )
-      select found.*, summary.* from (
-        select count(*) as taken, coalesce(min(similarity), -1) as furthest from taken
+      select found.memory, found.target, found.ordinal, ${similarityOf('found.key')} as similarity,
+        summary.taken, summary.furthest
+      from (
+        select last.place::int as taken, ${similarityOf('last.content_sha256')} as furthest
+        from taken as last order by place desc limit 1
       ) as summary left join found on true`,
     values: [...scope.values, space, realArray([vector]), step],
   });
   const vectors = rows.flatMap(({ memory, target, ordinal, similarity }) =>
     memory === null ? [] : [{ memory, target, ordinal, similarity }],
   );
-  return { vectors, taken: Number(rows[0]?.taken ?? 0), furthest: rows[0]?.furthest ?? -1 };
+  return { vectors, taken: rows[0]?.taken ?? 0, furthest: rows[0]?.furthest ?? -1 };
 }

@@ -29,6 +29,6 @@ export interface NearestQuery {
 export interface Compared {
   /** Of the scope, one or more of a memory, in any order. */
   readonly vectors: readonly Nearest[];
-  /** There are more vectors than were looked at. */
-  readonly isBounded: boolean;
+  /** What kept it from looking at more, where there was more. */
+  readonly bound?: 'comparedVectors' | 'indexedVectors';
 }

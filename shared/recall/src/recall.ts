@@ -4,7 +4,7 @@ import { type Context, contextOf, describe, type Described } from './describe.ts
 import type { Embedder } from './embedder.ts';
 import { type Lent, lentScores } from './lent-scores.ts';
 import type { Nearest } from './nearest-query.ts';
-import { nearestMemories } from './nearest.ts';
+import { type NearestMemories, nearestMemories } from './nearest.ts';
 import { isEmpty, type ParsedQuery, parseQuery } from './parse.ts';
 import { RECALL_BOUNDS, type RecallBounds, type RecallQuery } from './query.ts';
 import { fuse } from './rank-fusion.ts';
@@ -135,16 +135,15 @@ async function byText({
   });
 }
 
-interface VectorRanking {
+interface VectorRanking extends Pick<NearestMemories, 'bound'> {
   readonly nearest: readonly Nearest[];
   /** By how far each is above what chance makes similar. */
   readonly memories: readonly { readonly memory: string; readonly score: number }[];
-  readonly isBounded: boolean;
   /** Why there is no vector of the query. */
   readonly away?: string;
 }
 
-const NO_VECTORS: VectorRanking = { nearest: [], memories: [], isBounded: false };
+const NO_VECTORS: VectorRanking = { nearest: [], memories: [] };
 
 async function byVectors({
   db,
@@ -167,7 +166,7 @@ async function byVectors({
   }
   if (vector === undefined) return NO_VECTORS;
   const { space, noise } = embedder;
-  const { nearest, isBounded } = await nearestMemories(db, {
+  const { nearest, ...bound } = await nearestMemories(db, {
     scope,
     tenantRows: (await tenantStatistics(db, query.tenant)).rows,
     space,
@@ -178,7 +177,7 @@ async function byVectors({
     bounds,
   });
   const memories = nearest.map(({ memory, similarity }) => ({ memory, score: similarity - noise }));
-  return { nearest, memories, isBounded };
+  return { nearest, memories, ...bound };
 }
 
 async function embedded(
@@ -263,7 +262,7 @@ function hitOf(
 }
 
 async function notesOf(
-  { db, query }: Search,
+  { db, query, bounds }: Search,
   hits: readonly RecallHit[],
   text: TextRanking,
   vectors: VectorRanking,
@@ -278,9 +277,10 @@ async function notesOf(
       'a word of the query is in too many memories: it only added to what others found';
     notes.push({ code: 'TEXT_BOUND_REACHED', message });
   }
-  if (vectors.isBounded) {
-    const message =
-      'the scope has more vectors than one search looks at: nearer ones may be missing (narrow it, or run "memfleet vectors index")';
+  if (vectors.bound !== undefined) {
+    const remedy =
+      vectors.bound === 'comparedVectors' ? 'make an index ("memfleet vectors index")' : 'raise it';
+    const message = `the scope has more vectors than ${vectors.bound} (${bounds[vectors.bound]}) lets one search look at, and nearer ones may be missing: narrow the scope, or ${remedy}`;
     notes.push({ code: 'VECTOR_BOUND_REACHED', message });
   }
   if (hits.length === 0 && !(await isKnown(db, query.tenant))) {

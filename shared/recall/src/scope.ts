@@ -13,7 +13,7 @@ export interface Scope {
   readonly seen: string;
   /**
    * The same for a statement that finds rows by their keys, which have the tenant in them. `is true` keeps
-   * the planner from reading all rows of the tenant beside those of a key.
+   * the planner from reading all rows of the tenant or the user beside those of a key.
    */
   readonly seenByKeys: string;
   /** The rows that an index gives at once: those of a user or a session. Not all of them are seen. */
@@ -80,14 +80,16 @@ export function scopeOf(
   const conditions = FILTERS.map(({ condition, type }, at) =>
     isAsked(at) ? condition(`$${at + 2}`) : `$${at + 2}::${type} is null`,
   );
-  const inside = `${SEEN} and ${conditions.join(' and ')}`;
+  const byKeys = conditions.map((condition, at) =>
+    FILTERS[at]?.isIndexed === true ? `(${condition}) is true` : condition,
+  );
   const indexed = FILTERS.flatMap(({ condition, isIndexed }, at) =>
     isIndexed === true && isAsked(at) ? [{ condition, value: values[at] }] : [],
   );
   return {
     values: [tenant, ...values.map((value) => value ?? null)],
-    seen: `${OF_TENANT} and ${inside}`,
-    seenByKeys: `(${OF_TENANT}) is true and ${inside}`,
+    seen: [OF_TENANT, SEEN, ...conditions].join(' and '),
+    seenByKeys: [`(${OF_TENANT}) is true`, SEEN, ...byKeys].join(' and '),
     shape: FILTERS.map((_, at) => (isAsked(at) ? '1' : '0')).join(''),
     isNarrow: values.some((value) => value !== undefined),
     ...(indexed.length === 0

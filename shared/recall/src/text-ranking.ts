@@ -1,5 +1,6 @@
 import type { Queryable } from '@memfleet/runtime';
 import type { ByLanguage } from './parse.ts';
+import { rowsOfScope } from './scope-size.ts';
 import type { Scope } from './scope.ts';
 import type { TenantStatistics } from './tenant-statistics.ts';
 import type { TextTuning } from './tuning.ts';
@@ -13,6 +14,8 @@ export interface TextRanking {
 
 /** Up to so many rows every word matches, however common. */
 const SMALL_TENANT = 100;
+/** Of a user or session with so many memories each is looked through: 2 µs a word, where a key costs more. */
+const FEW_ROWS = 2_000;
 
 /** Memories of the scope by their words: BM25, with the tenant's own frequencies. */
 export async function textRanking(
@@ -32,9 +35,12 @@ export async function textRanking(
   const { rows: count, averageLength } = statistics;
   const { k1, b, match, idf } = tuning;
   const half = count > SMALL_TENANT ? Math.floor(count / 2) : mostMatches;
+  const isFew =
+    scope.indexed !== undefined &&
+    (await rowsOfScope(db, scope, { tenantRows: count, most: FEW_ROWS })) <= FEW_ROWS;
   const { rows } = await db.query<{ memory: string; score: number; bounded: boolean }>({
-    name: `recall-text-${scope.shape}`,
-    text: bm25Sql(scope),
+    name: `recall-text-${scope.shape}-${isFew ? 'few' : 'keys'}`,
+    text: bm25Sql(isFew ? `${HAS_WORD} and ${scope.seen}` : `${HAS_KEY} and ${scope.seenByKeys}`),
     values: [
       ...scope.values,
       words.map(keysOf),
@@ -63,6 +69,10 @@ const TIMES = `(octet_length(memories.lexemes)
     - octet_length(replace(memories.lexemes, words.lexemes ->> memories.language, '')))
     / octet_length(words.lexemes ->> memories.language)::float8`;
 
+/** The same found in two ways: by the index of words, or in rows that another index leads to. */
+const HAS_KEY = 'memories.keys && words.keys';
+const HAS_WORD = 'position(words.lexemes ->> memories.language in memories.lexemes) > 0';
+
 /** What that comes to before the rarity of the word: repetition counts less and less, and in a long text less. */
 const WEIGHT = `times * ($16::float8 + 1)
     / (times + $16::float8 * (1 - $17::float8 + $17::float8 * length / $15::float8))`;
@@ -85,7 +95,7 @@ function keysOf(word: ByLanguage): string {
  * with more rows than they may bring in only add to the score of the best that the others found, unless
  * there are no others; a word that most rows have adds nothing.
  */
-const bm25Sql = ({ seenByKeys }: Scope): string => `
+const bm25Sql = (isMatch: string): string => `
 with words as materialized (
   select place, lexemes,
     string_to_array(prefix || replace(keys, ' ', ' ' || prefix), ' ') as keys
@@ -96,7 +106,7 @@ with words as materialized (
   from words cross join lateral (
     select memories.memory, memories.length, ${TIMES} as times
     from memory.memories
-    where memories.keys && words.keys and ${seenByKeys}
+    where ${isMatch}
     limit $13::int + 1
   ) as found
 ), counted as (
@@ -111,7 +121,7 @@ with words as materialized (
     select case when $22::boolean then (
       select count(*) from (
         select from memory.memories
-        where memories.keys && words.keys and (memories.tenant = $1) is true
+        where ${HAS_KEY} and (memories.tenant = $1) is true
         limit $13::int + 1
       ) as found
     ) else rows end as frequency

@@ -82,7 +82,7 @@ test('of results one of which the log refuses for good, the others are published
   );
   await until('the others are published', async () => (await bench.derived()) === 8);
   const before = await deliveries(bench);
-  await until('it has come again', async () => (await deliveries(bench)) >= before + 2);
+  await until('it is delivered again', async () => (await deliveries(bench)) >= before + 2);
   expect(running.progress.state.state).not.toBe('paused');
   await jsm.streams.update(stream, { max_msg_size: -1 });
   await bench.settled();

@@ -44,11 +44,11 @@ test.concurrent.each([1, 16])(
     await until('it goes on', () => running.progress.state.state !== 'paused');
     let pauses = 0;
     const before = await deliveries(bench);
-    const hasComeAgain = async (): Promise<boolean> => {
+    const isDelivered = async (): Promise<boolean> => {
       if (running.progress.state.state === 'paused') pauses += 1;
       return (await deliveries(bench)) >= before + 3;
     };
-    await until('it has come again and again', hasComeAgain, 60_000);
+    await until('it is delivered three times more', isDelivered, 60_000);
     expect(pauses).toBe(0);
     await bench.publish(...notes(3));
     await until('the others are done', async () => (await bench.derived()) === 3);

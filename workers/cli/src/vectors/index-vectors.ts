@@ -12,7 +12,10 @@ export async function indexVectors(globals: Globals, memoryBytes: number): Promi
   const { space } = createEmbedder(config.stages.embedding.provider);
   const stored = (await vectorSpaces(pool)).find((found) => found.space === space);
   if (stored === undefined) {
-    throw new RuntimeError('NOT_FOUND', `no vector of the space ${space} is stored yet`);
+    throw new RuntimeError(
+      'VECTORS_NOT_INDEXABLE',
+      `no vector of the space ${space}, in which the fleet embeds, is stored yet`,
+    );
   }
   const { buildBytes } = stored.index;
   if (stored.index.state !== 'ready' && buildBytes > memoryBytes) {
@@ -37,7 +40,7 @@ export async function indexVectors(globals: Globals, memoryBytes: number): Promi
   }
   await printLine(
     isMade
-      ? `indexed ${grouped(stored.vectors)} vectors of ${space} in ${durationInWords(seconds)}`
+      ? `indexed ${grouped(stored.vectors)} ${stored.vectors === 1 ? 'vector' : 'vectors'} of ${space} in ${durationInWords(seconds)}`
       : `the vectors of ${space} have their index already`,
   );
 }
