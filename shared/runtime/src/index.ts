@@ -21,6 +21,7 @@ export {
   provisionTopology,
   refuseDrift,
 } from './broker/provision.ts';
+export { isTransientBrokerError } from './broker/transient.ts';
 export type { Delivery } from './broker/delivery.ts';
 export { pull, type PullOptions } from './broker/pull.ts';
 export {

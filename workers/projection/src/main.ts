@@ -5,7 +5,7 @@ import { findGenerations } from './engine/generations.ts';
 
 await runWorker('projection', async (context) => {
   const { config, jsm, pool, instance } = context;
-  await findRunnable({ config, jsm, db: pool });
+  await context.answered(() => findRunnable({ config, jsm, db: pool }));
   context.watchBacklog(async () => {
     const lanes = (await findGenerations(pool, config, PROJECTIONS)).flatMap(
       ({ generation: { projection, generation, lanes: count } }) =>

@@ -8,6 +8,7 @@ import {
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { FleetConfig } from '../config/schema.ts';
 import { messageOf, RuntimeError } from '../errors.ts';
+import { isTransientBrokerError } from './transient.ts';
 
 export type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
 
@@ -22,7 +23,7 @@ export async function jetStreamManager(
   return await jetstream(connection, { timeout: settings.requestTimeout }).jetstreamManager(false);
 }
 
-/** @throws RuntimeError STREAM_MISSING | BROKER_REFUSED */
+/** @throws RuntimeError STREAM_MISSING | BROKER_UNREACHABLE | BROKER_REFUSED */
 export async function streamInfo(jsm: JetStreamManager, stream: string): Promise<StreamInfo> {
   try {
     return await jsm.streams.info(stream);
@@ -34,7 +35,7 @@ export async function streamInfo(jsm: JetStreamManager, stream: string): Promise
   }
 }
 
-/** @throws RuntimeError CONSUMER_MISSING | BROKER_REFUSED */
+/** @throws RuntimeError CONSUMER_MISSING | BROKER_UNREACHABLE | BROKER_REFUSED */
 export async function consumerInfo(
   jsm: JetStreamManager,
   stream: string,
@@ -53,7 +54,7 @@ export async function consumerInfo(
 
 function refused(what: string, error: unknown): RuntimeError {
   return new RuntimeError(
-    'BROKER_REFUSED',
+    isTransientBrokerError(error) ? 'BROKER_UNREACHABLE' : 'BROKER_REFUSED',
     `NATS says nothing about ${what}: ${messageOf(error)}`,
     error,
   );

@@ -157,6 +157,8 @@ export interface RetryOptions {
   readonly signal: AbortSignal;
   /** Called before each wait, with the attempt that failed (from 1). */
   readonly onRetry?: (error: unknown, attempt: number) => void;
+  /** Which errors may pass; those of the database unless given. */
+  readonly isTransient?: (error: unknown) => boolean;
 }
 
 /**
@@ -165,13 +167,13 @@ export interface RetryOptions {
  */
 export async function retryTransient<Result>(
   work: () => Promise<Result>,
-  { signal, onRetry }: RetryOptions,
+  { signal, onRetry, isTransient = isTransientDatabaseError }: RetryOptions,
 ): Promise<Result> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await work();
     } catch (error) {
-      if (!isTransientDatabaseError(error) || signal.aborted) throw error;
+      if (!isTransient(error) || signal.aborted) throw error;
       onRetry?.(error, attempt);
       await jittered(attempt - 1, WAITS, signal).catch(() => {
         // The wait was cut short: what failed is the answer.

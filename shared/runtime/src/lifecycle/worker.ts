@@ -5,12 +5,14 @@ import { CodedError } from '@memfleet/events';
 import { jetstream, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { connectBroker } from '../broker/connect.ts';
+import { isTransientBrokerError } from '../broker/transient.ts';
 import { findConnections } from '../config/connections.ts';
 import { loadConfig } from '../config/load.ts';
 import type { FleetConfig } from '../config/schema.ts';
 import type { Pool } from '../database/connection.ts';
 import { checkMigrated } from '../database/migrate.ts';
 import { checkDatabase, createPool } from '../database/pool.ts';
+import { isTransientDatabaseError, retryTransient } from '../database/transaction.ts';
 import { messageOf, RuntimeError } from '../errors.ts';
 import { createLogger, type Logger } from '../observe/log.ts';
 import { Backlog } from './backlog.ts';
@@ -36,6 +38,11 @@ export interface WorkerContext {
   readonly instance: string;
   /** Aborts on SIGTERM, SIGINT, and when the process that started this one is gone. */
   readonly signal: AbortSignal;
+  /**
+   * Repeats what is asked of the servers at the start until they answer: one may be restarting, and a
+   * worker that ends for it would be started again and again.
+   */
+  answered<Answer>(ask: () => Promise<Answer>): Promise<Answer>;
   /** Says how many events wait, whenever health asks. */
   watchBacklog(ask: () => Promise<number>): void;
 }
@@ -73,7 +80,9 @@ export async function runWorker(
     const config = loadConfig({ defaults: DEFAULT_CONFIG, file: env['MEMFLEET_CONFIG'], env });
     log = createLogger({ worker, level: config.logging.level, instance });
     exitAfterGrace(stop, config.workers.shutdownGrace, log);
-    await live({ worker, instance, config, log, progress, stop }, work);
+    await live({ worker, instance, config, log, progress, stop }, work).catch((error: unknown) => {
+      if (!(error instanceof StoppedAtStart)) throw error;
+    });
     log.info('stopped');
     return end(hasFailed ? 1 : 0);
   } catch (error) {
@@ -85,6 +94,9 @@ export async function runWorker(
     return end(1);
   }
 }
+
+/** Nothing was taken yet, so there is nothing to finish. */
+class StoppedAtStart extends Error {}
 
 interface Life {
   readonly worker: string;
@@ -112,8 +124,19 @@ async function live(
       log.warn({ reason: error.message }, 'a database connection broke, another will be made');
     },
   });
+  const answered: WorkerContext['answered'] = async (ask) =>
+    await retryTransient(ask, {
+      signal: stop,
+      isTransient: (error) => isTransientBrokerError(error) || isTransientDatabaseError(error),
+      onRetry: (error) => {
+        progress.troubled('start', messageOf(error));
+        log.warn({ reason: messageOf(error) }, 'no answer at the start, trying again');
+      },
+    }).catch((error: unknown) => {
+      throw stop.aborted ? new StoppedAtStart() : error;
+    });
   await checkDatabase(pool, databaseUrl);
-  await checkMigrated(pool);
+  await answered(() => checkMigrated(pool));
   const connection = await connectBroker(broker, config.broker, worker);
   watchConnection(connection, progress, log);
   const client = jetstream(connection, { timeout: config.broker.requestTimeout });
@@ -150,6 +173,7 @@ async function live(
         progress,
         instance,
         signal: stop,
+        answered,
         watchBacklog: (ask) => backlog.watch(ask, log),
       }),
     ]);

@@ -28,13 +28,17 @@ export async function runStageWorker<Extra>(
     );
     const wantedRedrive = redriveConsumer(config, name);
     const queue = wantedRedrive.stream;
-    await checkLog(jsm, config);
-    await checkConsumers(jsm, config.log.stream, wanted);
-    await checkConsumers(jsm, queue, [wantedRedrive]);
-    const consumers = await Promise.all(
-      durables.map((durable) => jetstream.consumers.get(config.log.stream, durable)),
-    );
-    const consumer = await jetstream.consumers.get(queue, wantedRedrive.name);
+    const { consumers, consumer } = await context.answered(async () => {
+      await checkLog(jsm, config);
+      await checkConsumers(jsm, config.log.stream, wanted);
+      await checkConsumers(jsm, queue, [wantedRedrive]);
+      return {
+        consumers: await Promise.all(
+          durables.map((durable) => jetstream.consumers.get(config.log.stream, durable)),
+        ),
+        consumer: await jetstream.consumers.get(queue, wantedRedrive.name),
+      };
+    });
     const redrive = new RedriveInput({ ...context, consumer });
     const { provider, limits, budget: budgetConfig } = settings;
     const { pool, log, instance } = context;

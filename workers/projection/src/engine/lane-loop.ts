@@ -3,6 +3,7 @@ import { type LaneId, leaseOf, type Projection } from '@memfleet/projections';
 import {
   acquireLease,
   isLeaseFree,
+  isTransientBrokerError,
   isTransientDatabaseError,
   type Lease,
   messageOf,
@@ -119,7 +120,7 @@ async function runSessions(loop: LaneLoop, lease: Lease, signal: AbortSignal): P
         await pause(RETRY_MS, signal);
       } else if (isGone(error)) {
         throw error;
-      } else if (isPassing(error)) {
+      } else if (isTransientDatabaseError(error) || isTransientBrokerError(error)) {
         monitor.troubled(reason);
         log.warn({ ...id, reason }, 'the lane cannot run, trying again');
         await pause(RETRY_MS, signal);
@@ -137,18 +138,6 @@ function isGone(error: unknown): boolean {
   return (
     error instanceof RuntimeError &&
     (error.code === 'STREAM_MISSING' || error.code === 'CONSUMER_MISSING')
-  );
-}
-
-/** The broker's and the database's bad moments. */
-function isPassing(error: unknown): boolean {
-  if (isTransientDatabaseError(error)) return true;
-  if (error instanceof RuntimeError) return error.code === 'BROKER_REFUSED';
-  return (
-    error instanceof Error &&
-    /timeout|no responders|connection (?:closed|refused)|disconnect|503/i.test(
-      `${error.name} ${error.message}`,
-    )
   );
 }
 
