@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { publishSubject } from '@memfleet/events';
-import { type CrashPoint, park } from '@memfleet/runtime';
+import type { CrashPoint } from '@memfleet/runtime';
+import { park } from '@memfleet/stages';
 import { expect, test } from 'vitest';
 import { createDeadLetterBench, parkAll } from '../integration/dead-letters/bench.ts';
 import { memoryCreated } from '../support/events.ts';

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { publishSubject } from '@memfleet/events';
-import { DEAD_LETTER_HEADERS, park, redriveStreamName } from '@memfleet/runtime';
+import { DEAD_LETTER_HEADERS, park, redriveStreamName } from '@memfleet/stages';
 import { headers } from '@nats-io/transport-node';
 import { expect, test } from 'vitest';
 import { type CliFleet, startCli } from '../integration/cli/run-cli.ts';

@@ -2,8 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { provisionFleet } from '@memfleet/fleet';
 import type { LocalServer } from '@memfleet/local';
-import { PROJECTIONS, provisionFleet } from '@memfleet/projections';
+import { PROJECTIONS } from '@memfleet/projections';
 import {
   createPool,
   type FleetConfig,

@@ -4,13 +4,13 @@ import {
   Budget,
   BudgetSpent,
   EVERY_TENANT,
-  healthOf,
   ProviderError,
   ProviderGate,
   ProviderState,
   readSpend,
-  type Stage,
-} from '@memfleet/runtime';
+} from '@memfleet/models';
+import { healthOf } from '@memfleet/runtime';
+import type { Stage } from '@memfleet/stages';
 import { expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { memoryCreated, nothingExtracted } from '../support/events.ts';

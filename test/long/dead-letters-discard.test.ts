@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { publishSubject } from '@memfleet/events';
-import { findLetter, park, requeueLetter } from '@memfleet/runtime';
+import { findLetter, park, requeueLetter } from '@memfleet/stages';
 import { expect, test } from 'vitest';
 import {
   createDeadLetterBench,

@@ -1,7 +1,8 @@
 import { eventKey, payloadDigest, publishSubject } from '@memfleet/events';
-import { DEAD_LETTER_HEADERS, findLetter, park, pull, requeueLetter } from '@memfleet/runtime';
+import { pull } from '@memfleet/runtime';
+import { DEAD_LETTER_HEADERS, findLetter, park, requeueLetter } from '@memfleet/stages';
 import { expect, test } from 'vitest';
-import { parkMessage } from '../../shared/runtime/src/dead-letters/dead-letter.ts';
+import { parkMessage } from '../../shared/stages/src/dead-letters/dead-letter.ts';
 import {
   createDeadLetterBench,
   type Handler,

@@ -1,4 +1,4 @@
-import { findLetter, type LetterFilter, park } from '@memfleet/runtime';
+import { findLetter, type LetterFilter, park } from '@memfleet/stages';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
   createDeadLetterBench,

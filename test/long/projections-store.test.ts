@@ -2,13 +2,14 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Envelope } from '@memfleet/events';
+import { provisionFleet } from '@memfleet/fleet';
 import {
   type LocalServer,
   removePostgresData,
   startNatsServer,
   startPostgres,
 } from '@memfleet/local';
-import { hashTables, laneStatus, PROJECTIONS, provisionFleet } from '@memfleet/projections';
+import { hashTables, laneStatus, PROJECTIONS } from '@memfleet/projections';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createProjectionFleet, type ProjectionFleet } from '../chaos/projection-fleet.ts';
 import { GrowingLog } from '../chaos/projection-log.ts';

@@ -1,5 +1,5 @@
 import { createEvent, type Envelope } from '@memfleet/events';
-import { provisionFleet } from '@memfleet/projections';
+import { provisionFleet } from '@memfleet/fleet';
 import { expect, test, vi } from 'vitest';
 import { fleetVerdict } from '../../workers/cli/src/health/fleet-verdict.ts';
 import type { LaneEntry } from '../../workers/cli/src/status/projections.ts';

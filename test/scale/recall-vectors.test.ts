@@ -1,5 +1,6 @@
+import { makeVectorIndex, vectorSpaces } from '@memfleet/projections';
 import { createEmbedder, recall, type RecallQuery, type RecallScope } from '@memfleet/recall';
-import { makeVectorIndex, realArray, vectorSpaces, withoutTimeLimit } from '@memfleet/runtime';
+import { realArray, withoutTimeLimit } from '@memfleet/runtime';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { latencyOf } from '../../workers/cli/src/bench/latency.ts';
 import type { TestDatabase } from '../support/database.ts';

@@ -1,5 +1,5 @@
 import type { MemoryEvent } from '@memfleet/events';
-import { park } from '@memfleet/runtime';
+import { park } from '@memfleet/stages';
 import { expect } from 'vitest';
 import { nothingExtracted } from './events.ts';
 import { createStageBench, type StageBench } from './stage.ts';

@@ -1,17 +1,11 @@
 import { join } from 'node:path';
 import { Publisher } from '@memfleet/events';
+import { ProviderGate, ResultCache } from '@memfleet/models';
 import { PROJECTIONS } from '@memfleet/projections';
 import { createEmbedder, type Embedder } from '@memfleet/recall';
-import {
-  createLogger,
-  type Pool,
-  Progress,
-  ProviderGate,
-  ResultCache,
-  type Stage,
-  TenantQueue,
-} from '@memfleet/runtime';
-import { runStage } from '../../shared/runtime/src/work/run-stage.ts';
+import { createLogger, type Pool, Progress } from '@memfleet/runtime';
+import { type Stage, TenantQueue } from '@memfleet/stages';
+import { runStage } from '../../shared/stages/src/pipeline/run-stage.ts';
 import {
   type Corpus,
   type Question,

@@ -1,19 +1,18 @@
 import { type Envelope, Publisher } from '@memfleet/events';
+import { topologyOf } from '@memfleet/fleet';
+import { ProviderGate } from '@memfleet/models';
 import {
   createLogger,
   type FleetConfig,
   type Logger,
   type Pool,
-  ProviderGate,
   Progress,
   provisionTopology,
-  type Stage,
-  TenantQueue,
-  topologyOf,
 } from '@memfleet/runtime';
+import { type Stage, TenantQueue } from '@memfleet/stages';
 import type { JetStreamManager } from '@nats-io/jetstream';
-import type { Reader } from '../../shared/runtime/src/work/read-batch.ts';
-import { runStage } from '../../shared/runtime/src/work/run-stage.ts';
+import type { Reader } from '../../shared/stages/src/pipeline/read-batch.ts';
+import { runStage } from '../../shared/stages/src/pipeline/run-stage.ts';
 import { connectTestBroker, type TestBroker } from './broker.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 import { testSettings } from './settings.ts';

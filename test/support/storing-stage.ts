@@ -1,5 +1,6 @@
 import type { Envelope } from '@memfleet/events';
-import type { Queryable, Stage } from '@memfleet/runtime';
+import type { Queryable } from '@memfleet/runtime';
+import type { Stage } from '@memfleet/stages';
 import { memoryCreated, nothingExtracted } from './events.ts';
 import type { RunningStage, StageBench } from './stage.ts';
 import { until } from './until.ts';

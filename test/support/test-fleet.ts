@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Envelope, registry, verbOf } from '@memfleet/events';
-import { type Projection, provisionFleet } from '@memfleet/projections';
+import { provisionFleet } from '@memfleet/fleet';
+import type { Projection } from '@memfleet/projections';
 import {
   createLogger,
   type FleetConfig,

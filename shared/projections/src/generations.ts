@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import type { Client, Queryable } from '@memfleet/runtime';
 import type { Projection } from './kit/define.ts';
 import { schemaOf } from './lane-names.ts';
-import { deferIndexes } from './rebuild/indexes.ts';
 import { APPLIED_SQL } from './sql/applied.ts';
+import { deferIndexes } from './sql/indexes.ts';
 
 /**
  * One set of tables of a projection. The live one is what the views show; a rebuild makes the next

@@ -1,4 +1,3 @@
-export { type FleetTarget, compareFleet, provisionFleet } from './provision.ts';
 export { findRunnable, type Runnable, runnableOf } from './runnable.ts';
 export {
   type ConflictingCopies,
@@ -11,9 +10,9 @@ export {
 export { type LaneStatus, laneStatus } from './lane-status.ts';
 export { waitFor, type WaitOptions } from './wait-for.ts';
 export { hashTables, type TableHash } from './hash.ts';
-export { type Generation, readGenerations } from './generations.ts';
+export { createGeneration, type Generation, readGenerations, viewsDigest } from './generations.ts';
 export { durableOf, type LaneId, lanesOf, leaseOf, schemaOf } from './lane-names.ts';
-export { laneConsumerOf } from './lanes.ts';
+export { configuredLanes, laneConsumerOf } from './lanes.ts';
 export {
   type ParkedKey,
   readParkedKeys,
@@ -22,7 +21,7 @@ export {
   requestRedrives,
 } from './parked.ts';
 export type { TableComparison } from './rebuild/compare.ts';
-export { buildIndexes } from './rebuild/indexes.ts';
+export { buildIndexes } from './sql/indexes.ts';
 export { retireGeneration } from './rebuild/retire.ts';
 export { startRebuild } from './rebuild/start.ts';
 export { promoteNext, rollBack } from './rebuild/promote.ts';
@@ -57,3 +56,11 @@ export { type Language, LANGUAGES, lexemesOf } from './text/languages.ts';
 export { lexemesIn } from './text/analyse.ts';
 export { textOf, type Word, words } from './text/words.ts';
 export { PROJECTIONS } from './projections/index.ts';
+export { givingWay, isLockWait, limitLockWaits } from './rebuild/give-way.ts';
+export { pointViews } from './rebuild/views.ts';
+export {
+  makeVectorIndex,
+  vectorIndexName,
+  type VectorSpace,
+  vectorSpaces,
+} from './vectors/vector-index.ts';

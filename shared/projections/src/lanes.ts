@@ -1,9 +1,11 @@
 import {
   type FleetConfig,
-  laneConsumer,
+  partitionFilter,
   RuntimeError,
   type WantedConsumer,
 } from '@memfleet/runtime';
+import { AckPolicy, DeliverPolicy, ReplayPolicy } from '@nats-io/jetstream';
+import { nanos } from '@nats-io/transport-node';
 import { durableOf, type LaneId } from './lane-names.ts';
 
 /**
@@ -29,11 +31,29 @@ export function coversLog(
   return lanes === 1 || lanes === log.partitions;
 }
 
-/** The durable a lane reads by; the filter is one subject, since two cost a factor of forty. */
+/**
+ * The durable a lane reads by: AckAll, since the checkpoint row is the truth. Its filter is one subject,
+ * since two cost a factor of forty.
+ */
 export function laneConsumerOf(config: FleetConfig, id: LaneId, lanes: number): WantedConsumer {
-  return laneConsumer(config, {
-    durable: durableOf(id),
-    partition: lanes === 1 ? undefined : id.lane,
-    description: `Projection ${id.projection}, generation ${id.generation}, lane ${id.lane}`,
-  });
+  const { stream, root } = config.log;
+  const durable = durableOf(id);
+  return {
+    kind: 'consumer',
+    stream,
+    name: durable,
+    config: {
+      durable_name: durable,
+      description: `Projection ${id.projection}, generation ${id.generation}, lane ${id.lane}`,
+      ...(lanes === 1 ? {} : { filter_subject: partitionFilter(root, id.lane) }),
+      ack_policy: AckPolicy.All,
+      // The lane resets its durable to the checkpoint when it takes over; until then a long wait
+      // spares redeliveries while one transaction is slow.
+      ack_wait: nanos(60_000),
+      max_deliver: -1,
+      max_ack_pending: 100_000,
+      deliver_policy: DeliverPolicy.All,
+      replay_policy: ReplayPolicy.Instant,
+    },
+  };
 }

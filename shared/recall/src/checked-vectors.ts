@@ -1,4 +1,4 @@
-import { ProviderError } from '@memfleet/runtime';
+import { ProviderError } from '@memfleet/models';
 
 /**
  * Vectors of length 1 out of what a service answered, one per text.

@@ -1,4 +1,5 @@
-import { type Queryable, realArray, vectorIndexName } from '@memfleet/runtime';
+import { vectorIndexName } from '@memfleet/projections';
+import { type Queryable, realArray } from '@memfleet/runtime';
 import { IS_CURRENT, WITH_FACTS } from './exact-search.ts';
 import type { Compared, Nearest, NearestQuery } from './nearest-query.ts';
 

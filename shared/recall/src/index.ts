@@ -14,4 +14,5 @@ export type {
   TextMatch,
   VectorMatch,
 } from './result.ts';
-export { ProviderError, type ProviderErrorClass, type Queryable } from '@memfleet/runtime';
+export { ProviderError, type ProviderErrorClass } from '@memfleet/models';
+export type { Queryable } from '@memfleet/runtime';

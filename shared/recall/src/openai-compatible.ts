@@ -1,5 +1,5 @@
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
-import { classifyProviderError, ProviderError } from '@memfleet/runtime';
+import { classifyProviderError, ProviderError } from '@memfleet/models';
 import { z } from 'zod';
 import { checkedVectors } from './checked-vectors.ts';
 import type { RemoteSettings } from './embedder-settings.ts';

@@ -1,5 +1,6 @@
+import { ProviderError } from '@memfleet/models';
 import { waitFor } from '@memfleet/projections';
-import { ProviderError, type Queryable, RuntimeError } from '@memfleet/runtime';
+import { type Queryable, RuntimeError } from '@memfleet/runtime';
 import { type Context, contextOf, describe, type Described } from './describe.ts';
 import type { Embedder } from './embedder.ts';
 import { type Lent, lentScores } from './lent-scores.ts';

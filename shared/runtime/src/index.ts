@@ -1,10 +1,4 @@
-export {
-  type BrokerAddress,
-  connectBroker,
-  isAtLeast,
-  MINIMUM_SERVER,
-  redactServers,
-} from './broker/connect.ts';
+export { connectBroker, isAtLeast, MINIMUM_SERVER, redactServers } from './broker/connect.ts';
 export {
   consumerInfo,
   jetStreamManager,
@@ -22,20 +16,26 @@ export {
   refuseDrift,
 } from './broker/provision.ts';
 export { isTransientBrokerError } from './broker/transient.ts';
-export type { Delivery } from './broker/delivery.ts';
+export type { Delivery, DeliveryInfo, Received } from './broker/delivery.ts';
 export { pull, type PullOptions } from './broker/pull.ts';
 export {
-  laneConsumer,
-  type Topology,
+  logTopology,
   partitionFilter,
-  topologyOf,
+  type Topology,
   type WantedConsumer,
   type WantedStream,
 } from './broker/topology.ts';
-export { type Connections, findBroker, findConnections } from './config/connections.ts';
+export {
+  type BrokerAddress,
+  type Connections,
+  findBroker,
+  findConnections,
+} from './config/connections.ts';
 export { type FleetFile, fleetFilePath, readFleetFile } from './config/fleet-file.ts';
 export { type ConfigSources, loadConfig } from './config/load.ts';
 export type {
+  BudgetConfig,
+  BudgetLimits,
   ExtractionProviderConfig,
   FleetConfig,
   StageConfig,
@@ -44,6 +44,7 @@ export type {
 export { didYouMean } from './config/suggest.ts';
 export {
   bigintArray,
+  byteaArray,
   type Cell,
   doubleArray,
   textArray,
@@ -52,27 +53,16 @@ export {
 export { checkMigrated, migrate, pendingMigrations } from './database/migrate.ts';
 export { checkDatabase, createPool, redactUrl } from './database/pool.ts';
 export type { Client, Pool, Queryable } from './database/connection.ts';
-export {
-  makeVectorIndex,
-  type VectorSpace,
-  vectorIndexName,
-  vectorSpaces,
-} from './database/vector-index.ts';
 export { withoutTimeLimit } from './database/time-limit.ts';
 export { realArray } from './database/real-array.ts';
 export {
+  isServerError,
   isTransientDatabaseError,
   retryTransient,
   sqlState,
   transaction,
 } from './database/transaction.ts';
 export { flight, type FlightStatement } from './database/flight.ts';
-export { DEAD_LETTER_HEADERS } from './dead-letters/dead-letter.ts';
-export { type Discarding, markDiscarded } from './dead-letters/mark-discarded.ts';
-export { findLetter, type LetterFilter, readLetters } from './dead-letters/read-letters.ts';
-export { redriveDurable, redriveStreamName } from './dead-letters/redrive-queue.ts';
-export { removeLetter, requeueLetter } from './dead-letters/requeue.ts';
-export { originalBytes, type StoredLetter } from './dead-letters/stored-letter.ts';
 export {
   ALL_ERRORS,
   messageOf,
@@ -87,31 +77,15 @@ export {
   type Lease,
   releaseLease,
   renewLease,
-} from './lease.ts';
+} from './database/lease.ts';
 export { type Health, healthOf, serveHealth } from './lifecycle/health.ts';
 export { Progress, type WorkerState } from './lifecycle/progress.ts';
 export { GONE_AFTER_MS } from './lifecycle/reporter.ts';
 export { WORKER_FLAGS } from './lifecycle/node-flags.ts';
 export { DEFAULT_CONFIG, runWorker, type WorkerContext } from './lifecycle/worker.ts';
 export { createLogger, type Logger } from './observe/log.ts';
-export { classifyProviderError } from './providers/classify.ts';
-export { Budget, BudgetSpent, type Cost } from './providers/budget.ts';
-export { CallLimit } from './providers/call-limit.ts';
-export { RateLimiter } from './providers/limiter.ts';
-export { ProviderState } from './providers/provider-state.ts';
-export { addSpend, EVERY_TENANT, readSpend } from './providers/spend.ts';
-export {
-  PROVIDER_ERROR_CLASSES,
-  ProviderError,
-  type ProviderErrorClass,
-} from './providers/provider-error.ts';
-export { Coalescer } from './work/coalescer.ts';
-export { CRASH_POINTS, type CrashPoint, crashPoint } from './work/crash-points.ts';
-export { TenantQueue } from './work/tenant-queue.ts';
-export { shareOut } from './work/turns.ts';
-export { ProviderGate } from './work/gate.ts';
-export { type Outcome, park, PARK_REASONS, type ParkReason, retry, skip } from './work/outcome.ts';
-export { runStageWorker } from './work/stage-worker.ts';
-export type { Stage, StageContext } from './work/stage.ts';
-export { beginAll, SharedWaits, type Waiting, Waits } from './work/waits.ts';
-export { type PaidResult, ResultCache, resultKey, storeResults } from './work/result-cache.ts';
+export { Batcher } from './async/batcher.ts';
+export { CRASH_POINTS, type CrashPoint, crashPoint } from './lifecycle/crash-points.ts';
+export { beginAll, SharedWaits, type Waiting, Waits } from './async/waits.ts';
+export { AbortSource } from './async/abort-source.ts';
+export { jittered } from './async/jittered.ts';

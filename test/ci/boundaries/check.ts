@@ -2,7 +2,7 @@
 // with swc as its parser it does not know `using`. So the check is our own, on the parser that knip and the linter use.
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
-import { findCycles } from './cycles.ts';
+import { findCycles, type Graph } from './cycles.ts';
 import { type Import, importsOf, packageOf } from './imports.ts';
 import { mayImport } from './layers.ts';
 import { readWorkspaces, type Workspace } from './workspaces.ts';
@@ -16,6 +16,7 @@ export type Rule =
   | 'missing'
   | 'computed'
   | 'cycle'
+  | 'floor'
   | 'blind';
 
 export interface Violation {
@@ -70,6 +71,7 @@ export function checkBoundaries(root: string): Report {
       const message = `imports itself in a circle: ${cycle.join(' → ')}`;
       violations.push({ file: cycle[0] ?? workspace.folder, line: 1, rule: 'cycle', message });
     }
+    violations.push(...floorsOf(workspace.folder, graph));
   }
   return {
     modules,
@@ -77,6 +79,35 @@ export function checkBoundaries(root: string): Report {
     crossings,
     violations: [...violations, ...blindness(workspaces, crossings)],
   };
+}
+
+/** The folders of a workspace stand on floors as well: of two, at most one imports the other, by any way. */
+function floorsOf(workspace: string, graph: Graph): Violation[] {
+  const imports = new Map<string, string>();
+  const folders = new Map<string, Set<string>>();
+  for (const [file, targets] of graph) {
+    for (const target of targets) {
+      const [from, to] = [folderOf(workspace, file), folderOf(workspace, target)];
+      if (from === to) continue;
+      folders.set(from, (folders.get(from) ?? new Set()).add(to));
+      imports.set(`${from} → ${to}`, `${file} imports ${target}`);
+    }
+  }
+  // Files alone that import each other are a cycle already.
+  const knots = findCycles(folders).filter((cycle) => cycle.some((folder) => !graph.has(folder)));
+  return knots.map((cycle) => {
+    const steps = cycle.slice(1).map((to, at) => imports.get(`${cycle[at]} → ${to}`) ?? '');
+    const [first = workspace] = cycle;
+    const message = `its folders import each other: ${steps.join(', ')}`;
+    return { file: first, line: 1, rule: 'floor', message };
+  });
+}
+
+/** The first folder below `src`; a file that is in none stands for itself. */
+function folderOf(workspace: string, file: string): string {
+  const sources = `${workspace}/src/`;
+  const [first = ''] = file.slice(sources.length).split('/');
+  return file.startsWith(sources) ? sources + first : file;
 }
 
 function judge(

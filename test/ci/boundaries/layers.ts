@@ -1,12 +1,23 @@
-// Which workspace may import which: the arrows of ARCHITECTURE.md. Tests may import everything and are not looked at.
+// Which workspace may import which: the floors of ARCHITECTURE.md. Tests may import everything and are not looked at.
 
-const SHARED = ['shared/events', 'shared/runtime', 'shared/recall', 'shared/projections'];
+const SHARED = [
+  'shared/events',
+  'shared/runtime',
+  'shared/models',
+  'shared/stages',
+  'shared/projections',
+  'shared/recall',
+  'shared/fleet',
+];
 
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'shared/events': [],
   'shared/runtime': ['shared/events'],
-  'shared/recall': ['shared/events', 'shared/runtime', 'shared/projections'],
+  'shared/models': ['shared/events', 'shared/runtime'],
+  'shared/stages': ['shared/events', 'shared/runtime', 'shared/models'],
   'shared/projections': ['shared/events', 'shared/runtime'],
+  'shared/recall': ['shared/events', 'shared/runtime', 'shared/models', 'shared/projections'],
+  'shared/fleet': ['shared/events', 'shared/runtime', 'shared/stages', 'shared/projections'],
   'deploy/local': SHARED,
   // The one worker that starts the others, and so the embedded servers under them.
   'workers/cli': [...SHARED, 'deploy/local'],

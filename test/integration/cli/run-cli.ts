@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { provisionFleet } from '@memfleet/projections';
+import { provisionFleet } from '@memfleet/fleet';
 import type { FleetConfig } from '@memfleet/runtime';
 import { stringify } from 'yaml';
 import { connectTestBroker, type TestBroker } from '../../support/broker.ts';

@@ -1,21 +1,21 @@
 import { type Envelope, type MemoryEvent, Publisher } from '@memfleet/events';
+import { ProviderGate } from '@memfleet/models';
+import { Progress } from '@memfleet/runtime';
 import {
   type LetterFilter,
   type Outcome,
-  ProviderGate,
-  Progress,
   readLetters,
   type Stage,
   type StageContext,
   type StoredLetter,
   TenantQueue,
-} from '@memfleet/runtime';
-import { RedriveInput } from '../../../shared/runtime/src/dead-letters/redrive-input.ts';
+} from '@memfleet/stages';
+import { RedriveInput } from '../../../shared/stages/src/dead-letters/redrive-input.ts';
 import {
   redriveConsumer,
   redriveStreamName,
-} from '../../../shared/runtime/src/dead-letters/redrive-queue.ts';
-import { runStage } from '../../../shared/runtime/src/work/run-stage.ts';
+} from '../../../shared/stages/src/dead-letters/redrive-queue.ts';
+import { runStage } from '../../../shared/stages/src/pipeline/run-stage.ts';
 import { nothingExtracted } from '../../support/events.ts';
 import { count, dropStreams, settled, silent } from '../../support/stage.ts';
 import { until } from '../../support/until.ts';

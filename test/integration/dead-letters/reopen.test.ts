@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { markDiscarded } from '@memfleet/runtime';
+import { markDiscarded } from '@memfleet/stages';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Reopening, reopen } from '../../../shared/runtime/src/dead-letters/reopen.ts';
-import { claim, record } from '../../../shared/runtime/src/work/dedupe.ts';
-import { renewClaims } from '../../../shared/runtime/src/work/held-claims.ts';
+import { claim, record } from '../../../shared/stages/src/claims/dedupe.ts';
+import { renewClaims } from '../../../shared/stages/src/claims/held-claims.ts';
+import { type Reopening, reopen } from '../../../shared/stages/src/dead-letters/reopen.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 
 const STAGE = { name: 'extraction', version: 1 };

@@ -5,17 +5,12 @@ import {
   Publisher,
   registry,
 } from '@memfleet/events';
+import { topologyOf } from '@memfleet/fleet';
+import { ProviderGate } from '@memfleet/models';
 import type { Embedder } from '@memfleet/recall';
-import {
-  createLogger,
-  type FleetConfig,
-  Progress,
-  ProviderGate,
-  provisionTopology,
-  TenantQueue,
-  topologyOf,
-} from '@memfleet/runtime';
-import { runStage } from '../../../shared/runtime/src/work/run-stage.ts';
+import { createLogger, type FleetConfig, Progress, provisionTopology } from '@memfleet/runtime';
+import { TenantQueue } from '@memfleet/stages';
+import { runStage } from '../../../shared/stages/src/pipeline/run-stage.ts';
 import { embeddingStage } from '../../../workers/embedding/src/stage.ts';
 import { connectTestBroker, type TestBroker } from '../../support/broker.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';

@@ -1,5 +1,7 @@
+import { topologyOf } from '@memfleet/fleet';
+import { ProviderGate } from '@memfleet/models';
 import { createEmbedder, type Embedder } from '@memfleet/recall';
-import { ProviderGate, provisionTopology, topologyOf } from '@memfleet/runtime';
+import { provisionTopology } from '@memfleet/runtime';
 import { describe, expect, test } from 'vitest';
 import { contentDigest } from '../../../workers/embedding/src/stored-vectors.ts';
 import {

@@ -5,8 +5,8 @@ import {
   ResultCache,
   resultKey,
   storeResults,
-  Waits,
-} from '@memfleet/runtime';
+} from '@memfleet/models';
+import { Waits } from '@memfleet/runtime';
 import { expect, test } from 'vitest';
 import type { RemoteExtractor } from '../../../workers/extraction/src/extractor.ts';
 import { obtain } from '../../../workers/extraction/src/paid-result.ts';

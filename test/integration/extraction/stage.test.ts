@@ -5,7 +5,7 @@ import {
   memoryExtracted,
   registry,
 } from '@memfleet/events';
-import { ProviderGate, ResultCache } from '@memfleet/runtime';
+import { ProviderGate, ResultCache } from '@memfleet/models';
 import { describe, expect, test } from 'vitest';
 import { createExtractor } from '../../../workers/extraction/src/providers/create.ts';
 import { extractionStage } from '../../../workers/extraction/src/stage.ts';

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { Envelope } from '@memfleet/events';
+import { provisionFleet } from '@memfleet/fleet';
 import {
   durableOf,
   hashTables,
   type Projection,
-  provisionFleet,
   schemaOf,
   startRebuild,
   type TableHash,

@@ -1,5 +1,6 @@
 import { messageAt } from '@memfleet/events';
-import { hashTables, laneStatus, provisionFleet } from '@memfleet/projections';
+import { provisionFleet } from '@memfleet/fleet';
+import { hashTables, laneStatus } from '@memfleet/projections';
 import { expect, test, vi } from 'vitest';
 import { followLog } from '../../../workers/projection/src/engine/quiet.ts';
 import { brokerOfFile } from '../../support/broker.ts';

@@ -1,10 +1,5 @@
-import {
-  findRunnable,
-  PROJECTIONS,
-  provisionFleet,
-  readGenerations,
-  startRebuild,
-} from '@memfleet/projections';
+import { provisionFleet } from '@memfleet/fleet';
+import { findRunnable, PROJECTIONS, readGenerations, startRebuild } from '@memfleet/projections';
 import { expect, test } from 'vitest';
 import { findGenerations } from '../../../workers/projection/src/engine/generations.ts';
 import { brokerOfFile } from '../../support/broker.ts';

@@ -1,10 +1,5 @@
-import {
-  compareFleet,
-  findRunnable,
-  type Projection,
-  PROJECTIONS,
-  provisionFleet,
-} from '@memfleet/projections';
+import { compareFleet, provisionFleet } from '@memfleet/fleet';
+import { findRunnable, type Projection, PROJECTIONS } from '@memfleet/projections';
 import { describeChange } from '@memfleet/runtime';
 import { expect, test } from 'vitest';
 import { brokerOfFile } from '../../support/broker.ts';

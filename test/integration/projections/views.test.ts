@@ -1,7 +1,7 @@
+import { provisionFleet } from '@memfleet/fleet';
 import {
   type Projection,
   promoteNext,
-  provisionFleet,
   retireGeneration,
   rollBack,
   verifyNext,

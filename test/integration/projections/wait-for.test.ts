@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createEvent } from '@memfleet/events';
-import { provisionFleet, waitFor } from '@memfleet/projections';
+import { provisionFleet } from '@memfleet/fleet';
+import { waitFor } from '@memfleet/projections';
 import { type Pool, transaction } from '@memfleet/runtime';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { connectTestBroker, type TestBroker } from '../../support/broker.ts';

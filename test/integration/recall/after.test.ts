@@ -1,7 +1,8 @@
 import { createEvent } from '@memfleet/events';
+import { topologyOf } from '@memfleet/fleet';
 import { PROJECTIONS } from '@memfleet/projections';
 import { recall } from '@memfleet/recall';
-import { provisionTopology, topologyOf } from '@memfleet/runtime';
+import { provisionTopology } from '@memfleet/runtime';
 import { expect, test } from 'vitest';
 import { connectTestBroker } from '../../support/broker.ts';
 import { testSettings, uniqueNames } from '../../support/settings.ts';

@@ -1,15 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { PGlite, type Results } from '@electric-sql/pglite';
 import { vector } from '@electric-sql/pglite-pgvector';
-import { createEmbedder, recall, type RecallQuery, type RecallScope } from '@memfleet/recall';
 import {
   makeVectorIndex,
-  type Pool,
-  type Queryable,
   vectorIndexName,
   type VectorSpace,
   vectorSpaces,
-} from '@memfleet/runtime';
+} from '@memfleet/projections';
+import { createEmbedder, recall, type RecallQuery, type RecallScope } from '@memfleet/recall';
+import type { Pool, Queryable } from '@memfleet/runtime';
 import type { QueryConfig } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {

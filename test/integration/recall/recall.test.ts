@@ -1,5 +1,5 @@
+import { ProviderError } from '@memfleet/models';
 import { createEmbedder, recall, type RecallHit, type RecallQuery } from '@memfleet/recall';
-import { ProviderError } from '@memfleet/runtime';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { READ_MODELS, remember } from './read-models.ts';

@@ -1,10 +1,10 @@
+import { topologyOf } from '@memfleet/fleet';
 import {
   checkConsumers,
   compareTopology,
   describeChange,
   type FleetConfig,
   provisionTopology,
-  topologyOf,
 } from '@memfleet/runtime';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { connectTestBroker, type TestBroker } from '../../support/broker.ts';

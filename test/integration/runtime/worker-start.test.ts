@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
-import { PROJECTIONS, provisionFleet } from '@memfleet/projections';
+import { provisionFleet } from '@memfleet/fleet';
+import { PROJECTIONS } from '@memfleet/projections';
 import { expect, inject, test } from 'vitest';
 import { connectTestBroker } from '../../support/broker.ts';
 import { createTestDatabase } from '../../support/database.ts';

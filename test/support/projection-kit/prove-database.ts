@@ -1,17 +1,12 @@
 import type { Envelope } from '@memfleet/events';
+import { topologyOf } from '@memfleet/fleet';
 import {
   hashTables,
   type Projection,
   type ProjectionFixture,
   schemaOf,
 } from '@memfleet/projections';
-import {
-  messageOf,
-  type Pool,
-  provisionTopology,
-  topologyOf,
-  transaction,
-} from '@memfleet/runtime';
+import { messageOf, type Pool, provisionTopology, transaction } from '@memfleet/runtime';
 import fc from 'fast-check';
 import { generatedLog } from '../../integration/projections/generated-log.ts';
 import { connectTestBroker } from '../broker.ts';

@@ -75,6 +75,11 @@ describe('a violation planted in a copy of the repository is found', () => {
     ['cli → worker', 'layers', 'workers/cli', `await import('@memfleet/projection/main');`],
     ['worker → local', 'layers', 'workers/embedding', `import '@memfleet/local';`],
     ['events → runtime', 'layers', 'shared/events', `import { x } from '@memfleet/runtime';`],
+    ['runtime → models', 'layers', 'shared/runtime', `import '@memfleet/models';`],
+    ['models → stages', 'layers', 'shared/models', `import type { X } from '@memfleet/stages';`],
+    ['stages → projections', 'layers', 'shared/stages', `import '@memfleet/projections';`],
+    ['stages → fleet', 'layers', 'shared/stages', `import '@memfleet/fleet';`],
+    ['projections → models', 'layers', 'shared/projections', `import '@memfleet/models';`],
     ['runtime → recall', 'layers', 'shared/runtime', `export * from '@memfleet/recall';`],
     ['recall → worker', 'layers', 'shared/recall', `import '@memfleet/projection';`],
     ['projections → recall', 'layers', 'shared/projections', `import '@memfleet/recall';`],
@@ -110,6 +115,18 @@ describe('a violation planted in a copy of the repository is found', () => {
     });
     expect(found.map(({ rule }) => rule)).toEqual(['cycle']);
     expect(found[0]?.message).toContain('planted-a.ts → shared/runtime/src/planted-b.ts');
+  });
+
+  test('two folders of a workspace that import each other, each by another file', () => {
+    const found = planted({
+      'shared/runtime/src/planted-low/a.ts': `export const a = 1;\n`,
+      'shared/runtime/src/planted-low/b.ts': `export { c } from '../planted-high/c.ts';\n`,
+      'shared/runtime/src/planted-high/c.ts': `export const c = 1;\n`,
+      'shared/runtime/src/planted-high/d.ts': `export { e } from '../planted-between.ts';\n`,
+      'shared/runtime/src/planted-between.ts': `export { a as e } from './planted-low/a.ts';\n`,
+    });
+    expect(found.map(({ rule }) => rule)).toEqual(['floor']);
+    expect(found[0]?.message).toContain('planted-low/b.ts imports');
   });
 
   test('what is allowed is left alone', () => {

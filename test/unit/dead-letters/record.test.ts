@@ -1,7 +1,7 @@
-import type { StoredLetter } from '@memfleet/runtime';
+import type { StoredLetter } from '@memfleet/stages';
 import { headers } from '@nats-io/transport-node';
 import { expect, test } from 'vitest';
-import { storedLetter } from '../../../shared/runtime/src/dead-letters/stored-letter.ts';
+import { storedLetter } from '../../../shared/stages/src/dead-letters/stored-letter.ts';
 import { letterLine, letterRecord } from '../../../workers/cli/src/dead-letters/record.ts';
 import { testSettings } from '../../support/settings.ts';
 

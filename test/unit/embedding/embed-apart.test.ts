@@ -1,4 +1,4 @@
-import { ProviderError, type ProviderErrorClass } from '@memfleet/runtime';
+import { ProviderError, type ProviderErrorClass } from '@memfleet/models';
 import { describe, expect, test } from 'vitest';
 import { embedApart } from '../../../workers/embedding/src/embed-apart.ts';
 

@@ -1,5 +1,5 @@
 import { extractedEntity, extractedFact, MAX_ENTITIES, MAX_FACTS } from '@memfleet/events';
-import { ProviderError } from '@memfleet/runtime';
+import { ProviderError } from '@memfleet/models';
 import { describe, expect, test } from 'vitest';
 import { readAnswer } from '../../../workers/extraction/src/providers/model/answer.ts';
 

@@ -1,4 +1,4 @@
-import { classifyProviderError, ProviderError } from '@memfleet/runtime';
+import { classifyProviderError, ProviderError } from '@memfleet/models';
 import { describe, expect, test } from 'vitest';
 
 /** An error of the AI SDK's shape, as far as it matters. */

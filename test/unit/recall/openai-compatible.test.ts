@@ -1,5 +1,5 @@
+import { ProviderError } from '@memfleet/models';
 import { createEmbedder } from '@memfleet/recall';
-import { ProviderError } from '@memfleet/runtime';
 import { describe, expect, test } from 'vitest';
 import {
   type ModelCall,

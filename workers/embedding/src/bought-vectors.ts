@@ -1,15 +1,7 @@
 import type { ModelUse } from '@memfleet/events';
+import { CallLimit, type Cost, ProviderError, type ProviderGate } from '@memfleet/models';
 import type { Embedded, RemoteEmbedder } from '@memfleet/recall';
-import {
-  beginAll,
-  CallLimit,
-  Coalescer,
-  type Cost,
-  ProviderError,
-  type ProviderGate,
-  type Queryable,
-  SharedWaits,
-} from '@memfleet/runtime';
+import { beginAll, Batcher, type Queryable, SharedWaits } from '@memfleet/runtime';
 import { type Attempt, embedApart } from './embed-apart.ts';
 import { allAborted, Interest } from './interest.ts';
 import { RecentVectors } from './recent-vectors.ts';
@@ -70,9 +62,9 @@ export class BoughtVectors implements TextVectors {
   readonly #embedder: RemoteEmbedder;
   readonly #gate: ProviderGate;
   readonly #limit: CallLimit;
-  readonly #lookUps: Coalescer<string, boolean>;
-  readonly #together: Coalescer<Asked, Attempt>;
-  readonly #alone: Coalescer<Asked, Attempt>;
+  readonly #lookUps: Batcher<string, boolean>;
+  readonly #together: Batcher<Asked, Attempt>;
+  readonly #alone: Batcher<Asked, Attempt>;
   readonly #flights = new Map<string, Flight>();
   readonly #recent: RecentVectors;
 
@@ -82,7 +74,7 @@ export class BoughtVectors implements TextVectors {
     this.#recent = new RecentVectors(embedder.dimensions);
     this.#gate = gate;
     this.#limit = new CallLimit(options.callTimeoutMs);
-    this.#lookUps = new Coalescer({
+    this.#lookUps = new Batcher({
       flush: async (digests) => {
         const stored = await findStored(db, embedder.space, digests);
         return digests.map((digest) => stored.has(digest));
@@ -93,8 +85,8 @@ export class BoughtVectors implements TextVectors {
     });
     const parallel = Math.max(1, Math.ceil(concurrency / embedder.maxBatch));
     const flush = (asked: readonly Asked[]): Promise<Attempt[]> => this.#call(asked);
-    this.#together = new Coalescer({ flush, size: embedder.maxBatch, lingerMs, parallel });
-    this.#alone = new Coalescer({ flush, size: 1, lingerMs, parallel });
+    this.#together = new Batcher({ flush, size: embedder.maxBatch, lingerMs, parallel });
+    this.#alone = new Batcher({ flush, size: 1, lingerMs, parallel });
   }
 
   async of(text: string, event: Asker): Promise<TextVector> {

@@ -1,6 +1,6 @@
 import type { ModelUse } from '@memfleet/events';
 import type { LocalEmbedder } from '@memfleet/recall';
-import { Coalescer, type Queryable } from '@memfleet/runtime';
+import { Batcher, type Queryable } from '@memfleet/runtime';
 import { RecentVectors } from './recent-vectors.ts';
 import { FREE, shares } from './shares.ts';
 import { contentDigest, findStored } from './stored-vectors.ts';
@@ -29,7 +29,7 @@ const NO_CALL = { calls: 0, input_tokens: 0, output_tokens: 0 } as const;
 export class ComputedVectors implements TextVectors {
   readonly #embedder: LocalEmbedder;
   readonly #db: Queryable;
-  readonly #computing: Coalescer<Wanted, Computed>;
+  readonly #computing: Batcher<Wanted, Computed>;
   readonly #underWay = new Map<string, Promise<Computed>>();
   readonly #recent: RecentVectors;
 
@@ -37,7 +37,7 @@ export class ComputedVectors implements TextVectors {
     this.#embedder = embedder;
     this.#db = db;
     this.#recent = new RecentVectors(embedder.dimensions);
-    this.#computing = new Coalescer({
+    this.#computing = new Batcher({
       flush: (wanted) => this.#compute(wanted),
       size: batch,
       lingerMs: TOGETHER_MS,

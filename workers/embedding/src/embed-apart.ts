@@ -1,6 +1,6 @@
 import type { ModelUse } from '@memfleet/events';
+import { ProviderError } from '@memfleet/models';
 import type { Embedded } from '@memfleet/recall';
-import { ProviderError } from '@memfleet/runtime';
 import pLimit from 'p-limit';
 import { shares, total } from './shares.ts';
 

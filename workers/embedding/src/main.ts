@@ -1,5 +1,5 @@
 import { createEmbedder } from '@memfleet/recall';
-import { runStageWorker } from '@memfleet/runtime';
+import { runStageWorker } from '@memfleet/stages';
 import { embeddingStage } from './stage.ts';
 
 await runStageWorker('embedding', async ({ config, pool }, gate) => {

@@ -4,16 +4,10 @@ import {
   type MemoryEvent,
   type Producer,
 } from '@memfleet/events';
+import { addSpend, type ProviderGate } from '@memfleet/models';
 import type { Embedder } from '@memfleet/recall';
-import {
-  addSpend,
-  type Pool,
-  type ProviderGate,
-  skip,
-  type Stage,
-  type StageConfig,
-  transaction,
-} from '@memfleet/runtime';
+import { type Pool, type StageConfig, transaction } from '@memfleet/runtime';
+import { skip, type Stage } from '@memfleet/stages';
 import { BoughtVectors } from './bought-vectors.ts';
 import { ComputedVectors } from './computed-vectors.ts';
 import { total } from './shares.ts';

@@ -1,5 +1,5 @@
 import type { ModelUse } from '@memfleet/events';
-import type { StageContext } from '@memfleet/runtime';
+import type { StageContext } from '@memfleet/stages';
 
 /** The vector of a text, or where it is. */
 export interface TextVector {

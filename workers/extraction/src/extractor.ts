@@ -1,5 +1,5 @@
 import type { ExtractedEntity, ExtractedFact } from '@memfleet/events';
-import type { Cost } from '@memfleet/runtime';
+import type { Cost } from '@memfleet/models';
 
 /** What a provider gets to see of an event: the text, and what it needs to read it rightly. */
 export interface ExtractionInput {

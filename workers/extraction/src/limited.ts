@@ -1,4 +1,4 @@
-import { CallLimit } from '@memfleet/runtime';
+import { CallLimit } from '@memfleet/models';
 import type { RemoteExtractor } from './extractor.ts';
 
 /**

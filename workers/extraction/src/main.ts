@@ -1,4 +1,5 @@
-import { ResultCache, runStageWorker } from '@memfleet/runtime';
+import { ResultCache } from '@memfleet/models';
+import { runStageWorker } from '@memfleet/stages';
 import { limited } from './limited.ts';
 import { createExtractor } from './providers/create.ts';
 import { extractionStage } from './stage.ts';

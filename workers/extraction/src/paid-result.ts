@@ -5,8 +5,8 @@ import {
   type ProviderGate,
   type ResultCache,
   resultKey,
-  type Waiting,
-} from '@memfleet/runtime';
+} from '@memfleet/models';
+import type { Waiting } from '@memfleet/runtime';
 import { z } from 'zod';
 import {
   cacheKey,

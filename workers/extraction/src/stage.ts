@@ -9,10 +9,9 @@ import {
   type PaidResult,
   type ProviderGate,
   type ResultCache,
-  skip,
-  type Stage,
   storeResults,
-} from '@memfleet/runtime';
+} from '@memfleet/models';
+import { skip, type Stage } from '@memfleet/stages';
 import type { ExtractionInput, Extractor } from './extractor.ts';
 import { type Obtained, obtain } from './paid-result.ts';
 

@@ -105,7 +105,7 @@ async function provision(
   const connection = await connectBroker(address, config.broker, 'fleet');
   try {
     // Loaded late: tests start servers from this package without ever starting a fleet.
-    const { provisionFleet } = await import('@memfleet/projections');
+    const { provisionFleet } = await import('@memfleet/fleet');
     const jsm = await jetStreamManager(connection, config.broker);
     const changes = await provisionFleet({ config, jsm, pool });
     onProgress?.(provisioned(changes));

@@ -6,8 +6,7 @@ import { RuntimeError, messageOf } from '@memfleet/runtime';
 import { cacheDir } from '../cache-dir.ts';
 import { systemCode } from '../errors.ts';
 import { rootsOwnFolder } from './roots-own-folder.ts';
-import { canRun } from './run-user.ts';
-import type { RunUser } from './run-user.ts';
+import { canRun, type RunUser } from './run-user.ts';
 
 export interface PostgresBinaries {
   readonly initdb: string;

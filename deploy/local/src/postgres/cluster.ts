@@ -6,8 +6,7 @@ import { systemCode } from '../errors.ts';
 import { leash } from '../leash.ts';
 import type { ServerCallbacks } from '../server.ts';
 import type { PostgresBinaries } from './binaries.ts';
-import { idsOf } from './run-user.ts';
-import type { RunUser } from './run-user.ts';
+import { idsOf, type RunUser } from './run-user.ts';
 
 export const superuser = 'memfleet';
 

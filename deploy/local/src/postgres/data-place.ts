@@ -16,8 +16,7 @@ import { RuntimeError } from '@memfleet/runtime';
 import { systemCode } from '../errors.ts';
 import { noteOrigin, sweepAbandoned } from './abandoned.ts';
 import { rootsOwnFolder } from './roots-own-folder.ts';
-import { canRun } from './run-user.ts';
-import type { RunUser } from './run-user.ts';
+import { canRun, type RunUser } from './run-user.ts';
 
 /**
  * The folder that really holds the data of `dataDir`. It is `dataDir` itself, unless the server must run as another user

@@ -1,15 +1,13 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { RuntimeError } from '@memfleet/runtime';
 import { freePort } from '../free-port.ts';
-import { leash } from '../leash.ts';
-import type { Leashed } from '../leash.ts';
+import { leash, type Leashed } from '../leash.ts';
 import type { LocalServer } from '../server.ts';
 import type { Cluster } from './cluster.ts';
 import { prepareDatabase, postgresUrl } from './database.ts';
 import type { PostgresStart } from './options.ts';
 import { awaitPrevious, isReady } from './previous.ts';
-import { idsOf } from './run-user.ts';
-import type { RunUser } from './run-user.ts';
+import { idsOf, type RunUser } from './run-user.ts';
 import { settingArgs } from './settings.ts';
 
 // Crash recovery of a busy database reads up to max_wal_size.

@@ -5,6 +5,7 @@ import {
   credsAuthenticator,
   type NatsConnection,
 } from '@nats-io/transport-node';
+import type { BrokerAddress } from '../config/connections.ts';
 import type { FleetConfig } from '../config/schema.ts';
 import { messageOf, RuntimeError } from '../errors.ts';
 
@@ -13,20 +14,6 @@ import { messageOf, RuntimeError } from '../errors.ts';
  * their Msg-Id, and their fixes.
  */
 export const MINIMUM_SERVER = '2.14.4';
-
-/** Where the broker is and how to be let in. */
-export interface BrokerAddress {
-  /** One URL or several, comma-separated; user and password may stand in it. */
-  readonly url: string;
-  /** A credentials file's path, or its text. */
-  readonly credentials?: string | undefined;
-  readonly token?: string | undefined;
-  readonly tls?: {
-    readonly caFile?: string;
-    readonly certFile?: string;
-    readonly keyFile?: string;
-  };
-}
 
 /**
  * Connects, and from then on reconnects for ever: whether that is progress is for health to say.

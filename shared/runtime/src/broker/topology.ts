@@ -1,44 +1,37 @@
 import { publishPattern, storedTemplate } from '@memfleet/events';
 import {
-  AckPolicy,
-  DeliverPolicy,
+  type ConsumerConfig,
   DiscardPolicy,
-  ReplayPolicy,
   RetentionPolicy,
   StorageType,
   StoreCompression,
+  type StreamConfig,
 } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/transport-node';
-import type { FleetConfig, StageName } from '../config/schema.ts';
-import { redriveConsumer, redriveStream } from '../dead-letters/redrive-queue.ts';
-import type { WantedConsumer, WantedStream } from './wanted.ts';
+import type { FleetConfig } from '../config/schema.ts';
 
-export type { WantedConsumer, WantedStream } from './wanted.ts';
+/** A stream or a consumer as it should be: only what we care about is named and compared. */
+export interface WantedStream {
+  readonly kind: 'stream';
+  readonly name: string;
+  readonly config: Partial<StreamConfig> & { readonly name: string };
+}
+
+export interface WantedConsumer {
+  readonly kind: 'consumer';
+  readonly stream: string;
+  readonly name: string;
+  readonly config: Partial<ConsumerConfig> & { readonly durable_name: string };
+}
 
 export interface Topology {
   readonly streams: readonly WantedStream[];
   readonly consumers: readonly WantedConsumer[];
 }
 
-/** Everything `memfleet provision` creates on the broker. `laneConsumers` come from the projections. */
-export function topologyOf(
-  config: FleetConfig,
-  laneConsumers: readonly WantedConsumer[] = [],
-): Topology {
-  const stages = Object.keys(config.stages) as StageName[];
-  return {
-    streams: [
-      logStream(config),
-      deadLetterStream(config),
-      redriveStream(config),
-      advisoryStream(config),
-    ],
-    consumers: [
-      ...stages.flatMap((stage) => stageConsumers(config, stage)),
-      ...stages.map((stage) => redriveConsumer(config, stage)),
-      ...laneConsumers,
-    ],
-  };
+/** The log, and what the server says of it. What reads it adds its durables. */
+export function logTopology(config: FleetConfig): Topology {
+  return { streams: [logStream(config), advisoryStream(config)], consumers: [] };
 }
 
 export function logStream(config: FleetConfig): WantedStream {
@@ -73,29 +66,6 @@ export function logStream(config: FleetConfig): WantedStream {
   };
 }
 
-function deadLetterStream(config: FleetConfig): WantedStream {
-  const { deadLetters, log } = config;
-  return {
-    kind: 'stream',
-    name: deadLetters.stream,
-    config: {
-      name: deadLetters.stream,
-      description: 'Events a stage gave up on, with their original bytes',
-      // dead.<stage>.<tenant>.<memory>
-      subjects: [`${deadLetters.root}.*.*.*`],
-      retention: RetentionPolicy.Limits,
-      storage: StorageType.File,
-      discard: DiscardPolicy.New,
-      max_age: 0,
-      max_msgs: -1,
-      max_bytes: -1,
-      num_replicas: log.replicas,
-      duplicate_window: nanos(deadLetters.duplicateWindow),
-      allow_direct: true,
-    },
-  };
-}
-
 function advisoryStream(config: FleetConfig): WantedStream {
   const { advisories, log } = config;
   const advisory = '$JS.EVENT.ADVISORY.CONSUMER';
@@ -119,58 +89,7 @@ function advisoryStream(config: FleetConfig): WantedStream {
   };
 }
 
-function stageConsumers(config: FleetConfig, name: StageName): WantedConsumer[] {
-  const stage = config.stages[name];
-  return Object.values(stage.inputs).map(({ durable, filter }) => ({
-    kind: 'consumer',
-    stream: config.log.stream,
-    name: durable,
-    config: {
-      durable_name: durable,
-      description: `Stage ${name}`,
-      filter_subject: `${config.log.root}.*.*.*.${filter}`,
-      ack_policy: AckPolicy.Explicit,
-      ack_wait: nanos(stage.ackWait),
-      max_deliver: stage.maxDeliver,
-      max_ack_pending: stage.maxAckPending,
-      deliver_policy: DeliverPolicy.All,
-      replay_policy: ReplayPolicy.Instant,
-    },
-  }));
-}
-
 /** The events of one partition, and no others. */
 export function partitionFilter(root: string, partition: number): string {
   return `${root}.${partition}.>`;
-}
-
-/** A durable for one lane of a projection: AckAll, since the checkpoint row is the truth. */
-export function laneConsumer(
-  config: FleetConfig,
-  lane: {
-    readonly durable: string;
-    readonly partition: number | undefined;
-    readonly description: string;
-  },
-): WantedConsumer {
-  return {
-    kind: 'consumer',
-    stream: config.log.stream,
-    name: lane.durable,
-    config: {
-      durable_name: lane.durable,
-      description: lane.description,
-      ...(lane.partition === undefined
-        ? {}
-        : { filter_subject: partitionFilter(config.log.root, lane.partition) }),
-      ack_policy: AckPolicy.All,
-      // The lane resets its durable to the checkpoint when it takes over; until then a long wait
-      // spares redeliveries while one transaction is slow.
-      ack_wait: nanos(60_000),
-      max_deliver: -1,
-      max_ack_pending: 100_000,
-      deliver_policy: DeliverPolicy.All,
-      replay_policy: ReplayPolicy.Instant,
-    },
-  };
 }

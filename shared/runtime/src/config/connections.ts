@@ -2,9 +2,22 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { BrokerAddress } from '../broker/connect.ts';
 import { messageOf, RuntimeError } from '../errors.ts';
 import { readFleetFile } from './fleet-file.ts';
+
+/** Where the broker is and how to be let in. */
+export interface BrokerAddress {
+  /** One URL or several, comma-separated; user and password may stand in it. */
+  readonly url: string;
+  /** A credentials file's path, or its text. */
+  readonly credentials?: string | undefined;
+  readonly token?: string | undefined;
+  readonly tls?: {
+    readonly caFile?: string;
+    readonly certFile?: string;
+    readonly keyFile?: string;
+  };
+}
 
 /** Where the fleet's broker and database are. */
 export interface Connections {

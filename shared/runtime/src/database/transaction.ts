@@ -1,5 +1,5 @@
+import { jittered } from '../async/jittered.ts';
 import { messageOf } from '../errors.ts';
-import { jittered } from '../lifecycle/jittered.ts';
 import type { Client, Pool } from './connection.ts';
 
 /** Runs `work` in one transaction; whatever it throws rolls back and is thrown on. */

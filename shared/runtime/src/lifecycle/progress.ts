@@ -1,5 +1,3 @@
-import type { Settled } from '../work/settle.ts';
-
 export type WorkerState =
   | 'starting'
   | 'working'
@@ -9,6 +7,17 @@ export type WorkerState =
   | 'standby'
   | 'halted'
   | 'stopping';
+
+/** What became of an event; of the last three no work was finished. */
+export type Ended =
+  | 'done'
+  | 'skipped'
+  | 'parked'
+  | 'repeated'
+  | 'applied'
+  | 'retried'
+  | 'failed'
+  | 'lost';
 
 /** How long a trouble is shown after it was last seen. */
 const TROUBLE_SHOWN_MS = 5_000;
@@ -58,7 +67,7 @@ export class Progress {
     if (count + this.inFlight === 0) this.#lastAdvance = performance.now();
   }
 
-  advanced(how: Settled | 'repeated' | 'applied' | 'parked', count = 1): void {
+  advanced(how: Ended, count = 1): void {
     this.#counts.set(how, (this.#counts.get(how) ?? 0) + count);
     if (how === 'retried' || how === 'failed' || how === 'lost') return;
     this.#processed += count;

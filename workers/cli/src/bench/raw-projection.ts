@@ -1,4 +1,5 @@
-import { laneConsumer, transaction } from '@memfleet/runtime';
+import { laneConsumerOf } from '@memfleet/projections';
+import { transaction } from '@memfleet/runtime';
 import { type Run, timed } from './measure.ts';
 import type { ThrowAwayFleet } from './throw-away-fleet.ts';
 
@@ -25,14 +26,11 @@ export async function rawProjection(
 ): Promise<Run> {
   const { jsm, config, pool } = fleet;
   const { stream } = config.log;
-  const wanted = laneConsumer(config, {
-    durable: `raw-${table}`,
-    partition: undefined,
-    description: 'bench',
-  });
-  await jsm.consumers.add(stream, wanted.config);
+  const durable = `raw-${table}`;
+  const wanted = laneConsumerOf(config, { projection: 'raw', generation: 1, lane: 0 }, 1);
+  await jsm.consumers.add(stream, { ...wanted.config, durable_name: durable });
   await createTable(fleet, table);
-  const consumer = await jsm.jetstream().consumers.get(stream, wanted.name);
+  const consumer = await jsm.jetstream().consumers.get(stream, durable);
   return await timed(count, async () => {
     for (let done = 0; done < count;) {
       const messages = await consumer.fetch({ max_messages: BATCH, expires: 1_000 });

@@ -1,4 +1,4 @@
-import { topologyOf } from '@memfleet/runtime';
+import { topologyOf } from '@memfleet/fleet';
 import { type Run, timed } from './measure.ts';
 import type { ThrowAwayFleet } from './throw-away-fleet.ts';
 

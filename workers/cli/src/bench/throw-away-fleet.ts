@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import { Publisher } from '@memfleet/events';
-import { provisionFleet } from '@memfleet/projections';
+import { provisionFleet } from '@memfleet/fleet';
 import {
   connectBroker,
   createPool,

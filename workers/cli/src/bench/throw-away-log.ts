@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { LogNames } from '@memfleet/events';
-import { topologyOf } from '@memfleet/runtime';
+import { topologyOf } from '@memfleet/fleet';
 import type { Broker } from '../fleet.ts';
 
 /** A log like the configured one under a name of its own, deleted when it is disposed of. */

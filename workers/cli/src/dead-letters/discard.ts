@@ -1,12 +1,12 @@
 import { eventKey, payloadDigest, registry } from '@memfleet/events';
+import { streamInfo } from '@memfleet/runtime';
 import {
   type Discarding,
   markDiscarded,
   originalBytes,
   removeLetter,
   type StoredLetter,
-  streamInfo,
-} from '@memfleet/runtime';
+} from '@memfleet/stages';
 import { CommandError, UsageError } from '../failure.ts';
 import { type Fleet, openProvisionedFleet } from '../fleet.ts';
 import type { Globals } from '../globals.ts';

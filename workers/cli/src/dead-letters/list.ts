@@ -1,4 +1,4 @@
-import { readLetters } from '@memfleet/runtime';
+import { readLetters } from '@memfleet/stages';
 import { openBroker } from '../fleet.ts';
 import type { Globals } from '../globals.ts';
 import { note, printJson, printLine, readerGone } from '../output.ts';

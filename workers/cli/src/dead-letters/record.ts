@@ -1,4 +1,4 @@
-import type { StoredLetter } from '@memfleet/runtime';
+import type { StoredLetter } from '@memfleet/stages';
 import { printable } from '../words.ts';
 
 /** What a machine gets of a dead letter, on a line; the names are a promise. */

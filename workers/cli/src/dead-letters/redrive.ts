@@ -1,11 +1,11 @@
+import { streamInfo } from '@memfleet/runtime';
 import {
   originalBytes,
   redriveStreamName,
   removeLetter,
   requeueLetter,
   type StoredLetter,
-  streamInfo,
-} from '@memfleet/runtime';
+} from '@memfleet/stages';
 import { CommandError } from '../failure.ts';
 import { type Broker, openBroker } from '../fleet.ts';
 import type { Globals } from '../globals.ts';

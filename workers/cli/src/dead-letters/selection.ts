@@ -1,14 +1,12 @@
 import { TOKEN_PATTERN } from '@memfleet/events';
+import { didYouMean, type FleetConfig, RuntimeError } from '@memfleet/runtime';
 import {
-  didYouMean,
   findLetter,
-  type FleetConfig,
   type LetterFilter,
   PARK_REASONS,
   readLetters,
-  RuntimeError,
   type StoredLetter,
-} from '@memfleet/runtime';
+} from '@memfleet/stages';
 import { UsageError } from '../failure.ts';
 import type { Broker } from '../fleet.ts';
 import { ageOf } from './age.ts';

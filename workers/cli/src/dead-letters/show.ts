@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { type Decoded, registry } from '@memfleet/events';
-import { findLetter, originalBytes, type StoredLetter, streamInfo } from '@memfleet/runtime';
+import { streamInfo } from '@memfleet/runtime';
+import { findLetter, originalBytes, type StoredLetter } from '@memfleet/stages';
 import { openBroker } from '../fleet.ts';
 import type { Globals } from '../globals.ts';
 import { printJson, printLine } from '../output.ts';

@@ -1,4 +1,4 @@
-import type { StoredLetter } from '@memfleet/runtime';
+import type { StoredLetter } from '@memfleet/stages';
 import { grouped } from '../words.ts';
 
 /** Counts what became of letters, and why they had been parked. */

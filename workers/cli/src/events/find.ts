@@ -1,6 +1,10 @@
 import { messageAt } from '@memfleet/events';
-import type { FleetConfig, JetStreamManager, Queryable } from '@memfleet/runtime';
-import { RuntimeError } from '@memfleet/runtime';
+import {
+  type FleetConfig,
+  type JetStreamManager,
+  type Queryable,
+  RuntimeError,
+} from '@memfleet/runtime';
 import { readStored } from '../log-reader.ts';
 import { type StoredEvent, storedEvent } from './stored-event.ts';
 

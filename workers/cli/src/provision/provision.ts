@@ -1,4 +1,4 @@
-import { compareFleet, provisionFleet } from '@memfleet/projections';
+import { compareFleet, provisionFleet } from '@memfleet/fleet';
 import { type Change, describeChange } from '@memfleet/runtime';
 import { openFleet } from '../fleet.ts';
 import type { Globals } from '../globals.ts';

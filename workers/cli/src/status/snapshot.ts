@@ -5,7 +5,8 @@ import {
   PROJECTIONS,
   readConflictingCopies,
 } from '@memfleet/projections';
-import { redriveDurable, redriveStreamName, streamInfo } from '@memfleet/runtime';
+import { streamInfo } from '@memfleet/runtime';
+import { redriveDurable, redriveStreamName } from '@memfleet/stages';
 import type { Fleet } from '../fleet.ts';
 import { countFrom } from '../log-reader.ts';
 import { WORKERS, type WorkerName } from '../worker/names.ts';

@@ -1,5 +1,6 @@
+import { makeVectorIndex, vectorSpaces } from '@memfleet/projections';
 import { createEmbedder } from '@memfleet/recall';
-import { makeVectorIndex, RuntimeError, vectorSpaces } from '@memfleet/runtime';
+import { RuntimeError } from '@memfleet/runtime';
 import { openReadModels } from '../fleet.ts';
 import type { Globals } from '../globals.ts';
 import { note, printJson, printLine } from '../output.ts';

@@ -1,5 +1,5 @@
+import { vectorSpaces } from '@memfleet/projections';
 import { createEmbedder } from '@memfleet/recall';
-import { vectorSpaces } from '@memfleet/runtime';
 import { openReadModels } from '../fleet.ts';
 import type { Globals } from '../globals.ts';
 import { printJson, printLine } from '../output.ts';

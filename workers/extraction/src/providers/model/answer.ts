@@ -5,7 +5,7 @@ import {
   MAX_ENTITIES,
   MAX_FACTS,
 } from '@memfleet/events';
-import { ProviderError } from '@memfleet/runtime';
+import { ProviderError } from '@memfleet/models';
 import { z } from 'zod';
 import { cleanText } from '../../text.ts';
 

@@ -1,9 +1,6 @@
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
-import {
-  classifyProviderError,
-  type ExtractionProviderConfig,
-  ProviderError,
-} from '@memfleet/runtime';
+import { classifyProviderError, ProviderError } from '@memfleet/models';
+import type { ExtractionProviderConfig } from '@memfleet/runtime';
 import {
   generateText,
   jsonSchema,

@@ -1,0 +1,2 @@
+export { topologyOf } from './topology.ts';
+export { compareFleet, type FleetTarget, provisionFleet } from './provision.ts';

@@ -1,0 +1,235 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Waiting } from '@memfleet/runtime';
+import type { Budget, Cost, Reservation } from './budget.ts';
+import { type Permit, RateLimiter, type RateLimits } from './limiter.ts';
+import { Pacer } from './pacer.ts';
+import type { Pause } from './pause.ts';
+import { ProviderError } from './provider-error.ts';
+
+export interface Call<Result> {
+  /** Tokens the call is expected to take, and those it took. */
+  readonly tokens?: number;
+  readonly tookTokens?: (result: Result) => number;
+  /** Ends the wait for the rate limit; the call itself must have it on its own. */
+  readonly signal?: AbortSignal;
+  /** The events that want the call: told while it waits for the rate limit. */
+  readonly waits?: Waiting;
+}
+
+/** Failures in a row that make an outage of single errors. */
+const OUTAGE_AFTER = 5;
+/** Between two probes of an outage; the last bounds how late a recovery is noticed. */
+const OUTAGE_PAUSES_MS = [500, 1_000, 2_000, 4_000];
+/** How long to wait before asking again whether a person has mended the account. */
+const ACCOUNT_PAUSE_MS = 30_000;
+const RATE_PAUSE_MS = 4_000;
+/** A pause that ends so little later is the same one. */
+const SAME_MS = 250;
+const NAMED_TENANTS = 3;
+const NEVER = new AbortController().signal;
+const NOTHING_RESERVED: Reservation = { settle: () => undefined };
+/** A probe may come to nothing without a call, when its event needs none: then another may go. */
+const PROBE_TURN_MS = 1_000;
+
+/**
+ * Stands between a stage and its provider: a circuit breaker that knows the classes of provider
+ * errors, before a rate limiter and a budget. Outages, rate limits and account trouble pause until a time; while a pause holds nothing
+ * is pulled, so no event is touched and no attempt used. When it is over, a single call probes: its
+ * success opens the gate, its failure pauses again.
+ */
+export class ProviderGate {
+  #pause: Pause | undefined;
+  #failures = 0;
+  #outages = 0;
+  #probing = false;
+  #nextProbeMs = 0;
+  /** Rises with every pause: a call that began before it proves nothing about its end. */
+  #era = 0;
+  readonly #pacer = new Pacer();
+  readonly #limiter: RateLimiter;
+  readonly #budget: Budget | undefined;
+  /** Told of pauses that hold for every process of the stage, as the service imposed them. */
+  onPause: ((cause: string, ms: number) => void) | undefined;
+
+  constructor(parts: { readonly limits?: RateLimits; readonly budget?: Budget } = {}) {
+    this.#limiter = new RateLimiter(parts.limits, (cause, ms) => this.onPause?.(cause, ms));
+    this.#budget = parts.budget;
+  }
+
+  /** `fetch` that reads from every answer what the service says is left of its limits. */
+  get fetch(): typeof fetch {
+    return this.#limiter.fetch;
+  }
+
+  /** Keeps room in the budget for a call of this tenant. @throws BudgetSpent */
+  async reserve(tenant: string, cost: Cost): Promise<Reservation> {
+    return (await this.#budget?.reserve(tenant, cost)) ?? NOTHING_RESERVED;
+  }
+
+  /** Whether this tenant's calls are not made for the time being, while others' are. */
+  isSpent(tenant: string): boolean {
+    return this.#budget?.isSpent(tenant) ?? false;
+  }
+
+  /** The tenants of which that is so. */
+  get spentTenants(): readonly string[] {
+    return this.#budget?.spentTenants ?? [];
+  }
+
+  /** Who waits although the service is called, if anybody does. */
+  get note(): string | undefined {
+    const tenants = this.spentTenants;
+    if (tenants.length === 0) return undefined;
+    const named = tenants.slice(0, NAMED_TENANTS).join(', ');
+    const more =
+      tenants.length > NAMED_TENANTS ? ` and ${tenants.length - NAMED_TENANTS} more` : '';
+    return `budget: spent by ${named}${more}`;
+  }
+
+  /** A pause that another process of the stage was told of. */
+  adopt(cause: string, ms: number): void {
+    const untilMs = performance.now() + ms;
+    if (this.pause === undefined || this.pause.untilMs + SAME_MS < untilMs) this.#hold(ms, cause);
+  }
+
+  /** Reads what was spent; limits and budget are shared with so many processes. */
+  async refresh(processes: number): Promise<void> {
+    this.#limiter.shareAmong(processes);
+    await this.#budget?.refresh(processes);
+  }
+
+  /**
+   * Runs one call, once the rate limit allows it.
+   * @throws what the call throws, or a ProviderError when it was not made
+   */
+  async call<Result>(work: () => Promise<Result>, call: Call<Result> = {}): Promise<Result> {
+    const { tokens = 0, tookTokens, signal = NEVER, waits } = call;
+    this.#mustBeOpen();
+    const isProbe = this.#pause !== undefined;
+    if (isProbe) this.#probing = true;
+    try {
+      const permit = await this.#turn(tokens, signal, waits);
+      try {
+        // It may have been closed during the wait.
+        if (!isProbe) this.#mustBeOpen();
+        const result = await this.#made(work);
+        permit.end(tookTokens?.(result));
+        return result;
+      } finally {
+        permit.end(0);
+      }
+    } finally {
+      if (isProbe) this.#probing = false;
+    }
+  }
+
+  async #turn(tokens: number, signal: AbortSignal, waits: Waiting | undefined): Promise<Permit> {
+    const endWait = waits?.begin();
+    try {
+      await this.#pacer.turn(signal);
+      return await this.#limiter.acquire(tokens, signal);
+    } finally {
+      endWait?.();
+    }
+  }
+
+  #mustBeOpen(): void {
+    if (this.#pause !== undefined && (this.#holds(this.#pause) || this.#probing)) {
+      throw new ProviderError('transient', `not called: ${this.#pause.cause}`);
+    }
+  }
+
+  async #made<Result>(work: () => Promise<Result>): Promise<Result> {
+    const era = this.#era;
+    try {
+      const result = await this.#pacer.run(work);
+      if (era === this.#era) this.#recovered();
+      return result;
+    } catch (error) {
+      if (error instanceof ProviderError) this.#note(error, era);
+      throw error;
+    }
+  }
+
+  /** The reason for pausing now, if there is one. */
+  get pause(): Pause | undefined {
+    const pauses = [this.#pause, this.#budget?.pause, this.#limiter.pause];
+    return pauses
+      .filter((pause) => pause !== undefined && this.#holds(pause))
+      .toSorted((a, b) => (b?.untilMs ?? 0) - (a?.untilMs ?? 0))[0];
+  }
+
+  /** Why calls are held back: as `pause`, and while a probe is under way too. */
+  get cause(): string | undefined {
+    return (this.pause ?? this.#pause)?.cause;
+  }
+
+  #holds(pause: Pause): boolean {
+    return pause.untilMs > performance.now();
+  }
+
+  /** Waits until work may be pulled. @returns how much: one event for a probe, else no bound. */
+  async ready(signal: AbortSignal): Promise<number> {
+    while (!signal.aborted) {
+      const now = performance.now();
+      const { pause } = this;
+      if (pause === undefined && this.#pause === undefined && !this.#limiter.isBusy) break;
+      const probeMs =
+        this.#pause === undefined ? 0 : Math.max(this.#pause.untilMs, this.#nextProbeMs);
+      const wait = Math.max(pause?.untilMs ?? 0, probeMs) - now;
+      if (wait <= 0 && this.#pause !== undefined && !this.#probing) {
+        this.#nextProbeMs = now + PROBE_TURN_MS;
+        return 1;
+      }
+      await delay(Math.min(100, Math.max(10, wait)), undefined, { signal }).catch(() => undefined);
+    }
+    return Number.POSITIVE_INFINITY;
+  }
+
+  #recovered(): void {
+    this.#pause = undefined;
+    this.#failures = 0;
+    this.#outages = 0;
+  }
+
+  #note(error: ProviderError, era: number): void {
+    const { errorClass, message, retryAfterMs } = error;
+    switch (errorClass) {
+      case 'rate_limited':
+        this.#imposed(retryAfterMs ?? RATE_PAUSE_MS, `rate limited: ${message}`);
+        return;
+      case 'quota':
+      case 'auth':
+        this.#imposed(retryAfterMs ?? ACCOUNT_PAUSE_MS, `${errorClass}: ${message}`);
+        return;
+      case 'transient': {
+        // The calls that were under way when the outage began are one failure, not many.
+        if (era !== this.#era) return;
+        this.#failures += 1;
+        if (this.#failures < OUTAGE_AFTER && this.#pause === undefined) return;
+        const ms = OUTAGE_PAUSES_MS[Math.min(this.#outages, OUTAGE_PAUSES_MS.length - 1)] ?? 0;
+        this.#outages += 1;
+        this.#hold(retryAfterMs ?? ms, `the service fails: ${message}`);
+        return;
+      }
+      case 'invalid_input':
+      case 'invalid_output':
+        // The service answers: what it says about one input is no reason to leave it alone.
+        if (era === this.#era) this.#recovered();
+    }
+  }
+
+  #imposed(ms: number, cause: string): void {
+    this.#hold(ms, cause);
+    this.onPause?.(cause, ms);
+  }
+
+  #hold(ms: number, cause: string): void {
+    const untilMs = performance.now() + ms;
+    this.#era += 1;
+    this.#nextProbeMs = 0;
+    const before = this.#pause;
+    const isLonger = before !== undefined && this.#holds(before) && before.untilMs >= untilMs;
+    if (!isLonger) this.#pause = { cause, untilMs };
+  }
+}

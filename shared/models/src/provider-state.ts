@@ -1,0 +1,105 @@
+import { type Queryable, messageOf, GONE_AFTER_MS, type Logger } from '@memfleet/runtime';
+import type { ProviderGate } from './provider-gate.ts';
+
+/** How late the other processes of a stage hear of a pause, at most, and of each other. */
+const LOOK_EVERY_MS = 1_000;
+/** A pause that ends so little later is the same one. */
+const SAME_MS = 250;
+
+export interface ProviderStateOptions {
+  readonly db: Queryable;
+  readonly stage: string;
+  readonly instance: string;
+  readonly gate: ProviderGate;
+  readonly log: Logger;
+}
+
+/**
+ * What the processes of a stage tell each other of their service: a Retry-After that one was given
+ * holds for all of them, so that ten processes do not each find out for themselves. They also learn
+ * here how many they are, since they share the limits and the budget.
+ */
+export class ProviderState {
+  readonly #options: ProviderStateOptions;
+  #timer: NodeJS.Timeout | undefined;
+  #isLooking = false;
+  #saidUntilMs = 0;
+
+  constructor(options: ProviderStateOptions) {
+    this.#options = options;
+    options.gate.onPause = (cause, ms) => void this.#say(cause, ms);
+  }
+
+  /** Looks once before it returns: nothing is called before it is known whether it may be. */
+  async start(): Promise<void> {
+    await this.look();
+    this.#timer = setInterval(() => void this.look(), LOOK_EVERY_MS);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#options.gate.onPause = undefined;
+  }
+
+  /** One look; a failed one is only logged, since the next is near. */
+  async look(): Promise<void> {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    const { gate, log } = this.#options;
+    try {
+      const { pause, processes } = await this.#read();
+      if (pause !== undefined) gate.adopt(pause.cause, pause.ms);
+      await gate.refresh(processes);
+    } catch (error) {
+      log.debug({ reason: messageOf(error) }, 'what others know of the service could not be read');
+    } finally {
+      this.#isLooking = false;
+    }
+  }
+
+  async #read(): Promise<{
+    readonly pause: { readonly cause: string; readonly ms: number } | undefined;
+    readonly processes: number;
+  }> {
+    const { db, stage, instance } = this.#options;
+    const { rows } = await db.query<{ cause: string | null; ms: number | null; processes: number }>(
+      {
+        name: 'provider-state-read',
+        text: `select state.cause,
+          (extract(epoch from state.paused_until - now()) * 1000)::float8 as ms,
+          (select count(*)::int from memfleet.worker_reports
+            where worker = $1 and reported_at > now() - $3 * interval '1 millisecond') as processes
+        from (select 1) as one
+        left join memfleet.provider_state as state
+          on state.stage = $1 and state.instance <> $2 and state.paused_until > now()`,
+        values: [stage, instance, GONE_AFTER_MS],
+      },
+    );
+    const [row] = rows;
+    const { cause, ms } = row ?? {};
+    const isPaused = typeof cause === 'string' && typeof ms === 'number';
+    return { pause: isPaused ? { cause, ms } : undefined, processes: row?.processes ?? 1 };
+  }
+
+  async #say(cause: string, ms: number): Promise<void> {
+    const untilMs = performance.now() + ms;
+    // All calls that were under way are told the same at once.
+    if (untilMs < this.#saidUntilMs + SAME_MS) return;
+    this.#saidUntilMs = untilMs;
+    const { db, stage, instance, log } = this.#options;
+    try {
+      await db.query({
+        name: 'provider-state-say',
+        text: `insert into memfleet.provider_state as state (stage, cause, paused_until, instance)
+          values ($1, $2, now() + $3 * interval '1 millisecond', $4)
+          on conflict (stage) do update set cause = excluded.cause,
+            paused_until = excluded.paused_until, instance = excluded.instance, updated_at = now()
+          where state.paused_until < excluded.paused_until`,
+        values: [stage, cause, ms, instance],
+      });
+    } catch (error) {
+      // The others will be told by the service itself.
+      log.debug({ reason: messageOf(error) }, 'the pause could not be told to the other processes');
+    }
+  }
+}

@@ -1,0 +1,178 @@
+import { createHash } from 'node:crypto';
+import { type Queryable, Batcher, SharedWaits, type Waiting } from '@memfleet/runtime';
+
+/** A result that was paid for, to be stored in the transaction that records it. */
+export interface PaidResult {
+  /** SHA-256 of everything the result depends on. */
+  readonly key: Buffer;
+  /** JSON. */
+  readonly result: string;
+}
+
+/** Results kept in memory: until they are committed, and then because equal content comes in runs. */
+const REMEMBERED = 1_024;
+
+/** The key of a result: everything it depends on, in order. */
+export function resultKey(...parts: readonly string[]): Buffer {
+  return createHash('sha256').update(JSON.stringify(parts)).digest();
+}
+
+interface Known {
+  readonly result: string;
+  /**
+   * Whether it was read from the table. One that was only made here may be lost: the event it was made
+   * for can go to another worker before it is recorded. Whoever uses it stores it too.
+   */
+  readonly isStored: boolean;
+}
+
+/** A question that is open: its answer, and the waits of all who want it. */
+interface Asked {
+  readonly result: Promise<Known>;
+  readonly waits: SharedWaits;
+}
+
+export interface Resolved extends Known {
+  /** Nothing was paid for it, or somebody else did. */
+  readonly cached: boolean;
+}
+
+/**
+ * Results of paid calls by content. Equal content is paid for once: what is in the table is read
+ * from there, what is being asked for at this moment is waited for.
+ */
+export class ResultCache {
+  readonly #reads: Batcher<Buffer, string | undefined>;
+  readonly #asked = new Map<string, Asked>();
+  readonly #remembered = new Map<string, Known>();
+
+  /** Reads of up to `batch` keys that come within the linger share one round trip. */
+  constructor(
+    db: Queryable,
+    options: { readonly batch: number; readonly lingerMs: number; readonly parallel?: number },
+  ) {
+    this.#reads = new Batcher({
+      flush: (keys) => readResults(db, keys),
+      size: options.batch,
+      lingerMs: options.lingerMs,
+      parallel: options.parallel ?? 3,
+    });
+  }
+
+  /**
+   * The result under the key: found, or made by `make`. One call is made for all who ask for the
+   * same key meanwhile; when it is given up because its own event was (`signal`), the next asks. While
+   * that call waits for the rate limit, which `make` says by what it is given, all of them wait (`waits`).
+   * @throws what the call throws, to all who wait for it; the signal's reason when it aborts
+   */
+  async resolve(
+    key: Buffer,
+    signal: AbortSignal,
+    make: (waits: Waiting) => Promise<string>,
+    waits?: Waiting,
+  ): Promise<Resolved> {
+    const name = key.toString('base64');
+    for (;;) {
+      signal.throwIfAborted();
+      const known = this.#remembered.get(name);
+      if (known !== undefined) return { ...known, cached: true };
+      const asked = this.#asked.get(name);
+      if (asked === undefined) return await this.#ask(key, name, signal, make, waits);
+      const leave = waits && asked.waits.join(waits);
+      const shared = await abortable(asked.result, signal)
+        .catch((error: unknown) => {
+          if (error instanceof GivenUp) return undefined;
+          throw error;
+        })
+        .finally(leave);
+      if (shared !== undefined) return { ...shared, cached: true };
+    }
+  }
+
+  async #ask(
+    key: Buffer,
+    name: string,
+    signal: AbortSignal,
+    make: (waits: Waiting) => Promise<string>,
+    ownWaits: Waiting | undefined,
+  ): Promise<Resolved> {
+    const waits = new SharedWaits();
+    if (ownWaits !== undefined) waits.join(ownWaits);
+    const work = async (): Promise<Known> => {
+      // The database is no work of the event's either.
+      const endWait = waits.begin();
+      const found = await this.#reads.add(key).finally(endWait);
+      if (found !== undefined) return { result: found, isStored: true };
+      return { result: await make(waits), isStored: false };
+    };
+    const asking = work();
+    const shared = asking.catch((error: unknown) => {
+      throw signal.aborted ? new GivenUp() : error;
+    });
+    // Where nobody waits, the failure is still the caller's below.
+    shared.catch(() => undefined);
+    this.#asked.set(name, { result: shared, waits });
+    try {
+      const known = await asking;
+      this.#remember(name, known);
+      return { ...known, cached: known.isStored };
+    } finally {
+      this.#asked.delete(name);
+    }
+  }
+
+  #remember(name: string, known: Known): void {
+    this.#remembered.set(name, known);
+    if (this.#remembered.size <= REMEMBERED) return;
+    const [oldest] = this.#remembered.keys();
+    if (oldest !== undefined) this.#remembered.delete(oldest);
+  }
+}
+
+/** The one who asked has been given up; the question is still open. */
+class GivenUp extends Error {
+  override readonly name = 'GivenUp';
+}
+
+async function abortable<Value>(waited: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => reject(signal.reason as Error);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([waited, promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+async function readResults(
+  db: Queryable,
+  keys: readonly Buffer[],
+): Promise<(string | undefined)[]> {
+  const { rows } = await db.query<{ cache_key: Buffer; result: string }>({
+    name: 'result-cache-read',
+    text: `select cache_key, result from memfleet.result_cache where cache_key = any($1::bytea[])`,
+    values: [keys],
+  });
+  const found = new Map(rows.map((row) => [row.cache_key.toString('base64'), row.result]));
+  return keys.map((key) => found.get(key.toString('base64')));
+}
+
+/**
+ * Stores results; the first under a key stays. In the order of their keys, so that two workers with
+ * equal contents cannot deadlock.
+ */
+export async function storeResults(
+  db: Queryable,
+  stage: string,
+  paid: readonly PaidResult[],
+): Promise<void> {
+  await db.query({
+    name: 'result-cache-store',
+    text: `insert into memfleet.result_cache (cache_key, stage, result)
+      select cache_key, $1, result from unnest($2::bytea[], $3::text[]) as paid (cache_key, result)
+      order by cache_key
+      on conflict (cache_key) do nothing`,
+    values: [stage, paid.map(({ key }) => key), paid.map(({ result }) => result)],
+  });
+}

@@ -1,0 +1,174 @@
+import { type Received, AbortSource, Waits } from '@memfleet/runtime';
+
+/** An event between receipt and settlement. */
+export interface Held {
+  readonly message: Received;
+  readonly receivedAt: number;
+  /** Ends the work: deadline, lost lease or shutdown. */
+  readonly abort: AbortSource;
+  /** What does not count towards its deadline. */
+  readonly waits: Waits;
+  /** Of the event, once it is read and this is the delivery of it that is worked on. */
+  readonly key?: string;
+  /** Set once the event is claimed in the dedupe table. */
+  claim?: { readonly key: string; readonly token: string; readonly redrives: number };
+  /** When the handler began: the deadline counts from here. */
+  begunAt?: number;
+  /** True while its result waits in memory to be recorded: the claim must be kept for it. */
+  awaitsRecord?: boolean;
+  /** True once the handler has ended: what follows has limits of its own, not the deadline. */
+  readonly settling: boolean;
+}
+
+type Mutable<Type> = { -readonly [Key in keyof Type]: Type[Key] };
+
+/**
+ * Events that may be held, as a multiple of the slots: beyond it nothing is asked for, so that a
+ * database that does not record cannot make a worker hold ever more.
+ */
+const MOST_HELD = 2;
+
+/**
+ * The events a stage holds, and the slots it has left. Heartbeats go out for all of them from
+ * receipt on, not from the start of work: the ack timer runs from delivery. All inputs of a stage
+ * share the slots; what an input has asked for is reserved until it comes or the request ends. An
+ * event that is being settled has given its slot back: the next call need not wait for its ack.
+ */
+export class InFlight {
+  readonly #slots: number;
+  readonly #held = new Set<Mutable<Held>>();
+  /** By the key of its event, what is being worked on. */
+  readonly #keys = new Map<string, Held>();
+  readonly #waiting = new Set<() => void>();
+  #reserved = 0;
+  #settling = 0;
+  #finished = 0;
+
+  constructor(slots: number) {
+    this.#slots = slots;
+  }
+
+  get slots(): number {
+    return this.#slots;
+  }
+
+  get size(): number {
+    return this.#held.size;
+  }
+
+  get free(): number {
+    const unused = this.#slots - (this.#held.size - this.#settling);
+    return Math.min(unused, MOST_HELD * this.#slots - this.#held.size) - this.#reserved;
+  }
+
+  /**
+   * The longest that an event has been at its present step, in ms: since its handler began, as its
+   * deadline counts it, or before that since its receipt. 0 when none is held.
+   */
+  get longestMs(): number {
+    const now = performance.now();
+    let longest = 0;
+    for (const { begunAt, receivedAt, waits } of this.#held) {
+      longest = Math.max(longest, now - (begunAt ?? receivedAt) - waits.totalMs);
+    }
+    return longest;
+  }
+
+  /** Events that were held and no longer are, ever. */
+  get finished(): number {
+    return this.#finished;
+  }
+
+  reserve(count: number): void {
+    this.#reserved += count;
+  }
+
+  unreserve(count: number): void {
+    if (count === 0) return;
+    this.#reserved -= count;
+    this.#wake();
+  }
+
+  hold(message: Received): Held {
+    const held = {
+      message,
+      receivedAt: performance.now(),
+      abort: new AbortSource(),
+      waits: new Waits(),
+      settling: false,
+    };
+    this.#held.add(held);
+    return held;
+  }
+
+  /**
+   * Keeps the key of an event for what is held. An event that is in hand already, as when the database
+   * or the broker took its holder for dead, must not be claimed a second time by this process: both
+   * would work on it, and each for the other's claim.
+   * @returns false when something else is held under that key
+   */
+  keep(held: Mutable<Held>, key: string): boolean {
+    const holder = this.#keys.get(key);
+    if (holder !== undefined && holder !== held && this.#held.has(holder)) return false;
+    this.#keys.set(key, held);
+    held.key = key;
+    return true;
+  }
+
+  /** The handler has ended: its slot is free. */
+  beginSettling(held: Mutable<Held>): void {
+    if (held.settling || !this.#held.has(held)) return;
+    held.settling = true;
+    this.#settling += 1;
+    this.#wake();
+  }
+
+  letGo(held: Held): void {
+    if (this.#held.delete(held)) {
+      if (held.key !== undefined && this.#keys.get(held.key) === held) this.#keys.delete(held.key);
+      this.#finished += 1;
+      if (held.settling) this.#settling -= 1;
+    }
+    this.#wake();
+  }
+
+  [Symbol.iterator](): IterableIterator<Held> {
+    return this.#held.values();
+  }
+
+  /** Waits until `count` slots are free, or the limit is over. */
+  untilFree(count: number, limitMs: number | undefined, signal: AbortSignal): Promise<void> {
+    return this.#until(() => this.free >= count, limitMs, signal);
+  }
+
+  /** Waits until nothing is held, or the limit is over. @returns whether it is empty. */
+  async drained(limitMs: number): Promise<boolean> {
+    await this.#until(() => this.size === 0, limitMs);
+    return this.size === 0;
+  }
+
+  async #until(isSo: () => boolean, limitMs?: number, signal?: AbortSignal): Promise<void> {
+    if (isSo() || signal?.aborted === true) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const look = (): void => {
+      if (isSo()) resolve();
+    };
+    const onAbort = (): void => resolve();
+    this.#waiting.add(look);
+    const timer = limitMs === undefined ? undefined : setTimeout(resolve, limitMs);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    await promise;
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+    this.#waiting.delete(look);
+  }
+
+  #wake(): void {
+    for (const look of this.#waiting) look();
+  }
+}
+
+/** <root>.<partition>.<tenant>.…; empty for what is no subject of the log. */
+export function tenantOf(subject: string): string {
+  return subject.split('.', 3)[2] ?? '';
+}

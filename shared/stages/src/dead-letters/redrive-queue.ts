@@ -1,0 +1,78 @@
+import type { WantedConsumer, WantedStream, FleetConfig, StageName } from '@memfleet/runtime';
+import {
+  AckPolicy,
+  DeliverPolicy,
+  DiscardPolicy,
+  ReplayPolicy,
+  RetentionPolicy,
+  StorageType,
+} from '@nats-io/jetstream';
+import { nanos } from '@nats-io/transport-node';
+
+/**
+ * The way back of dead letters. The log must not get an event twice, and its durables are past it:
+ * a redriven event comes to its stage by a work queue beside the log, with the original bytes and
+ * the position in the log, and the stage takes it for the original. Names are those of the dead
+ * letters with a suffix: whoever renames one renames both.
+ */
+export function redriveStreamName({ deadLetters }: FleetConfig): string {
+  return `${deadLetters.stream}_REDRIVE`;
+}
+
+export function redriveSubject(
+  { deadLetters }: FleetConfig,
+  stage: string,
+  memory: { readonly tenant: string; readonly memory: string } = { tenant: '*', memory: '*' },
+): string {
+  return `${deadLetters.root}-redrive.${stage}.${memory.tenant}.${memory.memory}`;
+}
+
+/** Not the name of a durable of the log: acks are confirmed per durable, by its name. */
+export function redriveDurable(stage: StageName): string {
+  return `${stage}-redrive`;
+}
+
+export function redriveStream(config: FleetConfig): WantedStream {
+  const { deadLetters, log } = config;
+  const name = redriveStreamName(config);
+  return {
+    kind: 'stream',
+    name,
+    config: {
+      name,
+      description: 'Dead letters that are given another try',
+      subjects: [redriveSubject(config, '*')],
+      // What a stage has settled is gone: either it took effect, or it is a dead letter again.
+      retention: RetentionPolicy.Workqueue,
+      storage: StorageType.File,
+      discard: DiscardPolicy.New,
+      max_age: 0,
+      max_msgs: -1,
+      max_bytes: -1,
+      num_replicas: log.replicas,
+      duplicate_window: nanos(deadLetters.duplicateWindow),
+      allow_direct: true,
+    },
+  };
+}
+
+export function redriveConsumer(config: FleetConfig, name: StageName): WantedConsumer {
+  const stage = config.stages[name];
+  const durable = redriveDurable(name);
+  return {
+    kind: 'consumer',
+    stream: redriveStreamName(config),
+    name: durable,
+    config: {
+      durable_name: durable,
+      description: `Redriven events of stage ${name}`,
+      filter_subject: redriveSubject(config, name),
+      ack_policy: AckPolicy.Explicit,
+      ack_wait: nanos(stage.ackWait),
+      max_deliver: stage.maxDeliver,
+      max_ack_pending: stage.maxAckPending,
+      deliver_policy: DeliverPolicy.All,
+      replay_policy: ReplayPolicy.Instant,
+    },
+  };
+}

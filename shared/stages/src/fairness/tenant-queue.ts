@@ -1,0 +1,243 @@
+import { messageAt } from '@memfleet/events';
+import {
+  type Received,
+  type Queryable,
+  messageOf,
+  type Logger,
+  Batcher,
+  crashPoint,
+} from '@memfleet/runtime';
+import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
+import { tenantOf } from '../admission/in-flight.ts';
+import { QueuedDelivery, type TakenRow } from './queued-delivery.ts';
+
+export interface TenantQueueOptions {
+  readonly db: Queryable;
+  readonly jsm: JetStreamManager;
+  readonly stage: string;
+  /** The log. */
+  readonly stream: string;
+  /** How long an event stays with the process that took it, unless it says that it goes on. */
+  readonly ackWaitMs: number;
+  readonly log: Logger;
+}
+
+/** The answer of a process to an event it took: finished, or to be had again after a time. */
+interface Answer extends TakenRow {
+  /** Undefined when it is finished. */
+  readonly againMs: number | undefined;
+}
+
+/** What may be taken. */
+export interface Taking {
+  /** Until when, in ms since 1970 by the database's clock, what has run out is a dead worker's. */
+  readonly takeOverUntil: number | undefined;
+  /** Positions in the log of the events that this process has. */
+  readonly inHand: readonly number[];
+}
+
+/** What has run out counts as nobody's, whatever the database has been through. */
+export const ALWAYS = Number.POSITIVE_INFINITY;
+
+/**
+ * Events of a stage that wait by tenant, in a table beside their durable. The durable is a line in
+ * the order of the log, and what is given back to it with a delay still counts among the events it
+ * may have out; here a tenant that waits holds up nobody. The log keeps what the events say.
+ *
+ * A row that is there twice, or again after its event is finished, meets the dedupe table as a
+ * redelivery does. A row that is lost is an event that the stage does not see: its delivery is acked
+ * as soon as the row is committed. So a standby without the last commits must not take over.
+ */
+export class TenantQueue {
+  readonly #options: TenantQueueOptions;
+  readonly #answers: Batcher<Answer, undefined>;
+
+  constructor(options: TenantQueueOptions) {
+    this.#options = options;
+    this.#answers = new Batcher({
+      flush: async (answers) => {
+        await this.#answer(answers);
+        return answers.map(() => undefined);
+      },
+      size: 256,
+      lingerMs: 2,
+      // One after the other: a beat must not overtake the nak that came after it.
+      parallel: 1,
+    });
+  }
+
+  /** Puts events of the log down, and acks them once that is committed. */
+  async put(messages: readonly Received[]): Promise<void> {
+    await this.#options.db.query({
+      name: 'tenant-queue-put',
+      text: `insert into memfleet.tenant_queue (stage, tenant, sequence)
+        select $1, tenant, sequence from unnest($2::text[], $3::bigint[]) as put (tenant, sequence)
+        order by tenant, sequence
+        on conflict (stage, tenant, sequence) do nothing`,
+      values: [
+        this.#options.stage,
+        messages.map(({ subject }) => tenantOf(subject)),
+        messages.map(({ info }) => info.streamSequence),
+      ],
+    });
+    crashPoint('after-put');
+    // Acks of one connection are taken in order; one that is lost costs a redelivery, and no more.
+    for (const message of messages) message.ack();
+  }
+
+  /**
+   * Which tenants have events that could be taken now, and how many, counted up to `most`; not those
+   * of `without`. The tenants are found by a skip scan, so that a long queue is not read through.
+   * What has run out counts as `take` would take it: until `takeOverUntil`, or at any time (`ALWAYS`).
+   */
+  async waiting(
+    without: readonly string[],
+    most: number,
+    takeOverUntil: number | undefined,
+  ): Promise<Map<string, number>> {
+    const { rows } = await this.#options.db.query<{ tenant: string; events: number }>({
+      name: 'tenant-queue-waiting',
+      text: `with recursive tenants as (
+          (select tenant from memfleet.tenant_queue where stage = $1 order by tenant limit 1)
+          union all
+          select (select next.tenant from memfleet.tenant_queue as next
+            where next.stage = $1 and next.tenant > tenants.tenant order by next.tenant limit 1)
+          from tenants where tenants.tenant is not null
+        )
+        select tenant, counted.events::float8 as events from tenants, lateral (
+          select count(*) as events from (
+            select from memfleet.tenant_queue as row
+            where row.stage = $1 and row.tenant = tenants.tenant and row.taken_until <= now()
+              and (row.taken_until = '-infinity' or now() < to_timestamp($4::float8 / 1000))
+            limit $3
+          ) as rows
+        ) as counted
+        where tenant is not null and tenant <> all ($2::text[]) and counted.events > 0`,
+      values: [this.#options.stage, without, most, takeOverUntil ?? Number.NEGATIVE_INFINITY],
+    });
+    return new Map(rows.map(({ tenant, events }) => [tenant, events]));
+  }
+
+  /**
+   * Takes up to its quota of each tenant, the oldest first. What the log has no more is dropped. A row
+   * whose time has run out may still be in somebody's hands, who could not say so because the database
+   * was away: it is taken only before `takeOverUntil`, and what this process has (`inHand`) not at all.
+   * As with a claim, `-infinity` is the time of a row that nobody has.
+   */
+  async take(
+    quotas: ReadonlyMap<string, number>,
+    { takeOverUntil, inHand }: Taking,
+  ): Promise<Received[]> {
+    const { db, stage, ackWaitMs, log } = this.#options;
+    const { rows } = await db.query<{ tenant: string; sequence: string; deliveries: number }>({
+      name: 'tenant-queue-take',
+      text: `with picked as materialized (
+          select picked.tenant, picked.sequence
+          from unnest($2::text[], $3::int[]) as quota (tenant, most) cross join lateral (
+            select row.tenant, row.sequence from memfleet.tenant_queue as row
+            where row.stage = $1 and row.tenant = quota.tenant and row.taken_until <= now()
+              and (row.taken_until = '-infinity' or now() < to_timestamp($5::float8 / 1000))
+              and row.sequence <> all ($6::bigint[])
+            order by row.sequence limit quota.most for update skip locked
+          ) as picked
+        )
+        update memfleet.tenant_queue as row
+        set taken_until = now() + $4 * interval '1 millisecond', deliveries = row.deliveries + 1
+        from picked
+        where row.stage = $1 and row.tenant = picked.tenant and row.sequence = picked.sequence
+        returning row.tenant, row.sequence, row.deliveries`,
+      values: [
+        stage,
+        [...quotas.keys()],
+        [...quotas.values()],
+        ackWaitMs,
+        takeOverUntil ?? Number.NEGATIVE_INFINITY,
+        inHand,
+      ],
+    });
+    if (rows.length > 0) crashPoint('after-take');
+    const taken = rows.map(({ tenant, sequence, deliveries }) => ({
+      tenant,
+      sequence: Number(sequence),
+      deliveries,
+    }));
+    const found = await Promise.allSettled(taken.map((one) => this.#delivery(one)));
+    const failed = found.flatMap((one) =>
+      one.status === 'rejected' ? [one.reason as unknown] : [],
+    );
+    if (failed.length > 0 && failed.length === found.length) throw failed[0];
+    for (const error of failed) {
+      log.warn({ reason: messageOf(error) }, 'an event that waits by tenant could not be read');
+    }
+    return found.flatMap((one) =>
+      one.status === 'fulfilled' && one.value !== undefined ? [one.value] : [],
+    );
+  }
+
+  async #delivery(taken: TakenRow): Promise<QueuedDelivery | undefined> {
+    const { jsm, stream, stage, ackWaitMs } = this.#options;
+    let message: StoredMsg | null;
+    try {
+      message = await messageAt(jsm, stream, { seq: taken.sequence });
+    } catch (error) {
+      // Given back, for a process that can reach the log.
+      await this.#answers.add({ ...taken, againMs: 1_000 });
+      throw error;
+    }
+    if (message === null) {
+      await this.#answers.add({ ...taken, againMs: undefined });
+      return undefined;
+    }
+    return new QueuedDelivery(message, taken, {
+      consumer: `tenant queue of ${stage}`,
+      ackWaitMs,
+      answer: async (againMs) => {
+        await this.#answers.add({ ...taken, againMs });
+      },
+    });
+  }
+
+  /** An answer that comes after the event was taken again by another changes nothing, but to end it. */
+  async #answer(answers: readonly Answer[]): Promise<void> {
+    const { db, stage } = this.#options;
+    const over = answers.filter(({ againMs }) => againMs === undefined);
+    // An update that finds two answers for one row takes either of them, so it is given the last.
+    const again = lastOfEach(answers).filter(({ againMs }) => againMs !== undefined);
+    if (over.length > 0) {
+      await db.query({
+        name: 'tenant-queue-end',
+        text: `delete from memfleet.tenant_queue as row
+          using unnest($2::text[], $3::bigint[]) as over (tenant, sequence)
+          where row.stage = $1 and row.tenant = over.tenant and row.sequence = over.sequence`,
+        values: [stage, over.map(({ tenant }) => tenant), over.map(({ sequence }) => sequence)],
+      });
+    }
+    if (again.length === 0) return;
+    await db.query({
+      name: 'tenant-queue-again',
+      text: `update memfleet.tenant_queue as row
+        set taken_until = case when again.after_ms = 0 then '-infinity'
+          else now() + again.after_ms * interval '1 millisecond' end
+        from unnest($2::text[], $3::bigint[], $4::int[], $5::float8[])
+          as again (tenant, sequence, deliveries, after_ms)
+        where row.stage = $1 and row.tenant = again.tenant and row.sequence = again.sequence
+          and row.deliveries = again.deliveries`,
+      values: [
+        stage,
+        again.map(({ tenant }) => tenant),
+        again.map(({ sequence }) => sequence),
+        again.map(({ deliveries }) => deliveries),
+        again.map(({ againMs }) => againMs),
+      ],
+    });
+  }
+}
+
+/** The last answer to each taking of each row, in the order of the first. */
+function lastOfEach(answers: readonly Answer[]): Answer[] {
+  const last = new Map<string, Answer>();
+  for (const answer of answers) {
+    last.set(`${answer.sequence} ${answer.deliveries} ${answer.tenant}`, answer);
+  }
+  return [...last.values()];
+}

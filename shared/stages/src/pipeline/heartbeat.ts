@@ -1,0 +1,165 @@
+import { type Queryable, messageOf, type Logger } from '@memfleet/runtime';
+import type { Held, InFlight } from '../admission/in-flight.ts';
+import { renewClaims } from '../claims/held-claims.ts';
+import type { StageIdentity } from '../stage.ts';
+
+export interface HeartbeatOptions {
+  readonly stage: StageIdentity;
+  readonly inFlight: InFlight;
+  readonly db: Queryable;
+  readonly ackWaitMs: number;
+  readonly leaseMs: number;
+  /** From the beginning of its handler, without its waits; beyond it an event is given up, and redelivered. */
+  readonly deadlineMs: number;
+  readonly log: Logger;
+}
+
+/** How soon to try again after a renewal that failed: when the database is back, claims go first. */
+const RENEW_AGAIN_MS = 250;
+
+/** The reason of the abort signal of a held event. */
+export class LeaseLost extends Error {
+  override readonly name = 'LeaseLost';
+}
+export class DeadlineExceeded extends Error {
+  override readonly name = 'DeadlineExceeded';
+}
+
+/**
+ * Keeps what is held alive at both ends: tells the broker that work goes on, and extends the claims.
+ * A claim that cannot be extended is lost, and its work is stopped: another worker has it.
+ */
+export class Heartbeat {
+  readonly #options: HeartbeatOptions;
+  readonly #timers: NodeJS.Timeout[];
+  /** Between two renewals: three within the shorter of the two times that what is held has. */
+  readonly #everyMs: number;
+  #again: NodeJS.Timeout | undefined;
+  #lastBeat = performance.now();
+  #renewing = false;
+  #isTroubled = false;
+  /** Since when every renewal has had its answer in time, and when the last one had, in this process. */
+  #steadySince: number | undefined;
+  #renewedAt = Number.NEGATIVE_INFINITY;
+  /** The same, by the database's clock. */
+  #renewedAtDatabase = 0;
+
+  constructor(options: HeartbeatOptions) {
+    this.#options = options;
+    this.#everyMs = Math.min(options.leaseMs, options.ackWaitMs) / 3;
+    this.#timers = [
+      setInterval(() => void this.beat(), options.ackWaitMs / 3),
+      setInterval(() => void this.renew(), this.#everyMs),
+    ];
+  }
+
+  stop(): void {
+    for (const timer of this.#timers) clearInterval(timer);
+    clearTimeout(this.#again);
+  }
+
+  /**
+   * Until when what has run out may be taken for a dead worker's, in ms since 1970 by the database's
+   * clock; undefined when it may not. After an outage of the database the claims of the living have run
+   * out as well, so everybody waits until the database has been there for two renewals: by then who
+   * lives has renewed. The answer does not outlive the next outage: a statement that is held up in it
+   * arrives after this time.
+   */
+  get takeOverUntil(): number | undefined {
+    const since = this.#steadySince;
+    if (since === undefined || performance.now() - since < 2 * this.#everyMs) return undefined;
+    return this.#renewedAtDatabase + 1.5 * this.#everyMs;
+  }
+
+  /**
+   * One beat. After a silence longer than the ack wait, as of a process that was stopped, what is
+   * held may be in other hands: the database is asked first, and nothing is said until it answers.
+   */
+  async beat(): Promise<void> {
+    const { inFlight, deadlineMs, ackWaitMs } = this.#options;
+    const wasSilent = performance.now() - this.#lastBeat > ackWaitMs;
+    if (wasSilent && !(await this.renew())) return;
+    const now = performance.now();
+    this.#lastBeat = now;
+    for (const held of inFlight) {
+      if (held.abort.aborted && !held.settling) continue;
+      // Its record decides whether the claim was lost in the silence; until then nothing is said of it.
+      if (wasSilent && held.settling) continue;
+      // What waits for its claim, as while the database is away, has not begun.
+      const { begunAt, settling, waits } = held;
+      const isOver = begunAt !== undefined && now - begunAt - waits.totalMs >= deadlineMs;
+      if (!settling && isOver) {
+        held.abort.abort(new DeadlineExceeded('past its deadline'));
+      } else {
+        this.#tell(held);
+      }
+    }
+  }
+
+  #tell({ message }: Held): void {
+    try {
+      message.working();
+    } catch (error) {
+      // The others must hear of theirs; this one is delivered again when its ack wait is over.
+      this.#options.log.warn({ reason: messageOf(error) }, 'a heartbeat could not be sent');
+    }
+  }
+
+  /**
+   * Extends every claim that is worked on, or whose result waits to be recorded; another that is being
+   * settled is decided by its record. After a failure it is tried again at once, and again: a process
+   * that looks for what has run out must find it renewed.
+   * @returns false when the database could not say which claims are still held
+   */
+  async renew(): Promise<boolean> {
+    const { stage, inFlight, db, leaseMs, log } = this.#options;
+    // A slow database must not pile up renewals.
+    if (this.#renewing) return false;
+    const claims = [...inFlight].flatMap((held) =>
+      held.claim === undefined || (held.settling && held.awaitsRecord !== true)
+        ? []
+        : [{ held, ...held.claim }],
+    );
+    this.#renewing = true;
+    const startedAt = performance.now();
+    try {
+      const { kept, nowMs } = await renewClaims(db, stage, claims, leaseMs);
+      for (const { held, ...claim } of claims) {
+        if (kept.has(claim) || held.settling) continue;
+        const { key } = claim;
+        log.warn({ eventKey: key }, 'lease lost to another worker, its work is dropped');
+        held.abort.abort(new LeaseLost('the claim went to another worker'));
+      }
+      this.#answered(startedAt, nowMs);
+      return true;
+    } catch (error) {
+      this.#failed();
+      // The record is fenced, so a lease that runs out meanwhile costs work, not correctness.
+      log.warn({ reason: messageOf(error) }, 'leases could not be renewed, trying again');
+      // Of an event without a claim the database has nothing to say.
+      return claims.length === 0;
+    } finally {
+      this.#renewing = false;
+    }
+  }
+
+  #answered(startedAt: number, atDatabase: number): void {
+    const now = performance.now();
+    const isGap =
+      now - startedAt > this.#everyMs || startedAt - this.#renewedAt > 2 * this.#everyMs;
+    if (isGap || this.#steadySince === undefined) this.#steadySince = now;
+    this.#renewedAt = now;
+    this.#renewedAtDatabase = atDatabase;
+    if (!this.#isTroubled) return;
+    this.#isTroubled = false;
+    // What says to others that an event is in hand may have run out just as the claims did.
+    void this.beat();
+  }
+
+  #failed(): void {
+    this.#isTroubled = true;
+    this.#steadySince = undefined;
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => void this.renew(), Math.min(RENEW_AGAIN_MS, this.#everyMs));
+  }
+}

@@ -1,0 +1,120 @@
+import type { MemoryEvent } from '@memfleet/events';
+import { BudgetSpent, ProviderError } from '@memfleet/models';
+import {
+  isServerError,
+  isTransientDatabaseError,
+  messageOf,
+  type AbortSource,
+  crashPoint,
+} from '@memfleet/runtime';
+import { isOutcome, type Outcome, park, retry } from '../outcome.ts';
+import type { Stage, StageContext } from '../stage.ts';
+import { backoffMs } from './backoff.ts';
+import { DeadlineExceeded, LeaseLost } from './heartbeat.ts';
+
+/** When it comes again the spent budget is known, and the event waits where it holds up nobody. */
+const BUDGET_RETRY_MS = 1_000;
+
+export interface PerformOptions {
+  readonly abort: AbortSource;
+  readonly maxAttempts: number;
+  /** How often the event was delivered: what counts no attempt waits longer by these. */
+  readonly deliveries?: number;
+  /**
+   * Asked when a database that the handler uses complains of itself, as of a missing table: whether the
+   * event is to blame all the same. It is, unless the answer is no.
+   */
+  readonly isToBlame?: (error: unknown) => boolean;
+}
+
+/**
+ * Runs the handler and turns whatever it throws into an outcome: the return value is the whole
+ * truth. (Processing one message as a pipeline that can be read aloud is Oban's executor.) A handler
+ * that ignores its signal, which is that of `abort`, is left behind: what it still says is not heard.
+ * @returns undefined when the claim was lost: nothing may be said about the event then.
+ */
+export async function perform<Extra>(
+  stage: Stage<Extra>,
+  event: MemoryEvent,
+  context: StageContext,
+  { abort, maxAttempts, deliveries = 1, isToBlame }: PerformOptions,
+): Promise<Outcome<Extra> | undefined> {
+  const { attempt } = context;
+  // What was given up before it began has used nothing up.
+  if (abort.aborted) {
+    return abort.reason instanceof LeaseLost
+      ? undefined
+      : retry(0, 'given up before it began', false);
+  }
+  if (attempt > maxAttempts) {
+    return park('attempts_exhausted', `${maxAttempts} tries did not succeed`);
+  }
+  try {
+    return await abort.race(started(stage, event, context));
+  } catch (error) {
+    const { reason } = abort;
+    if (reason instanceof LeaseLost) return undefined;
+    const again = backoffMs(attempt);
+    if (reason instanceof DeadlineExceeded) {
+      return exhausted(again, 'deadline exceeded', context, maxAttempts);
+    }
+    if (reason !== undefined) return retry(0, 'shutting down', false);
+    if (error instanceof ProviderError) {
+      const outcome = ofProviderError(error, again, context, maxAttempts);
+      const use = error.takeUse();
+      return use === undefined ? outcome : { ...outcome, use };
+    }
+    if (error instanceof BudgetSpent) {
+      return retry(Math.min(BUDGET_RETRY_MS, error.afterMs), error.message, false);
+    }
+    const isFree =
+      isTransientDatabaseError(error) || (isServerError(error) && isToBlame?.(error) === false);
+    if (isFree) return retry(backoffMs(deliveries), messageOf(error), false);
+    return exhausted(again, messageOf(error), context, maxAttempts);
+  }
+}
+
+async function started<Extra>(
+  stage: Stage<Extra>,
+  event: MemoryEvent,
+  context: StageContext,
+): Promise<Outcome<Extra>> {
+  const work = stage.handle(event, context);
+  crashPoint('in-call');
+  const outcome = await work;
+  if (!isOutcome(outcome)) throw new TypeError('the handler returned no valid outcome');
+  return outcome;
+}
+
+function ofProviderError(
+  error: ProviderError,
+  again: number,
+  context: StageContext,
+  maxAttempts: number,
+): Exclude<Outcome<never>, { readonly kind: 'done' | 'skip' }> {
+  switch (error.errorClass) {
+    case 'transient':
+    case 'rate_limited':
+    case 'quota':
+    case 'auth':
+      return retry(error.retryAfterMs ?? again, error.message, false);
+    case 'invalid_input':
+      return park('invalid_input', error.message);
+    case 'invalid_output':
+      break;
+  }
+  return context.attempt >= maxAttempts
+    ? park('invalid_output', error.message)
+    : retry(again, error.message);
+}
+
+function exhausted(
+  again: number,
+  cause: string,
+  { attempt }: StageContext,
+  maxAttempts: number,
+): Outcome<never> {
+  return attempt >= maxAttempts
+    ? park('attempts_exhausted', `${attempt} tries, the last: ${cause}`)
+    : retry(again, cause);
+}

@@ -1,0 +1,183 @@
+import type { PreparedEvent } from '@memfleet/events';
+import { addSpend, type Spent } from '@memfleet/models';
+import {
+  type Pool,
+  type Queryable,
+  isServerError,
+  isTransientDatabaseError,
+  retryTransient,
+  transaction,
+  messageOf,
+  type Logger,
+} from '@memfleet/runtime';
+import { type Held, tenantOf } from '../admission/in-flight.ts';
+import { PROBE_AFTER_MS, Refused } from '../admission/output-gate.ts';
+import { type Finished, record } from '../claims/dedupe.ts';
+import type { HeldClaims } from '../claims/held-claims.ts';
+import type { Outcome } from '../outcome.ts';
+import type { Stage } from '../stage.ts';
+import type { EventIds } from './deliver.ts';
+import type { Standing } from './outlet.ts';
+import { refusalOf } from './persistently.ts';
+import { finishedOf } from './recorded-result.ts';
+
+/** An event whose handler has ended. */
+export interface Settlement<Extra> {
+  readonly held: Held;
+  readonly outcome: Outcome<Extra>;
+  readonly attempts: number;
+  readonly event: EventIds | undefined;
+}
+
+/** A settlement whose derived events are known to be such as the log takes. */
+export interface Checked<Extra> extends Settlement<Extra> {
+  readonly derived: readonly PreparedEvent[];
+  /** True when it is what is left of one that could not be recorded. */
+  readonly isRemnant?: boolean;
+}
+
+/** What came of recording one result; `unknown` when the end came before an answer. */
+export type RecordAnswer =
+  | { readonly kind: 'recorded' | 'lost' | 'unknown' }
+  /** It cannot be stored, while others can, or alone. */
+  | { readonly kind: 'unstorable'; readonly error: unknown }
+  | Refused;
+
+export interface RecorderOptions<Extra> {
+  readonly stage: Stage<Extra>;
+  readonly pool: Pool;
+  readonly log: Logger;
+  /** Ends retries of the database. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Records results, what they carry and what they cost, in one transaction a batch. When the database
+ * refuses a batch, its halves are tried, down to the single event: the failure of one event must not
+ * decide about another.
+ */
+export class Recorder<Extra> {
+  readonly #options: RecorderOptions<Extra>;
+  #carriesExtras = false;
+  /** The event whose result could last not be stored alone, while none has been stored since. */
+  #suspect: string | undefined;
+
+  constructor(options: RecorderOptions<Extra>) {
+    this.#options = options;
+  }
+
+  /**
+   * Whether a record of this item shows that others can be recorded too. Where results carry something
+   * to be stored, only one that does: a table that refuses it says nothing when nothing is offered.
+   */
+  proves(item: Checked<Extra>): boolean {
+    return hasExtra(item) || !this.#carriesExtras;
+  }
+
+  /** @returns one answer per item, in order */
+  async record(items: readonly Checked<Extra>[], standing: Standing): Promise<RecordAnswer[]> {
+    this.#carriesExtras ||= items.some(hasExtra);
+    const answers = await this.#split(items, standing === 'proven');
+    const recorded = items.filter((_, index) => kindOf(answers[index]) === 'recorded');
+    if (recorded.some((item) => this.proves(item))) this.#suspect = undefined;
+    return answers.map((answer, index) => {
+      const item = items[index];
+      if (isRefused(answer) || answer.kind !== 'unstorable' || item === undefined) return answer;
+      const isProven = recorded.some((other) => this.proves(other) || !hasExtra(item));
+      if (isProven || standing === 'proven') return answer;
+      if (items.length === 1 && standing === 'open' && this.#isFirst(item)) return answer;
+      const { cause } = refusalOf('no result can be recorded', answer.error);
+      return new Refused(cause, PROBE_AFTER_MS.unclear);
+    });
+  }
+
+  /**
+   * Of several that all fail none can be told from a fault of the database, whether they come at once or
+   * one after the other, as in a quiet stage. The first that comes alone is taken to be at fault itself.
+   */
+  #isFirst({ held }: Checked<Extra>): boolean {
+    this.#suspect ??= held.claim?.key;
+    return this.#suspect === held.claim?.key;
+  }
+
+  /** @param isProven whether the database has just recorded another: then even its own trouble is the item's */
+  async #split(items: readonly Checked<Extra>[], isProven: boolean): Promise<RecordAnswer[]> {
+    const { signal } = this.#options;
+    try {
+      const kept = await this.#write(items);
+      return items.map(({ held: { claim } }) =>
+        claim !== undefined && kept.has(claim) ? { kind: 'recorded' } : { kind: 'lost' },
+      );
+    } catch (error) {
+      // Whose the events are is not known, so nothing is said: the ack wait brings them again.
+      if (signal.aborted && isTransientDatabaseError(error)) {
+        return items.map(() => ({ kind: 'unknown' }));
+      }
+      if (isServerError(error) && !(isProven && items.length === 1)) {
+        return items.map(() => refusalOf('results cannot be recorded', error));
+      }
+      if (items.length === 1) return [{ kind: 'unstorable', error }];
+      const middle = Math.ceil(items.length / 2);
+      const first = await this.#split(items.slice(0, middle), false);
+      return [...first, ...(await this.#split(items.slice(middle), false))];
+    }
+  }
+
+  /** @returns the claims that were still ours */
+  async #write(items: readonly Checked<Extra>[]): Promise<HeldClaims> {
+    const { stage, pool, signal, log } = this.#options;
+    const finished: Finished[] = [];
+    const extras: { claim: Finished; extra: Extra }[] = [];
+    for (const { held, outcome, attempts, derived } of items) {
+      const { claim } = held;
+      if (claim === undefined || outcome.kind === 'retry') continue;
+      const row = finishedOf(claim, outcome, attempts, derived);
+      finished.push(row);
+      if (outcome.kind === 'done' && outcome.extra !== undefined) {
+        extras.push({ claim: row, extra: outcome.extra });
+      }
+    }
+    const spent = spentOn(items);
+    const write = async (db: Queryable): Promise<HeldClaims> => {
+      const kept = await record(db, stage, finished);
+      const stored = extras.filter(({ claim }) => kept.has(claim)).map(({ extra }) => extra);
+      if (stored.length > 0) await stage.persist?.(db, stored);
+      // Also for what was lost: it was paid for.
+      await addSpend(db, stage.name, spent);
+      return kept;
+    };
+    const once = (): Promise<HeldClaims> =>
+      extras.length + spent.length > 0 ? transaction(pool, write) : write(pool);
+    return await retryTransient(once, {
+      signal,
+      onRetry: (error, attempt) => {
+        const reason = messageOf(error);
+        log.warn({ attempt, reason }, 'results could not be recorded, trying again');
+      },
+    });
+  }
+}
+
+function hasExtra({ outcome }: Settlement<unknown>): boolean {
+  return outcome.kind === 'done' && outcome.extra !== undefined;
+}
+
+function kindOf(answer: RecordAnswer | undefined): string {
+  return answer === undefined || isRefused(answer) ? 'refused' : answer.kind;
+}
+
+function isRefused(answer: RecordAnswer): answer is Refused {
+  return answer instanceof Refused;
+}
+
+/** What calls cost that the outcomes tell of, by tenant. */
+export function spentOn(items: readonly Settlement<unknown>[]): Spent[] {
+  return items.flatMap(({ held, outcome }) => {
+    const use = outcome.kind === 'skip' ? undefined : outcome.use;
+    // What was free needs no transaction of its own.
+    if (use === undefined) return [];
+    const { input_tokens: input, output_tokens: output } = use.usage;
+    const isFree = input + output + use.cost_usd === 0;
+    return isFree ? [] : [{ tenant: tenantOf(held.message.subject), use }];
+  });
+}

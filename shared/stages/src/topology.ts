@@ -1,0 +1,73 @@
+import type {
+  FleetConfig,
+  StageName,
+  Topology,
+  WantedConsumer,
+  WantedStream,
+} from '@memfleet/runtime';
+import {
+  AckPolicy,
+  DeliverPolicy,
+  DiscardPolicy,
+  ReplayPolicy,
+  RetentionPolicy,
+  StorageType,
+} from '@nats-io/jetstream';
+import { nanos } from '@nats-io/transport-node';
+import { redriveConsumer, redriveStream } from './dead-letters/redrive-queue.ts';
+
+/** What the stages read the log by, and where what they give up goes. */
+export function stageTopology(config: FleetConfig): Topology {
+  const stages = Object.keys(config.stages) as StageName[];
+  return {
+    streams: [deadLetterStream(config), redriveStream(config)],
+    consumers: [
+      ...stages.flatMap((stage) => stageConsumers(config, stage)),
+      ...stages.map((stage) => redriveConsumer(config, stage)),
+    ],
+  };
+}
+
+function deadLetterStream(config: FleetConfig): WantedStream {
+  const { deadLetters, log } = config;
+  return {
+    kind: 'stream',
+    name: deadLetters.stream,
+    config: {
+      name: deadLetters.stream,
+      description: 'Events a stage gave up on, with their original bytes',
+      // dead.<stage>.<tenant>.<memory>
+      subjects: [`${deadLetters.root}.*.*.*`],
+      retention: RetentionPolicy.Limits,
+      storage: StorageType.File,
+      discard: DiscardPolicy.New,
+      max_age: 0,
+      max_msgs: -1,
+      max_bytes: -1,
+      num_replicas: log.replicas,
+      duplicate_window: nanos(deadLetters.duplicateWindow),
+      allow_direct: true,
+    },
+  };
+}
+
+/** The durables of one stage, one for each of its inputs. */
+export function stageConsumers(config: FleetConfig, name: StageName): WantedConsumer[] {
+  const stage = config.stages[name];
+  return Object.values(stage.inputs).map(({ durable, filter }) => ({
+    kind: 'consumer',
+    stream: config.log.stream,
+    name: durable,
+    config: {
+      durable_name: durable,
+      description: `Stage ${name}`,
+      filter_subject: `${config.log.root}.*.*.*.${filter}`,
+      ack_policy: AckPolicy.Explicit,
+      ack_wait: nanos(stage.ackWait),
+      max_deliver: stage.maxDeliver,
+      max_ack_pending: stage.maxAckPending,
+      deliver_policy: DeliverPolicy.All,
+      replay_policy: ReplayPolicy.Instant,
+    },
+  }));
+}

@@ -1,0 +1,203 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ProviderError, ProviderGate } from '@memfleet/models';
+import { type Stage, TenantQueue } from '@memfleet/stages';
+import { expect, test } from 'vitest';
+import type { Delivery } from '../../../shared/runtime/src/broker/delivery.ts';
+import { InFlight } from '../../../shared/stages/src/admission/in-flight.ts';
+import { Turns } from '../../../shared/stages/src/fairness/turns.ts';
+import { memoryCreated, nothingExtracted } from '../../support/events.ts';
+import { traceQueue } from '../../support/queue-trace.ts';
+import { createStageBench, silent, type StageBench } from '../../support/stage.ts';
+import { until } from '../../support/until.ts';
+
+const IDENTITY = { name: 'test', version: 1 };
+const CALL_MS = 50;
+
+/** A stage whose model takes its time. */
+function slow(): Stage {
+  return {
+    ...IDENTITY,
+    async handle(event, { sequence }) {
+      await delay(CALL_MS);
+      return { kind: 'done', events: [nothingExtracted(event, sequence, IDENTITY)] };
+    },
+  };
+}
+
+async function publish(bench: StageBench, tenant: string, events: number): Promise<void> {
+  const batch = Array.from({ length: events }, (_, index) =>
+    memoryCreated(`note ${index} of ${tenant}`, { tenant, memory: `m${index}` }),
+  );
+  for (let from = 0; from < events; from += 500) {
+    await bench.publisher.appendBatch(batch.slice(from, from + 500));
+  }
+}
+
+async function done({ database }: StageBench, tenant: string): Promise<number> {
+  const { rows } = await database.pool.query<{ events: number }>(
+    `select count(*)::int as events from memfleet.stage_work where tenant = $1 and state = 'done'`,
+    [tenant],
+  );
+  return rows[0]?.events ?? 0;
+}
+
+async function queued({ database }: StageBench): Promise<number> {
+  const { rows } = await database.pool.query<{ events: number }>(
+    'select count(*)::int as events from memfleet.tenant_queue',
+  );
+  return rows[0]?.events ?? 0;
+}
+
+/** An outage, as the gate finds it. */
+async function closed(gate: ProviderGate): Promise<void> {
+  while (gate.cause === undefined) {
+    const call = gate.call(() => Promise.reject(new ProviderError('transient', 'down')));
+    await expect(call).rejects.toThrow('down');
+  }
+}
+
+test('behind a flood of one tenant, another is served within the stated bound', async () => {
+  await using bench = await createStageBench({
+    'stages.extraction.concurrency': '8',
+    'stages.extraction.batch': '256',
+  });
+  const flood = 5_000;
+  await publish(bench, 'flood', flood);
+  const stage = bench.start(slow(), { turns: true });
+  await until('it works on the flood', async () => (await done(bench, 'flood')) > 0);
+  const floodBefore = await done(bench, 'flood');
+  await publish(bench, 'small', 20);
+  await until('the small tenant is served', async () => (await done(bench, 'small')) === 20);
+  const floodMeanwhile = (await done(bench, 'flood')) - floodBefore;
+  // In the order of the log all 5,000 would come first. The bound of work/turns.ts: noticing, reading
+  // on, a free slot, and twenty turns of two tenants; in calls, as a slow machine makes fewer.
+  const boundMs = 1_000 + 1_000 + (flood / 2_000) * 1_000 + CALL_MS + (20 * CALL_MS * 2) / 8;
+  expect(floodMeanwhile).toBeLessThan((boundMs / CALL_MS) * 8);
+  // Nor does the flood stand still: it has its share of the slots.
+  expect(floodMeanwhile).toBeGreaterThan(20);
+  await stage.stop();
+});
+
+test('what waits by tenant is worked on to the last event, whoever put it there', async () => {
+  await using bench = await createStageBench({
+    'stages.extraction.concurrency': '8',
+    'stages.extraction.batch': '32',
+    'stages.extraction.fairness.after': '100ms',
+  });
+  await publish(bench, 'flood', 300);
+  await publish(bench, 'small', 20);
+  {
+    await using first = bench.start(slow(), { turns: true });
+    await until('events wait by tenant', async () => (await queued(bench)) > 50);
+    await first.stop();
+  }
+  const left = 320 - (await done(bench, 'flood')) - (await done(bench, 'small'));
+  expect(left).toBeGreaterThan(0);
+  bench.start(slow(), { turns: true });
+  await until('all is done', async () => (await bench.derived()) === 320);
+  await until('the queue is empty', async () => (await queued(bench)) === 0);
+  await bench.settled();
+  expect(await bench.deadLetters()).toBe(0);
+  const rows = await bench.work();
+  expect(rows).toHaveLength(320);
+  expect(rows.every(({ state, published }) => state === 'done' && published)).toBe(true);
+});
+
+test('what waits by tenant is worked on when the provider is a local one now', async () => {
+  await using bench = await createStageBench({
+    'stages.extraction.concurrency': '8',
+    'stages.extraction.batch': '32',
+    'stages.extraction.fairness.after': '100ms',
+  });
+  await publish(bench, 'flood', 300);
+  {
+    await using first = bench.start(slow(), { turns: true });
+    await until('events wait by tenant', async () => (await queued(bench)) > 50);
+    await first.stop();
+  }
+  const trace = await traceQueue(bench.database.pool);
+  // The log goes on beside it.
+  await publish(bench, 'small', 100);
+  const local = bench.start(slow(), { turns: false });
+  await until('the queue is empty', async () => (await queued(bench)) === 0);
+  await until('all is done', async () => (await bench.derived()) === 400);
+  await bench.settled();
+  expect((await trace()).put).toBe(0);
+  expect(await bench.deadLetters()).toBe(0);
+  await local.stop();
+});
+
+test('an outage is no flood: it makes nobody take turns, and ends by itself', async () => {
+  await using bench = await createStageBench({
+    'stages.extraction.concurrency': '8',
+    'stages.extraction.fairness.after': '100ms',
+  });
+  const events = 40;
+  await publish(bench, 'one', events);
+  const trace = await traceQueue(bench.database.pool);
+  const gate = new ProviderGate();
+  // From the start: on a slow machine, the first calls may wait longer than `after` without an outage.
+  await closed(gate);
+  let calls = 0;
+  let queuedInOutage: number | undefined;
+  const stage: Stage = {
+    ...IDENTITY,
+    async handle(event, { sequence }) {
+      await gate.call(async () => {
+        calls += 1;
+        // Each probe comes from the log, and finds that it has hardly moved.
+        if (calls <= 2) throw new ProviderError('transient', 'no answer');
+        queuedInOutage ??= (await trace()).put;
+      });
+      return { kind: 'done', events: [nothingExtracted(event, sequence, IDENTITY)] };
+    },
+  };
+  const running = bench.start(stage, { gate, turns: true });
+  await until('all is done', async () => (await done(bench, 'one')) === events);
+  expect(queuedInOutage).toBe(0);
+  await running.stop();
+});
+
+test('where an outage finds turns taken and nobody waiting, one event is read on to probe with', async () => {
+  await using bench = await createStageBench();
+  const { signal } = new AbortController();
+  const gate = new ProviderGate();
+  const inFlight = new InFlight(1);
+  // Nothing here looks at its message.
+  inFlight.hold({} as Delivery);
+  const queue = new TenantQueue({
+    db: bench.database.pool,
+    jsm: bench.broker.jsm,
+    stage: IDENTITY.name,
+    stream: bench.config.log.stream,
+    ackWaitMs: 1_000,
+    log: silent,
+  });
+  const options = {
+    queue,
+    areAllowed: true,
+    takeOverUntil: () => undefined,
+    gate,
+    batch: 8,
+    afterMs: 1,
+    lookahead: 100,
+    log: silent,
+  };
+  const turns = new Turns(options, inFlight);
+  await turns.patience(signal);
+  expect(turns.areTaken).toBe(true);
+  expect(await turns.roomAhead(signal)).toBe(8);
+  await closed(gate);
+  expect(await turns.roomAhead(signal)).toBe(1);
+  expect(gate.cause).toBe('the service fails: down');
+});
+
+test('a stage that keeps up reads the log and nothing else', async () => {
+  await using bench = await createStageBench({ 'stages.extraction.fairness.after': '30s' });
+  const trace = await traceQueue(bench.database.pool);
+  await publish(bench, 'one', 40);
+  bench.start(slow(), { turns: true });
+  await bench.settled();
+  expect(await bench.derived()).toBe(40);
+  expect((await trace()).put).toBe(0);
+});

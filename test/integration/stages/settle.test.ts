@@ -1,0 +1,176 @@
+import { randomUUID } from 'node:crypto';
+import { eventKey, payloadDigest, type Envelope } from '@memfleet/events';
+import type { Queryable } from '@memfleet/runtime';
+import type { Outcome } from '@memfleet/stages';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { Delivery } from '../../../shared/runtime/src/broker/delivery.ts';
+import { type Held, InFlight } from '../../../shared/stages/src/admission/in-flight.ts';
+import { OutputGate } from '../../../shared/stages/src/admission/output-gate.ts';
+import { claim } from '../../../shared/stages/src/claims/dedupe.ts';
+import { type Settled, Settler } from '../../../shared/stages/src/pipeline/settle.ts';
+import { memoryCreated, nothingExtracted } from '../../support/events.ts';
+import { readLog } from '../../support/log-stream.ts';
+import { createStageBench, silent, type StageBench } from '../../support/stage.ts';
+
+const IDENTITY = { name: 'test', version: 1 };
+const LONG = 60_000;
+const NEVER = new AbortController().signal;
+
+let bench: StageBench;
+beforeAll(async () => {
+  bench = await createStageBench();
+});
+afterAll(async () => {
+  await bench[Symbol.asyncDispose]();
+});
+beforeEach(async () => {
+  await bench.database.pool.query('truncate memfleet.stage_work, memfleet.spend');
+});
+
+/** A claimed event, and what is said to the broker about it. */
+interface Claimed {
+  readonly held: Held;
+  readonly event: Envelope;
+  readonly said: string[];
+}
+
+/** Each call claims for another owner; the claim before must have run out. */
+async function claimFor(event: Envelope, inFlight: InFlight): Promise<Claimed> {
+  await bench.database.pool.query(
+    `update memfleet.stage_work set lease_until = now() - interval '1 s'`,
+  );
+  const said: string[] = [];
+  const say = (what: string) => async (): Promise<void> => {
+    said.push(what);
+  };
+  const message = {
+    subject: `${bench.config.log.root}.0.acme.note.content.created`,
+    data: Buffer.from(JSON.stringify(event)),
+    redrives: 0,
+    info: { consumer: 'test', streamSequence: 1, deliveryCount: 1 },
+    working: say('working'),
+    ack: say('ack'),
+    ackAck: say('ack'),
+    nak: say('nak'),
+    term: say('term'),
+  };
+  const held = inFlight.hold(message as unknown as Delivery);
+  const [key, token] = [eventKey(event), randomUUID()];
+  const digest = payloadDigest(event);
+  const asked = { key, tenant: 'acme', eventId: event.id, sequence: 1, digest };
+  const [found] = await claim(bench.database.pool, IDENTITY, [asked], token, LONG);
+  expect(found).toMatchObject({ kind: 'claimed' });
+  held.claim = { key, token, redrives: 0 };
+  return { held, event, said };
+}
+
+interface Settling {
+  readonly settler: Settler<string>;
+  readonly persisted: string[];
+}
+
+function settling(): Settling {
+  const persisted: string[] = [];
+  const settler = new Settler<string>({
+    stage: {
+      ...IDENTITY,
+      handle: () => Promise.reject(new Error('not called here')),
+      async persist(_: Queryable, extras: readonly string[]) {
+        persisted.push(...extras);
+      },
+    },
+    config: bench.config,
+    settings: { batch: 10, linger: 20, maxAttempts: 3 },
+    connection: bench.broker.connection,
+    pool: bench.database.pool,
+    log: silent,
+    output: new OutputGate(),
+    stop: NEVER,
+    handBack: NEVER,
+    signal: NEVER,
+  });
+  return { settler, persisted };
+}
+
+function done({ event }: Claimed, what: string): Outcome<string> {
+  const derived = nothingExtracted(event as never, 1, IDENTITY);
+  return {
+    kind: 'done',
+    events: [{ ...derived, data: { ...derived.data, empty_reason: what } }],
+    extra: what,
+  };
+}
+
+async function settleAll(
+  { settler }: Settling,
+  ones: readonly { readonly claimed: Claimed; readonly outcome: Outcome<string> }[],
+): Promise<Settled[]> {
+  return await Promise.all(
+    ones.map(({ claimed: { held }, outcome }) =>
+      settler.settle({ held, outcome, attempts: 1, event: undefined }),
+    ),
+  );
+}
+
+/** What the log says of the event: the reasons of its derived events. */
+async function derivedFrom({ event }: Claimed): Promise<unknown[]> {
+  const stored = await readLog(bench.broker.connection, bench.config.log);
+  return stored
+    .map(({ bytes }) => JSON.parse(Buffer.from(bytes).toString()) as Envelope)
+    .filter(({ causationid }) => causationid === event.id)
+    .map(({ data }) => (data as { empty_reason?: string }).empty_reason);
+}
+
+/** One process that holds one event under two claims, the first of them stale. */
+async function twice(): Promise<{ readonly stale: Claimed; readonly live: Claimed }> {
+  const event = memoryCreated(`note ${randomUUID()}`);
+  const inFlight = new InFlight(10);
+  const stale = await claimFor(event, inFlight);
+  return { stale, live: await claimFor(event, inFlight) };
+}
+
+test.each(['stale', 'live'])(
+  'of two results for one event in one flush only that of the live claim exists (%s first)',
+  async (first) => {
+    const { stale, live } = await twice();
+    const work = settling();
+    const both = [
+      { claimed: stale, outcome: done(stale, 'stale') },
+      { claimed: live, outcome: done(live, 'live') },
+    ];
+    const settled = await settleAll(work, first === 'stale' ? both : both.toReversed());
+    expect(first === 'stale' ? settled : settled.toReversed()).toEqual(['lost', 'done']);
+    expect(await derivedFrom(live)).toEqual(['live']);
+    expect(work.persisted).toEqual(['live']);
+    expect([stale.said, live.said]).toEqual([[], ['ack']]);
+    expect(await bench.work()).toMatchObject([{ state: 'done', published: true }]);
+  },
+);
+
+test('what a stale claim wants to have again is not naked while the live one works', async () => {
+  const { stale, live } = await twice();
+  const again: Outcome<string> = { kind: 'retry', afterMs: 0, cause: 'no', countsAsAttempt: true };
+  // The live one is given back in the same flush.
+  const outcomes = [
+    { claimed: stale, outcome: again },
+    { claimed: live, outcome: { ...again, countsAsAttempt: false } },
+  ];
+  expect(await settleAll(settling(), outcomes)).toEqual(['lost', 'retried']);
+  expect([stale.said, live.said]).toEqual([[], ['nak']]);
+  expect(await bench.work()).toMatchObject([{ state: 'claimed', attempts: 0 }]);
+});
+
+test('what a stale claim parks is not parked', async () => {
+  const { stale, live } = await twice();
+  const before = await bench.deadLetters();
+  const outcomes = [
+    {
+      claimed: stale,
+      outcome: { kind: 'park', reason: 'invalid_input', message: 'stale' } as const,
+    },
+    { claimed: live, outcome: done(live, 'live') },
+  ];
+  expect(await settleAll(settling(), outcomes)).toEqual(['lost', 'done']);
+  expect(await bench.deadLetters()).toBe(before);
+  expect([stale.said, live.said]).toEqual([[], ['ack']]);
+});

@@ -1,0 +1,94 @@
+import { eventKey, publishSubject } from '@memfleet/events';
+import { expect, test } from 'vitest';
+import type { Delivery } from '../../../shared/runtime/src/broker/delivery.ts';
+import { InFlight } from '../../../shared/stages/src/admission/in-flight.ts';
+import { type ReadBatch, readBatch } from '../../../shared/stages/src/pipeline/read-batch.ts';
+import { memoryCreated } from '../../support/events.ts';
+
+interface Message {
+  readonly body: unknown;
+  readonly verb?: string;
+  readonly tenant?: string;
+  readonly deliveries?: number;
+}
+
+function read(...messages: readonly Message[]): ReadBatch {
+  const inFlight = new InFlight(100);
+  const batch = messages.map(
+    ({ body, verb = 'created', tenant = 'acme', deliveries = 1 }, index) => {
+      const subject = publishSubject('memory.3', tenant, 'note', 'content', verb);
+      const data = body instanceof Uint8Array ? body : Buffer.from(JSON.stringify(body));
+      // What reading looks at of a delivery.
+      const delivery: Pick<Delivery, 'data' | 'subject' | 'info'> = {
+        data,
+        subject,
+        info: {
+          consumer: 'c',
+          deliveryCount: deliveries,
+          streamSequence: index + 1,
+          deliverySequence: index + 1,
+          timestampNanos: 0,
+          pending: 0,
+        },
+      };
+      return inFlight.hold(delivery as Delivery);
+    },
+  );
+  return readBatch(batch, 'memory');
+}
+
+test('a known event asks for its claim with key, place and digest', () => {
+  const event = memoryCreated('a note');
+  const { readable, twins, unreadable } = read({ body: event });
+  expect(readable[0]?.request).toMatchObject({
+    key: eventKey(event),
+    tenant: 'acme',
+    eventId: event.id,
+    sequence: 1,
+  });
+  expect(readable[0]?.request.digest).toHaveLength(32);
+  expect([twins, unreadable]).toEqual([[], []]);
+});
+
+test('a twin is set apart, another tenant with the same id is none', () => {
+  const event = memoryCreated('a note');
+  const { readable, twins } = read(
+    { body: event },
+    { body: event },
+    { body: { ...event, tenantid: 'other' }, tenant: 'other' },
+  );
+  expect(readable).toHaveLength(2);
+  expect(twins).toHaveLength(1);
+});
+
+test.each<[string, Uint8Array]>([
+  ['nothing', new Uint8Array()],
+  ['no UTF-8', new Uint8Array([0xc3, 0x28])],
+  ['a bare string', Buffer.from('"text"')],
+  ['an array', Buffer.from('[]')],
+  ['null', Buffer.from('null')],
+  ['cut off', Buffer.from('{"specversion":"1.0"')],
+  ['two documents', Buffer.from('{}{}')],
+  ['an HTML page', Buffer.from('<html></html>')],
+  ['gzip', new Uint8Array([0x1f, 0x8b, 0x08, 0x00])],
+])('%s is parked as no event', (_, body) => {
+  const { readable, unreadable } = read({ body }, { body: memoryCreated('a neighbour') });
+  expect(unreadable[0]?.outcome).toMatchObject({ kind: 'park', reason: 'invalid_event' });
+  expect(readable).toHaveLength(1);
+});
+
+test('a subject that says otherwise than the body is parked', () => {
+  const { unreadable } = read({ body: memoryCreated('a note'), tenant: 'mallory' });
+  expect(unreadable[0]?.outcome).toMatchObject({ kind: 'park', reason: 'invalid_event' });
+});
+
+test.each([
+  ['newer_version', { schemaversion: 99 }, 'created'],
+  ['unknown_type', { type: 'memory.invented' }, 'invented'],
+] as const)('%s is left to a newer worker for a while, then parked', (reason, change, verb) => {
+  const body = { ...memoryCreated('from tomorrow'), ...change };
+  const early = read({ body, verb, deliveries: 19 }).unreadable[0]?.outcome;
+  expect(early).toMatchObject({ kind: 'retry', afterMs: 30_000, countsAsAttempt: false });
+  const late = read({ body, verb, deliveries: 20 }).unreadable[0]?.outcome;
+  expect(late).toMatchObject({ kind: 'park', reason });
+});
