@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { latencyOf } from '../../workers/cli/src/bench/latency.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { GeneratedTexts } from './generated-texts.ts';
-import { largeTenants, type LargeMemory } from './large-tenants.ts';
+import { type LargeMemory, largeTenants } from './large-tenants.ts';
 
 const MEMORIES = Number(process.env['MEMFLEET_SCALE_VECTORS'] ?? 1_000_000);
 const QUESTIONS = 100;

@@ -1,17 +1,17 @@
 import {
+  configuredLanes,
   createGeneration,
   type Generation,
-  readGenerations,
-  viewsDigest,
-  type Projection,
-  lanesOf,
-  configuredLanes,
-  laneConsumerOf,
-  PROJECTIONS,
   givingWay,
   isLockWait,
+  laneConsumerOf,
+  lanesOf,
   limitLockWaits,
   pointViews,
+  type Projection,
+  PROJECTIONS,
+  readGenerations,
+  viewsDigest,
 } from '@memfleet/projections';
 import {
   type Change,
@@ -23,8 +23,8 @@ import {
   type Pool,
   provisionTopology,
   refuseDrift,
-  type Topology,
   RuntimeError,
+  type Topology,
   transaction,
 } from '@memfleet/runtime';
 import { topologyOf } from './topology.ts';

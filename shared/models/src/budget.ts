@@ -1,9 +1,9 @@
 import {
+  Batcher,
   type BudgetConfig,
   type BudgetLimits,
-  type Queryable,
   type Logger,
-  Batcher,
+  type Queryable,
 } from '@memfleet/runtime';
 import type { Pause } from './pause.ts';
 import { EVERY_TENANT, readSpend, type SpendSoFar } from './spend.ts';

@@ -1,5 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import type { Waiting } from '@memfleet/runtime';
+import { sleep, type Waiting } from '@memfleet/runtime';
 import type { Budget, Cost, Reservation } from './budget.ts';
 import { type Permit, RateLimiter, type RateLimits } from './limiter.ts';
 import { Pacer } from './pacer.ts';
@@ -181,7 +180,7 @@ export class ProviderGate {
         this.#nextProbeMs = now + PROBE_TURN_MS;
         return 1;
       }
-      await delay(Math.min(100, Math.max(10, wait)), undefined, { signal }).catch(() => undefined);
+      await sleep(Math.min(100, Math.max(10, wait)), signal);
     }
     return Number.POSITIVE_INFINITY;
   }

@@ -1,4 +1,11 @@
-import { type Queryable, messageOf, GONE_AFTER_MS, type Logger } from '@memfleet/runtime';
+import {
+  every,
+  GONE_AFTER_MS,
+  type Logger,
+  messageOf,
+  type Queryable,
+  type Repeated,
+} from '@memfleet/runtime';
 import type { ProviderGate } from './provider-gate.ts';
 
 /** How late the other processes of a stage hear of a pause, at most, and of each other. */
@@ -21,8 +28,7 @@ export interface ProviderStateOptions {
  */
 export class ProviderState {
   readonly #options: ProviderStateOptions;
-  #timer: NodeJS.Timeout | undefined;
-  #isLooking = false;
+  #repeated: Repeated | undefined;
   #saidUntilMs = 0;
 
   constructor(options: ProviderStateOptions) {
@@ -33,18 +39,17 @@ export class ProviderState {
   /** Looks once before it returns: nothing is called before it is known whether it may be. */
   async start(): Promise<void> {
     await this.look();
-    this.#timer = setInterval(() => void this.look(), LOOK_EVERY_MS);
+    this.#repeated = every(LOOK_EVERY_MS, () => this.look());
   }
 
   stop(): void {
-    clearInterval(this.#timer);
     this.#options.gate.onPause = undefined;
+    // A look under way changes nothing any more, and may wait for a database that is away.
+    void this.#repeated?.stop();
   }
 
   /** One look; a failed one is only logged, since the next is near. */
   async look(): Promise<void> {
-    if (this.#isLooking) return;
-    this.#isLooking = true;
     const { gate, log } = this.#options;
     try {
       const { pause, processes } = await this.#read();
@@ -52,8 +57,6 @@ export class ProviderState {
       await gate.refresh(processes);
     } catch (error) {
       log.debug({ reason: messageOf(error) }, 'what others know of the service could not be read');
-    } finally {
-      this.#isLooking = false;
     }
   }
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type Queryable, Batcher, SharedWaits, type Waiting } from '@memfleet/runtime';
+import { Batcher, type Queryable, raceAbort, SharedWaits, type Waiting } from '@memfleet/runtime';
 
 /** A result that was paid for, to be stored in the transaction that records it. */
 export interface PaidResult {
@@ -79,7 +79,7 @@ export class ResultCache {
       const asked = this.#asked.get(name);
       if (asked === undefined) return await this.#ask(key, name, signal, make, waits);
       const leave = waits && asked.waits.join(waits);
-      const shared = await abortable(asked.result, signal)
+      const shared = await raceAbort(asked.result, signal)
         .catch((error: unknown) => {
           if (error instanceof GivenUp) return undefined;
           throw error;
@@ -132,17 +132,6 @@ export class ResultCache {
 /** The one who asked has been given up; the question is still open. */
 class GivenUp extends Error {
   override readonly name = 'GivenUp';
-}
-
-async function abortable<Value>(waited: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => reject(signal.reason as Error);
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([waited, promise]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }
 
 async function readResults(

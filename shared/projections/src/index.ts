@@ -41,8 +41,8 @@ export { earliest, latest, SEALED } from './kit/guards.ts';
 export {
   type KeyedTable,
   keyedTable,
-  logTable,
   type LogTable,
+  logTable,
   type Operation,
   type SetTable,
   setTable,

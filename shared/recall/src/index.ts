@@ -1,7 +1,7 @@
 export { createEmbedder } from './create-embedder.ts';
 export type { EmbedderSettings, LocalSettings, RemoteSettings } from './embedder-settings.ts';
 export type { Embedded, Embedder, Fusion, LocalEmbedder, RemoteEmbedder } from './embedder.ts';
-export { type Fused, fuse } from './rank-fusion.ts';
+export { fuse, type Fused } from './rank-fusion.ts';
 export type { Halves, Neighbours, RecallBounds, RecallQuery, RecallScope } from './query.ts';
 export { recall } from './recall.ts';
 export type {

@@ -15,7 +15,7 @@ import { snippetOf } from './snippet.ts';
 import { type Surroundings, surroundingsOf } from './surroundings.ts';
 import { tenantStatistics } from './tenant-statistics.ts';
 import { type TextRanking, textRanking } from './text-ranking.ts';
-import { type Tuning, TUNING } from './tuning.ts';
+import { TUNING, type Tuning } from './tuning.ts';
 
 const LIMIT = 10;
 /** How many memories each ranking offers for one that is returned: the merged order needs a choice. */

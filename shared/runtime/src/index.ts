@@ -1,8 +1,11 @@
+export { every, type Repeated } from './async/every.ts';
+export { raceAbort } from './async/race-abort.ts';
+export { sleep } from './async/sleep.ts';
 export { connectBroker, isAtLeast, MINIMUM_SERVER, redactServers } from './broker/connect.ts';
 export {
   consumerInfo,
-  jetStreamManager,
   type JetStreamManager,
+  jetStreamManager,
   type StoredMsg,
   streamInfo,
 } from './broker/manager.ts';

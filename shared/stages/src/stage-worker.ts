@@ -1,9 +1,9 @@
-import { Budget, ProviderState, ProviderGate } from '@memfleet/models';
+import { Budget, ProviderGate, ProviderState } from '@memfleet/models';
 import {
   checkConsumers,
   checkLog,
-  type StageName,
   runWorker,
+  type StageName,
   type WorkerContext,
 } from '@memfleet/runtime';
 import { RedriveInput } from './dead-letters/redrive-input.ts';

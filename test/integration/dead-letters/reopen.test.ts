@@ -3,7 +3,7 @@ import { markDiscarded } from '@memfleet/stages';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { claim, record } from '../../../shared/stages/src/claims/dedupe.ts';
 import { renewClaims } from '../../../shared/stages/src/claims/held-claims.ts';
-import { type Reopening, reopen } from '../../../shared/stages/src/dead-letters/reopen.ts';
+import { reopen, type Reopening } from '../../../shared/stages/src/dead-letters/reopen.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 
 const STAGE = { name: 'extraction', version: 1 };

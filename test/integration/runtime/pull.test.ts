@@ -1,5 +1,5 @@
 import { topologyOf } from '@memfleet/fleet';
-import { type Delivery, pull, provisionTopology } from '@memfleet/runtime';
+import { type Delivery, provisionTopology, pull } from '@memfleet/runtime';
 import type { Consumer } from '@nats-io/jetstream';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectTestBroker, type TestBroker } from '../../support/broker.ts';

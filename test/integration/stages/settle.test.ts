@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { eventKey, payloadDigest, type Envelope } from '@memfleet/events';
+import { type Envelope, eventKey, payloadDigest } from '@memfleet/events';
 import type { Queryable } from '@memfleet/runtime';
 import type { Outcome } from '@memfleet/stages';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';

@@ -6,8 +6,8 @@ import { createModelExtractor } from '../../../workers/extraction/src/providers/
 import {
   ONE_ENTITY,
   ONE_FACT,
-  type Reply,
   replies,
+  type Reply,
   startModelService,
 } from '../../support/model-service.ts';
 

@@ -4,8 +4,8 @@ import { describe, expect, test } from 'vitest';
 import {
   type ModelCall,
   type ModelService,
-  type Reply,
   replies,
+  type Reply,
   startModelService,
   vectorOf,
 } from '../../support/model-service.ts';

@@ -1,7 +1,7 @@
 import type { ModelUse } from '@memfleet/events';
 import { CallLimit, type Cost, ProviderError, type ProviderGate } from '@memfleet/models';
 import type { Embedded, RemoteEmbedder } from '@memfleet/recall';
-import { beginAll, Batcher, type Queryable, SharedWaits } from '@memfleet/runtime';
+import { Batcher, beginAll, type Queryable, SharedWaits } from '@memfleet/runtime';
 import { type Attempt, embedApart } from './embed-apart.ts';
 import { allAborted, Interest } from './interest.ts';
 import { RecentVectors } from './recent-vectors.ts';

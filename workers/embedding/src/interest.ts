@@ -1,3 +1,5 @@
+import { raceAbort } from '@memfleet/runtime';
+
 /**
  * Work that several wait for: it goes on as long as one of them wants it, and its signal aborts when
  * the last has gone.
@@ -13,14 +15,9 @@ export class Interest {
   /** Waits for the work until it ends, or the own signal does. @throws the signal's reason */
   async share<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
     this.#waiting += 1;
-    const { promise: gone, reject } = Promise.withResolvers<never>();
-    const onAbort = (): void => reject(signal.reason as Error);
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) onAbort();
     try {
-      return await Promise.race([work, gone]);
+      return await raceAbort(work, signal);
     } finally {
-      signal.removeEventListener('abort', onAbort);
       this.#waiting -= 1;
       // Work that has ended needs no end: making the reason of an abort takes longer than all else here.
       if (this.#waiting === 0 && signal.aborted) this.#controller.abort(signal.reason);

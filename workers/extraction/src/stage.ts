@@ -13,7 +13,7 @@ import {
 } from '@memfleet/models';
 import { skip, type Stage } from '@memfleet/stages';
 import type { ExtractionInput, Extractor } from './extractor.ts';
-import { type Obtained, obtain } from './paid-result.ts';
+import { obtain, type Obtained } from './paid-result.ts';
 
 const NAME = 'extraction';
 /** Raised when every event should be extracted anew. */

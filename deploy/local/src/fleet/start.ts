@@ -18,7 +18,7 @@ import {
   RuntimeError,
 } from '@memfleet/runtime';
 import { tryLock } from '../../bootstrap/lock.mjs';
-import { FLEET_WORKERS, type Fleet, type FleetOptions } from './options.ts';
+import { type Fleet, FLEET_WORKERS, type FleetOptions } from './options.ts';
 import { isGiven, openServers, type Servers } from './servers.ts';
 import { SupervisedWorker } from './worker.ts';
 

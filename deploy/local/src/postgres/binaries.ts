@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { cp, mkdir, readdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
-import { RuntimeError, messageOf } from '@memfleet/runtime';
+import { messageOf, RuntimeError } from '@memfleet/runtime';
 import { cacheDir } from '../cache-dir.ts';
 import { systemCode } from '../errors.ts';
 import { rootsOwnFolder } from './roots-own-folder.ts';

@@ -4,7 +4,7 @@ import { freePort } from '../free-port.ts';
 import { leash, type Leashed } from '../leash.ts';
 import type { LocalServer } from '../server.ts';
 import type { Cluster } from './cluster.ts';
-import { prepareDatabase, postgresUrl } from './database.ts';
+import { postgresUrl, prepareDatabase } from './database.ts';
 import type { PostgresStart } from './options.ts';
 import { awaitPrevious, isReady } from './previous.ts';
 import { idsOf, type RunUser } from './run-user.ts';

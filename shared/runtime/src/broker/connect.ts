@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import {
-  type ConnectionOptions,
   connect,
+  type ConnectionOptions,
   credsAuthenticator,
   type NatsConnection,
 } from '@nats-io/transport-node';

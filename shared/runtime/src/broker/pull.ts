@@ -1,6 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { type Consumer, JetStreamApiError } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
+import { sleep } from '../async/sleep.ts';
 import { RuntimeError } from '../errors.ts';
 import { Deliveries } from './deliveries.ts';
 import type { Delivery } from './delivery.ts';
@@ -85,23 +85,20 @@ async function recover(
   failures: number,
   cause: Error,
 ): Promise<void> {
-  const pause = async (ms: number): Promise<void> => {
-    await delay(ms, undefined, { signal }).catch(ignoreAbort);
-  };
-  await pause(Math.min(2_000, 25 * 2 ** Math.min(failures, 8)));
+  await sleep(Math.min(2_000, 25 * 2 ** Math.min(failures, 8)), signal);
   for (;;) {
     if (signal.aborted) return;
     try {
       // While the connection is down, requests would be kept and sent all at once on its return.
       await connection.rtt();
       if (!(await isGone(consumer))) return;
-      await pause(SECOND_LOOK_MS);
+      await sleep(SECOND_LOOK_MS, signal);
       if (signal.aborted || !(await isGone(consumer))) return;
       throw new RuntimeError('CONSUMER_MISSING', `the durable is gone: ${cause.message}`, cause);
     } catch (error) {
       if (error instanceof RuntimeError || connection.isClosed()) throw error;
       onTrouble?.(error);
-      await pause(500);
+      await sleep(500, signal);
     }
   }
 }
@@ -115,8 +112,4 @@ async function isGone(consumer: Consumer): Promise<boolean> {
     if (error instanceof JetStreamApiError && GONE.has(error.code)) return true;
     throw error;
   }
-}
-
-function ignoreAbort(error: unknown): void {
-  if (!(error instanceof Error) || error.name !== 'AbortError') throw error;
 }

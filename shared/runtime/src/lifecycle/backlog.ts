@@ -1,3 +1,4 @@
+import { every, type Repeated } from '../async/every.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Progress } from './progress.ts';
@@ -8,7 +9,7 @@ const INTERVAL_MS = 2_000;
 export class Backlog {
   readonly #progress: Progress;
   #count: number | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #repeated: Repeated | undefined;
 
   constructor(progress: Progress) {
     this.#progress = progress;
@@ -29,12 +30,11 @@ export class Backlog {
         log.debug({ reason: messageOf(error) }, 'the backlog is not known');
       }
     };
-    clearInterval(this.#timer);
-    this.#timer = setInterval(() => void once(), INTERVAL_MS);
     void once();
+    this.#repeated = every(INTERVAL_MS, once);
   }
 
-  stop(): void {
-    clearInterval(this.#timer);
+  async stop(): Promise<void> {
+    await this.#repeated?.stop();
   }
 }

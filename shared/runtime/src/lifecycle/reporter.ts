@@ -1,3 +1,4 @@
+import { every, type Repeated } from '../async/every.ts';
 import type { Queryable } from '../database/connection.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observe/log.ts';
@@ -24,8 +25,7 @@ export class Reporter {
   #last = { processed: 0, at: performance.now() };
   #rate = 0;
   #reports = 0;
-  #busy = false;
-  #timer: NodeJS.Timeout | undefined;
+  #repeated: Repeated | undefined;
 
   constructor(db: Queryable, identity: Identity, progress: Progress, log: Logger) {
     this.#db = db;
@@ -35,24 +35,20 @@ export class Reporter {
   }
 
   start(intervalMs: number): void {
-    this.#timer = setInterval(() => void this.report(), intervalMs);
+    this.#repeated = every(intervalMs, () => this.report());
   }
 
   /** One report; a failed one is only logged, since the next is near. */
   async report(): Promise<void> {
-    if (this.#busy) return;
-    this.#busy = true;
     try {
       await this.#write();
     } catch (error) {
       this.#log.debug({ reason: messageOf(error) }, 'the state could not be reported');
-    } finally {
-      this.#busy = false;
     }
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
+    await this.#repeated?.stop();
     await this.#db
       .query('delete from memfleet.worker_reports where instance = $1', [this.#identity.instance])
       .catch((error: unknown) =>

@@ -178,7 +178,7 @@ async function live(
       }),
     ]);
   } finally {
-    backlog.stop();
+    await within(CLOSE_LIMIT_MS, backlog.stop());
     await watchdog.stop();
     await within(CLOSE_LIMIT_MS, reporter.stop());
     await health.close();

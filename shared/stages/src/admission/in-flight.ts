@@ -1,4 +1,4 @@
-import { type Received, AbortSource, Waits } from '@memfleet/runtime';
+import { AbortSource, type Received, Waits } from '@memfleet/runtime';
 
 /** An event between receipt and settlement. */
 export interface Held {

@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Pause } from '@memfleet/models';
+import { sleep } from '@memfleet/runtime';
 
 /** An answer that refuses more than the one item it was given for: it says something of the place. */
 export class Refused {
@@ -92,7 +92,7 @@ export class OutputGate {
     while (!signal.aborted) {
       if (this.#closed.size === 0) break;
       if (this.pause === undefined && this.#grant()) return 1;
-      await delay(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
+      await sleep(LOOK_EVERY_MS, signal);
     }
     return Number.POSITIVE_INFINITY;
   }

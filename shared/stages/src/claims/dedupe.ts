@@ -1,5 +1,5 @@
 import type { ModelUse } from '@memfleet/events';
-import { bigintArray, byteaArray, doubleArray, textArray, type Queryable } from '@memfleet/runtime';
+import { bigintArray, byteaArray, doubleArray, type Queryable, textArray } from '@memfleet/runtime';
 import type { StageIdentity } from '../stage.ts';
 import { type ClaimRef, HeldClaims } from './held-claims.ts';
 

@@ -1,4 +1,4 @@
-import { bigintArray, textArray, type Queryable } from '@memfleet/runtime';
+import { bigintArray, type Queryable, textArray } from '@memfleet/runtime';
 import type { StageIdentity } from '../stage.ts';
 
 /** A claim of one owner on one event. */

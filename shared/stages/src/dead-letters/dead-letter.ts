@@ -1,5 +1,5 @@
 import { parseStoredSubject } from '@memfleet/events';
-import { type Received, type FleetConfig, messageOf, RuntimeError } from '@memfleet/runtime';
+import { type FleetConfig, messageOf, type Received, RuntimeError } from '@memfleet/runtime';
 import {
   errors,
   headers,

@@ -1,5 +1,5 @@
 import { messageAt } from '@memfleet/events';
-import { type JetStreamManager, streamInfo, type FleetConfig } from '@memfleet/runtime';
+import { type FleetConfig, type JetStreamManager, streamInfo } from '@memfleet/runtime';
 import type { StoredMsg } from '@nats-io/jetstream';
 import { type StoredLetter, storedLetter } from './stored-letter.ts';
 

@@ -1,5 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { type Delivery, type FleetConfig, messageOf, type Logger } from '@memfleet/runtime';
+import { type Delivery, type FleetConfig, type Logger, messageOf, sleep } from '@memfleet/runtime';
 import { type Consumer, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { DEAD_LETTER_HEADERS as NAMES } from './dead-letter.ts';
@@ -39,7 +38,7 @@ export class RedriveInput {
     while (!signal.aborted) {
       const count = await this.#count();
       if (count > 0) return count;
-      await delay(LOOK_AGAIN_MS, undefined, { signal }).catch(() => undefined);
+      await sleep(LOOK_AGAIN_MS, signal);
     }
     return 0;
   }

@@ -1,4 +1,4 @@
-import type { WantedConsumer, WantedStream, FleetConfig, StageName } from '@memfleet/runtime';
+import type { FleetConfig, StageName, WantedConsumer, WantedStream } from '@memfleet/runtime';
 import {
   AckPolicy,
   DeliverPolicy,

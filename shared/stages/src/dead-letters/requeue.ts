@@ -1,4 +1,4 @@
-import type { JetStreamManager, FleetConfig } from '@memfleet/runtime';
+import type { FleetConfig, JetStreamManager } from '@memfleet/runtime';
 import { jetstream, JetStreamApiError } from '@nats-io/jetstream';
 import { headers, type NatsConnection } from '@nats-io/transport-node';
 import { DEAD_LETTER_HEADERS } from './dead-letter.ts';

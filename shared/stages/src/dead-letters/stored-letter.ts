@@ -1,5 +1,5 @@
 import { messageAt } from '@memfleet/events';
-import type { JetStreamManager, FleetConfig } from '@memfleet/runtime';
+import type { FleetConfig, JetStreamManager } from '@memfleet/runtime';
 import type { StoredMsg } from '@nats-io/jetstream';
 import type { MsgHdrs } from '@nats-io/transport-node';
 import { DEAD_LETTER_HEADERS as NAMES } from './dead-letter.ts';

@@ -1,11 +1,11 @@
 import { messageAt } from '@memfleet/events';
 import {
-  type Received,
-  type Queryable,
-  messageOf,
-  type Logger,
   Batcher,
   crashPoint,
+  type Logger,
+  messageOf,
+  type Queryable,
+  type Received,
 } from '@memfleet/runtime';
 import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
 import { tenantOf } from '../admission/in-flight.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type DeliveryInfo, type Received, messageOf, type Logger } from '@memfleet/runtime';
+import { type DeliveryInfo, type Logger, messageOf, type Received, sleep } from '@memfleet/runtime';
 import type { Admission } from '../admission/admission.ts';
 import { type InFlight, tenantOf } from '../admission/in-flight.ts';
 import type { InputSlots } from '../admission/input-slots.ts';
@@ -108,7 +108,7 @@ export class Turns {
       if (gate.cause === undefined && this.size < lookahead) return batch;
       // The pause is over, and only a call can show whether the outage is: somebody must wait for it.
       if (gate.pause === undefined && this.#waiting.size === 0) return 1;
-      await delay(SHORT_MS, undefined, { signal }).catch(() => undefined);
+      await sleep(SHORT_MS, signal);
     }
     return 0;
   }
@@ -160,7 +160,7 @@ export class Turns {
         log.warn({ reason: messageOf(error) }, 'the tenant queue could not be read, trying again');
       }
       slots.end();
-      await delay(SHORT_MS, undefined, { signal }).catch(() => undefined);
+      await sleep(SHORT_MS, signal);
     }
   }
 
@@ -234,10 +234,7 @@ export class Turns {
   async #somethingComes(signal: AbortSignal): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = resolve;
-    await Promise.race([
-      promise,
-      delay(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined),
-    ]);
+    await Promise.race([promise, sleep(LOOK_EVERY_MS, signal)]);
     this.#wake = undefined;
   }
 }

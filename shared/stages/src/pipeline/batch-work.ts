@@ -1,13 +1,13 @@
 import type { Decoded } from '@memfleet/events';
 import {
   type FleetConfig,
-  type StageConfig,
-  type Pool,
   isServerError,
   isTransientDatabaseError,
-  messageOf,
-  type Progress,
   type Logger,
+  messageOf,
+  type Pool,
+  type Progress,
+  type StageConfig,
 } from '@memfleet/runtime';
 import type { Held, InFlight } from '../admission/in-flight.ts';
 import type { OutputGate } from '../admission/output-gate.ts';

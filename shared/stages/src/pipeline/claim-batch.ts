@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { type Queryable, crashPoint } from '@memfleet/runtime';
+import { crashPoint, type Queryable } from '@memfleet/runtime';
 import { type Claim, claim } from '../claims/dedupe.ts';
-import { type Reopening, reopen } from '../dead-letters/reopen.ts';
+import { reopen, type Reopening } from '../dead-letters/reopen.ts';
 import type { StageIdentity } from '../stage.ts';
 import type { Readable } from './read-batch.ts';
 

@@ -1,12 +1,12 @@
 import { CodedError, type Envelope, type PreparedEvent, Publisher } from '@memfleet/events';
 import {
-  type Received,
-  type FleetConfig,
-  type StageConfig,
-  type Pool,
-  messageOf,
-  type Logger,
   crashPoint,
+  type FleetConfig,
+  type Logger,
+  messageOf,
+  type Pool,
+  type Received,
+  type StageConfig,
 } from '@memfleet/runtime';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Held } from '../admission/in-flight.ts';

@@ -1,4 +1,4 @@
-import { type Queryable, messageOf, type Logger } from '@memfleet/runtime';
+import { type Logger, messageOf, type Queryable } from '@memfleet/runtime';
 import type { Held, InFlight } from '../admission/in-flight.ts';
 import { renewClaims } from '../claims/held-claims.ts';
 import type { StageIdentity } from '../stage.ts';

@@ -1,11 +1,11 @@
 import type { MemoryEvent } from '@memfleet/events';
 import { BudgetSpent, ProviderError } from '@memfleet/models';
 import {
+  type AbortSource,
+  crashPoint,
   isServerError,
   isTransientDatabaseError,
   messageOf,
-  type AbortSource,
-  crashPoint,
 } from '@memfleet/runtime';
 import { isOutcome, type Outcome, park, retry } from '../outcome.ts';
 import type { Stage, StageContext } from '../stage.ts';

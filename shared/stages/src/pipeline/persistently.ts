@@ -1,4 +1,4 @@
-import { isTransientDatabaseError, retryTransient, messageOf, jittered } from '@memfleet/runtime';
+import { isTransientDatabaseError, jittered, messageOf, retryTransient } from '@memfleet/runtime';
 import { type OutputGate, PROBE_AFTER_MS, Refused } from '../admission/output-gate.ts';
 
 export interface Persistence {

@@ -5,7 +5,7 @@ import {
   type PreparedEvent,
   type Publisher,
 } from '@memfleet/events';
-import { messageOf, type Logger } from '@memfleet/runtime';
+import { type Logger, messageOf } from '@memfleet/runtime';
 import pLimit from 'p-limit';
 import { isUnclear, PROBE_AFTER_MS, Refused } from '../admission/output-gate.ts';
 

@@ -1,14 +1,14 @@
 import type { PreparedEvent } from '@memfleet/events';
 import { addSpend, type Spent } from '@memfleet/models';
 import {
-  type Pool,
-  type Queryable,
   isServerError,
   isTransientDatabaseError,
+  type Logger,
+  messageOf,
+  type Pool,
+  type Queryable,
   retryTransient,
   transaction,
-  messageOf,
-  type Logger,
 } from '@memfleet/runtime';
 import { type Held, tenantOf } from '../admission/in-flight.ts';
 import { PROBE_AFTER_MS, Refused } from '../admission/output-gate.ts';

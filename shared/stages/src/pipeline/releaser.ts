@@ -1,11 +1,11 @@
 import { addSpend } from '@memfleet/models';
 import {
+  isServerError,
+  type Logger,
+  messageOf,
   type Pool,
   type Queryable,
-  isServerError,
   transaction,
-  messageOf,
-  type Logger,
 } from '@memfleet/runtime';
 import type { OutputGate } from '../admission/output-gate.ts';
 import { type ClaimRef, HeldClaims, type Release, release } from '../claims/held-claims.ts';

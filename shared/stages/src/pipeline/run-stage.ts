@@ -1,13 +1,13 @@
 import type { ProviderGate } from '@memfleet/models';
 import {
-  type Received,
-  pull,
   type FleetConfig,
-  type StageConfig,
-  type Pool,
-  messageOf,
-  type Progress,
   type Logger,
+  messageOf,
+  type Pool,
+  type Progress,
+  pull,
+  type Received,
+  type StageConfig,
 } from '@memfleet/runtime';
 import type { Consumer } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';

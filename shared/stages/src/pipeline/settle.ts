@@ -1,11 +1,11 @@
 import {
-  type FleetConfig,
-  type StageConfig,
-  type Pool,
-  messageOf,
-  type Logger,
   Batcher,
   crashPoint,
+  type FleetConfig,
+  type Logger,
+  messageOf,
+  type Pool,
+  type StageConfig,
 } from '@memfleet/runtime';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Held } from '../admission/in-flight.ts';

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { sleep } from '@memfleet/runtime';
 
 /** So many turns a second at most, evenly spread; what was missed is not made up for. */
 export class Pace {
@@ -16,6 +16,6 @@ export class Pace {
     this.#next = at + this.#gapMs;
     // A timer is a millisecond late or so: waits that short even out, and are left to the next.
     if (at - now < 1) return;
-    await delay(at - now, undefined, { signal }).catch(() => undefined);
+    await sleep(at - now, signal);
   }
 }

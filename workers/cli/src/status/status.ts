@@ -1,5 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { messageOf } from '@memfleet/runtime';
+import { messageOf, sleep } from '@memfleet/runtime';
 import { type Fleet, openProvisionedFleet } from '../fleet.ts';
 import type { Globals } from '../globals.ts';
 import { interruptSignal } from '../interrupt.ts';
@@ -24,7 +23,7 @@ export async function status(
 /** Until Ctrl-C. A server that is away for a while is told, and asked again. */
 async function keepShowing(globals: Globals, fleet: Fleet, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    await delay(WATCH_MS, undefined, { signal }).catch(() => undefined);
+    await sleep(WATCH_MS, signal);
     if (signal.aborted) return;
     try {
       await show(globals, await takeSnapshot(fleet), true);

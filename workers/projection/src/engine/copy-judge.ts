@@ -1,6 +1,13 @@
 import { type Decoded, eventKey, messageAt, registry, samePayload } from '@memfleet/events';
 import { type EventCopy, type JudgedCopy, keepVerdicts, readUnjudged } from '@memfleet/projections';
-import { type JetStreamManager, type Logger, messageOf, type Pool } from '@memfleet/runtime';
+import {
+  every,
+  type JetStreamManager,
+  type Logger,
+  messageOf,
+  type Pool,
+  type Repeated,
+} from '@memfleet/runtime';
 
 export interface CopyJudgeOptions {
   readonly pool: Pool;
@@ -26,30 +33,22 @@ type Envelope = Extract<Decoded, { readonly envelope: unknown }>['envelope'];
  */
 export class CopyJudge {
   readonly #options: CopyJudgeOptions;
-  readonly #timer: NodeJS.Timeout;
-  #looking: Promise<void> | undefined;
+  readonly #repeated: Repeated;
   #isStopped = false;
   #isFailing = false;
 
   constructor(options: CopyJudgeOptions) {
     this.#options = options;
-    this.#timer = setInterval(() => this.#tick(), options.everyMs);
+    this.#repeated = every(options.everyMs, () => this.#look());
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true;
-    clearInterval(this.#timer);
-    await this.#looking;
-  }
-
-  #tick(): void {
-    if (this.#looking !== undefined || !this.#options.isOurs()) return;
-    this.#looking = this.#look().finally(() => {
-      this.#looking = undefined;
-    });
+    await this.#repeated.stop();
   }
 
   async #look(): Promise<void> {
+    if (!this.#options.isOurs()) return;
     try {
       while (!this.#isStopped && (await this.#judgeSome()) === BATCH);
       this.#isFailing = false;

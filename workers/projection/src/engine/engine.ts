@@ -5,7 +5,13 @@ import {
   type Runnable,
   schemaOf,
 } from '@memfleet/projections';
-import { type Logger, messageOf, retryTransient, type WorkerContext } from '@memfleet/runtime';
+import {
+  every,
+  type Logger,
+  messageOf,
+  retryTransient,
+  type WorkerContext,
+} from '@memfleet/runtime';
 import { CopyJudge } from './copy-judge.ts';
 import { giveWayTo } from './courtesy.ts';
 import { findGenerations } from './generations.ts';
@@ -64,7 +70,6 @@ class Engine {
   readonly #signal: AbortSignal;
   #share = Number.POSITIVE_INFINITY;
   #doubt = new AbortController();
-  #isLooking = false;
 
   constructor(context: EngineContext, projections: readonly Projection[]) {
     this.#context = context;
@@ -89,7 +94,7 @@ class Engine {
       }),
     );
     await this.#look();
-    const timer = setInterval(() => void this.#look(), config.workers.report);
+    const looking = every(config.workers.report, () => this.#look());
     const pendingLists = new PendingLists(pool, log, () => this.#schemas());
     const judge = new CopyJudge({
       pool,
@@ -105,7 +110,7 @@ class Engine {
       await Promise.race([ended, this.#failed.promise]);
     } finally {
       this.#stop.abort();
-      clearInterval(timer);
+      void looking.stop();
       await Promise.all([...this.#running, pendingLists.stop(), judge.stop()]);
     }
   }
@@ -231,8 +236,7 @@ class Engine {
    * other workers need a share.
    */
   async #look(): Promise<void> {
-    if (this.#isLooking || this.#signal.aborted) return;
-    this.#isLooking = true;
+    if (this.#signal.aborted) return;
     const { config, pool, instance, progress, log } = this.#context;
     const goneAfterMs = Math.max(config.projections.lease, 3 * config.workers.report);
     const held = this.#held();
@@ -255,8 +259,6 @@ class Engine {
       this.#giveUpExcess(held, log);
     } catch (error) {
       log.debug({ reason: messageOf(error) }, 'the lanes could not be reported');
-    } finally {
-      this.#isLooking = false;
     }
   }
 

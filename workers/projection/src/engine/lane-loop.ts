@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { type LaneId, leaseOf, type Projection } from '@memfleet/projections';
 import {
   acquireLease,
@@ -9,6 +8,7 @@ import {
   messageOf,
   releaseLease,
   RuntimeError,
+  sleep,
 } from '@memfleet/runtime';
 import { LaneLost } from './checkpoint.ts';
 import { BrokenDelivery } from './feed.ts';
@@ -73,7 +73,7 @@ export async function superviseLane(loop: LaneLoop): Promise<void> {
       log.warn({ ...id, reason: messageOf(error) }, 'no answer about a lease, trying again');
     }
     // Jitter, so that of several workers standing by not all ask at once.
-    await pause((leaseMs / 5) * (0.5 + Math.random()), signal);
+    await sleep((leaseMs / 5) * (0.5 + Math.random()), signal);
   }
 }
 
@@ -117,17 +117,17 @@ async function runSessions(loop: LaneLoop, lease: Lease, signal: AbortSignal): P
       }
       if (error instanceof BrokenDelivery) {
         log.warn({ ...id, reason }, 'the lane begins again at its checkpoint');
-        await pause(RETRY_MS, signal);
+        await sleep(RETRY_MS, signal);
       } else if (isGone(error)) {
         throw error;
       } else if (isTransientDatabaseError(error) || isTransientBrokerError(error)) {
         monitor.troubled(reason);
         log.warn({ ...id, reason }, 'the lane cannot run, trying again');
-        await pause(RETRY_MS, signal);
+        await sleep(RETRY_MS, signal);
       } else {
         monitor.halted(reason);
         log.error({ ...id, error }, 'the lane is halted');
-        await pause(HALTED_MS, signal);
+        await sleep(HALTED_MS, signal);
       }
     }
   }
@@ -139,10 +139,4 @@ function isGone(error: unknown): boolean {
     error instanceof RuntimeError &&
     (error.code === 'STREAM_MISSING' || error.code === 'CONSUMER_MISSING')
   );
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await delay(ms, undefined, { signal }).catch((error: unknown) => {
-    if (!signal.aborted) throw error;
-  });
 }

@@ -1,4 +1,4 @@
-import { type Logger, messageOf, type Pool } from '@memfleet/runtime';
+import { every, type Logger, messageOf, type Pool, type Repeated } from '@memfleet/runtime';
 
 const EVERY_MS = 1_000;
 
@@ -12,33 +12,29 @@ export class PendingLists {
   readonly #pool: Pool;
   readonly #log: Logger;
   readonly #schemas: () => readonly string[];
-  readonly #timer: NodeJS.Timeout;
-  #merging: Promise<void> | undefined;
+  readonly #repeated: Repeated;
 
   /** `schemas` are those whose indexes this process is to look after. */
   constructor(pool: Pool, log: Logger, schemas: () => readonly string[]) {
     this.#pool = pool;
     this.#log = log;
     this.#schemas = schemas;
-    this.#timer = setInterval(() => this.#tick(), EVERY_MS);
+    this.#repeated = every(EVERY_MS, () => this.#mergeOurs());
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.#merging;
+    await this.#repeated.stop();
   }
 
-  #tick(): void {
+  async #mergeOurs(): Promise<void> {
     const schemas = this.#schemas();
-    if (this.#merging !== undefined || schemas.length === 0) return;
-    this.#merging = this.#merge(schemas)
-      .catch((error: unknown) => {
-        // Nothing is lost: the transaction that fills the list up merges it.
-        this.#log.debug({ reason: messageOf(error) }, 'pending entries could not be merged');
-      })
-      .finally(() => {
-        this.#merging = undefined;
-      });
+    if (schemas.length === 0) return;
+    try {
+      await this.#merge(schemas);
+    } catch (error) {
+      // Nothing is lost: the transaction that fills the list up merges it.
+      this.#log.debug({ reason: messageOf(error) }, 'pending entries could not be merged');
+    }
   }
 
   async #merge(schemas: readonly string[]): Promise<void> {
