@@ -93,7 +93,12 @@ test.skipIf(process.platform !== 'linux')(
     // Killed while it is at it, then run again.
     const first = startCli(['dead-letters', 'redrive', '--all'], { env: fleet.env });
     const ended = once(first, 'close');
-    await until('it is at it', async () => (await bench.queued()) > 1_000);
+    let said = '';
+    first.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+    await until('it is at it', async () => {
+      if (first.exitCode !== null) throw new Error(`it ended with ${first.exitCode}: ${said}`);
+      return (await bench.queued()) > 1_000;
+    });
     first.kill('SIGKILL');
     await ended;
     const rest = (await bench.ids()).length;
