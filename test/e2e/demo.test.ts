@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type MemoryEvent, registry } from '@memfleet/events';
 import { removePostgresData, startNatsServer } from '@memfleet/local';
+import { readStored } from '@memfleet/runtime';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generateConversations } from '../../workers/cli/src/demo/conversations/generate.ts';
-import { readStored } from '../../workers/cli/src/log-reader.ts';
 import { type CommandResult, runCommand } from '../support/cli.ts';
 import { processesOf } from '../support/processes.ts';
 
@@ -106,7 +106,7 @@ async function eventsOfLog(stateDir: string): Promise<MemoryEvent[]> {
   try {
     const jsm = await jetstreamManager(connection);
     const events: MemoryEvent[] = [];
-    for await (const { data } of readStored(jsm, 'MEMORY', { seq: 1 })) {
+    for await (const { data } of readStored(jsm, 'MEMORY', { from: 1 })) {
       const decoded = registry.decode(data);
       if (decoded.kind !== 'known') throw new Error('the log holds an event that nobody knows');
       events.push(decoded.event);

@@ -21,6 +21,7 @@ export {
 export { isTransientBrokerError } from './broker/transient.ts';
 export type { Delivery, DeliveryInfo, Received } from './broker/delivery.ts';
 export { pull, type PullOptions } from './broker/pull.ts';
+export { countStored, firstStored, readStored, type Rest } from './broker/stored-messages.ts';
 export {
   logTopology,
   partitionFilter,

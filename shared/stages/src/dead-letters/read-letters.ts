@@ -1,6 +1,5 @@
 import { messageAt } from '@memfleet/events';
-import { type FleetConfig, type JetStreamManager, streamInfo } from '@memfleet/runtime';
-import type { StoredMsg } from '@nats-io/jetstream';
+import { type FleetConfig, type JetStreamManager, readStored, streamInfo } from '@memfleet/runtime';
 import { type StoredLetter, storedLetter } from './stored-letter.ts';
 
 /** Which dead letters are meant; what is left out does not matter. */
@@ -14,15 +13,10 @@ export interface LetterFilter {
   readonly limit?: number | undefined;
 }
 
-/** Letters asked for at once, and bytes: what is in memory at a time, however many there are. */
-const PAGE = 500;
-const PAGE_BYTES = 4 * 1024 * 1024;
-
 /**
  * The dead letters that a filter names, oldest first, those that were there at the start: what is
- * parked meanwhile is not followed. Stage, tenant and memory are looked up by the server. Read
- * directly from the stored stream: no consumer is made, and none is left behind.
- * @throws RuntimeError STREAM_MISSING | BROKER_REFUSED
+ * parked meanwhile is not followed. Stage, tenant and memory are looked up by the server.
+ * @throws RuntimeError STREAM_MISSING, and what `readStored` throws
  */
 export async function* readLetters(
   jsm: JetStreamManager,
@@ -33,21 +27,15 @@ export async function* readLetters(
   const { stage = '*', tenant = '*', memory = '*', limit = Number.POSITIVE_INFINITY } = filter;
   const { state } = await streamInfo(jsm, stream);
   const subject = `${root}.${stage}.${tenant}.${memory}`;
+  const from = filter.parkedAfter ?? 1;
   let count = 0;
-  let from: Start = filter.parkedAfter === undefined ? { seq: 1 } : { at: filter.parkedAfter };
-  for (;;) {
-    let pending = 0;
-    for await (const message of readPage(jsm, stream, subject, from)) {
-      if (count >= limit || message.seq > state.last_seq) return;
-      if (filter.parkedBefore !== undefined && message.time >= filter.parkedBefore) return;
-      pending = message.pending;
-      from = { seq: message.seq + 1 };
-      const letter = storedLetter(config, message);
-      if (filter.reason !== undefined && letter.reason !== filter.reason) continue;
-      count += 1;
-      yield letter;
-    }
-    if (pending === 0) return;
+  for await (const message of readStored(jsm, stream, { from, subject })) {
+    if (count >= limit || message.seq > state.last_seq) return;
+    if (filter.parkedBefore !== undefined && message.time >= filter.parkedBefore) return;
+    const letter = storedLetter(config, message);
+    if (filter.reason !== undefined && letter.reason !== filter.reason) continue;
+    count += 1;
+    yield letter;
   }
 }
 
@@ -59,26 +47,4 @@ export async function findLetter(
 ): Promise<StoredLetter | undefined> {
   const message = await messageAt(jsm, config.deadLetters.stream, { seq: id });
   return message === null ? undefined : storedLetter(config, message);
-}
-
-type Start = { readonly seq: number } | { readonly at: Date };
-
-const NOTHING_FOUND = 404;
-
-/** The client reports a page without a message as an error. */
-async function* readPage(
-  jsm: JetStreamManager,
-  stream: string,
-  subject: string,
-  from: Start,
-): AsyncGenerator<StoredMsg> {
-  const page = { batch: PAGE, max_bytes: PAGE_BYTES, next_by_subj: subject };
-  try {
-    yield* await jsm.direct.getBatch(
-      stream,
-      'at' in from ? { ...page, start_time: from.at } : { ...page, seq: from.seq },
-    );
-  } catch (error) {
-    if ((error as { code?: unknown }).code !== NOTHING_FOUND) throw error;
-  }
 }

@@ -1,6 +1,6 @@
 import { registry } from '@memfleet/events';
+import { readStored } from '@memfleet/runtime';
 import type { Broker } from '../fleet.ts';
-import { readStored } from '../log-reader.ts';
 
 /**
  * Results that a model was asked for, as the derived events in the log say: each event that needed a
@@ -10,7 +10,7 @@ import { readStored } from '../log-reader.ts';
 export async function countModelCalls({ jsm, config }: Broker): Promise<number> {
   const { stream, root } = config.log;
   const asked = new Set<string>();
-  const derived = { seq: 1, subject: `${root}.*.*.*.derived.*` };
+  const derived = { from: 1, subject: `${root}.*.*.*.derived.*` };
   for await (const { data } of readStored(jsm, stream, derived)) {
     const decoded = registry.decode(data);
     if (decoded.kind !== 'known') continue;

@@ -3,9 +3,9 @@ import {
   type FleetConfig,
   type JetStreamManager,
   type Queryable,
+  readStored,
   RuntimeError,
 } from '@memfleet/runtime';
-import { readStored } from '../log-reader.ts';
 import { type StoredEvent, storedEvent } from './stored-event.ts';
 
 interface Sources {
@@ -72,7 +72,7 @@ async function searchTail(
   });
   const from = Number(rows[0]?.position ?? 0) + 1;
   const found: StoredEvent[] = [];
-  for await (const message of readStored(jsm, log.stream, { seq: from })) {
+  for await (const message of readStored(jsm, log.stream, { from })) {
     // Cheap, and never misses: an event that has the id contains it.
     if (!Buffer.from(message.data).includes(id)) continue;
     const event = storedEvent(message, log.root);

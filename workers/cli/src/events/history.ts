@@ -1,9 +1,8 @@
 import { memoryFilter, TOKEN_PATTERN } from '@memfleet/events';
-import { RuntimeError, streamInfo } from '@memfleet/runtime';
+import { readStored, RuntimeError, streamInfo } from '@memfleet/runtime';
 import { UsageError } from '../failure.ts';
 import { openBroker } from '../fleet.ts';
 import type { Globals } from '../globals.ts';
-import { readStored } from '../log-reader.ts';
 import { printJson, printLine, readerGone } from '../output.ts';
 import { printable } from '../words.ts';
 import { type StoredEvent, storedEvent } from './stored-event.ts';
@@ -21,7 +20,7 @@ export async function history(globals: Globals, tenant: string, memory: string):
   await streamInfo(jsm, stream);
   let count = 0;
   const subject = memoryFilter(root, tenant, memory);
-  for await (const message of readStored(jsm, stream, { seq: 1, subject })) {
+  for await (const message of readStored(jsm, stream, { from: 1, subject })) {
     if (readerGone.aborted) return;
     count += 1;
     const event = storedEvent(message, root);

@@ -1,5 +1,4 @@
-import { consumerInfo, type JetStreamManager } from '@memfleet/runtime';
-import { firstFrom } from '../log-reader.ts';
+import { consumerInfo, firstStored, type JetStreamManager } from '@memfleet/runtime';
 
 /** What a durable has not finished. */
 export interface DurableLag {
@@ -22,8 +21,8 @@ export async function durableLag(
   const oldest =
     lagEvents === 0
       ? undefined
-      : await firstFrom(jsm, stream, {
-          seq: info.ack_floor.stream_seq + 1,
+      : await firstStored(jsm, stream, {
+          from: info.ack_floor.stream_seq + 1,
           ...(filter === undefined ? {} : { subject: filter }),
         });
   return {

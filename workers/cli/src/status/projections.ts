@@ -1,6 +1,6 @@
 import type { LaneStatus } from '@memfleet/projections';
+import { countStored } from '@memfleet/runtime';
 import type { Fleet } from '../fleet.ts';
-import { countFrom } from '../log-reader.ts';
 import { silenceText, silentAfterMs, withReason } from './silence.ts';
 
 /** A lane with its lag, before it is put under its projection. */
@@ -41,7 +41,7 @@ export async function laneLine(
 ): Promise<LaneLine> {
   const { stream, root } = config.log;
   const subject = lane.partition === undefined ? `${root}.>` : `${root}.${lane.partition}.>`;
-  const { count, first } = await countFrom(jsm, stream, { seq: lane.position + 1, subject });
+  const { count, first } = await countStored(jsm, stream, { from: lane.position + 1, subject });
   const seconds = first === undefined ? 0 : Math.max(0, (now - first.time.getTime()) / 1_000);
   return {
     ...lane,

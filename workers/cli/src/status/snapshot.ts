@@ -5,10 +5,9 @@ import {
   PROJECTIONS,
   readConflictingCopies,
 } from '@memfleet/projections';
-import { streamInfo } from '@memfleet/runtime';
+import { countStored, streamInfo } from '@memfleet/runtime';
 import { redriveDurable, redriveStreamName } from '@memfleet/stages';
 import type { Fleet } from '../fleet.ts';
-import { countFrom } from '../log-reader.ts';
 import { type WorkerName, WORKERS } from '../worker/names.ts';
 import { combinedLag, type DurableLag, durableLag } from './durables.ts';
 import { type LaneLine, laneLine, projectionsOf, type ProjectionStatus } from './projections.ts';
@@ -102,7 +101,7 @@ async function stageWorker(
     tenantQueueLag(fleet, worker, now),
     Promise.all(durables.map(([from, durable]) => durableLag(jsm, from, durable, now))),
     streamInfo(jsm, stream).then(() =>
-      countFrom(jsm, stream, { seq: 1, subject: `${root}.${worker}.>` }),
+      countStored(jsm, stream, { from: 1, subject: `${root}.${worker}.>` }),
     ),
   ]);
   return statusOf(worker, report, combinedLag([...lags, queued]), letters.count);

@@ -1,6 +1,5 @@
-import type { StageName } from '@memfleet/runtime';
+import { firstStored, type StageName } from '@memfleet/runtime';
 import type { Fleet } from '../fleet.ts';
-import { firstFrom } from '../log-reader.ts';
 import type { DurableLag } from './durables.ts';
 
 /** What waits for a tenant's turn or budget: its durable has it behind it, and it is not finished. */
@@ -17,7 +16,7 @@ export async function tenantQueueLag(
   });
   const { events = 0, first = null } = rows[0] ?? {};
   const oldest =
-    first === null ? undefined : await firstFrom(jsm, config.log.stream, { seq: Number(first) });
+    first === null ? undefined : await firstStored(jsm, config.log.stream, { from: Number(first) });
   return {
     lagEvents: events,
     lagSeconds: oldest === undefined ? 0 : Math.max(0, (now - oldest.time.getTime()) / 1_000),
