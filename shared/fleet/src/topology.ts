@@ -1,19 +1,15 @@
-import {
-  type FleetConfig,
-  logTopology,
-  type Topology,
-  type WantedConsumer,
-} from '@memfleet/runtime';
+import { type Generation, laneConsumerOf, lanesOf } from '@memfleet/projections';
+import { type FleetConfig, logTopology, type Topology } from '@memfleet/runtime';
 import { stageTopology } from '@memfleet/stages';
 
-/** Every stream and durable of a fleet; those of its lanes follow from its generations. */
-export function topologyOf(
-  config: FleetConfig,
-  laneConsumers: readonly WantedConsumer[] = [],
-): Topology {
+/** Every stream of a fleet, and every durable: of its stages, and of the lanes of these generations. */
+export function topologyOf(config: FleetConfig, generations: readonly Generation[] = []): Topology {
   const [log, stages] = [logTopology(config), stageTopology(config)];
+  const lanes = generations.flatMap(({ projection, generation, lanes: count }) =>
+    lanesOf(projection, generation, count).map((id) => laneConsumerOf(config, id, count)),
+  );
   return {
     streams: [...log.streams, ...stages.streams],
-    consumers: [...log.consumers, ...stages.consumers, ...laneConsumers],
+    consumers: [...log.consumers, ...stages.consumers, ...lanes],
   };
 }

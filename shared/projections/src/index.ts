@@ -10,7 +10,7 @@ export {
 export { type LaneStatus, laneStatus } from './lane-status.ts';
 export { waitFor, type WaitOptions } from './wait-for.ts';
 export { hashTables, type TableHash } from './hash.ts';
-export { createGeneration, type Generation, readGenerations, viewsDigest } from './generations.ts';
+export { type Generation, readGenerations } from './generations.ts';
 export { durableOf, type LaneId, lanesOf, leaseOf, schemaOf } from './lane-names.ts';
 export { configuredLanes, laneConsumerOf } from './lanes.ts';
 export {
@@ -56,11 +56,15 @@ export { type Language, LANGUAGES, lexemesOf } from './text/languages.ts';
 export { lexemesIn } from './text/analyse.ts';
 export { textOf, type Word, words } from './text/words.ts';
 export { PROJECTIONS } from './projections/index.ts';
-export { givingWay, isLockWait, limitLockWaits } from './rebuild/give-way.ts';
-export { pointViews } from './rebuild/views.ts';
 export {
   makeVectorIndex,
   vectorIndexName,
   type VectorSpace,
   vectorSpaces,
 } from './vectors/vector-index.ts';
+export {
+  compareProjection,
+  firstGeneration,
+  type ProjectionTarget,
+  provisionProjection,
+} from './provision.ts';

@@ -5,16 +5,10 @@ import type {
   WantedConsumer,
   WantedStream,
 } from '@memfleet/runtime';
-import {
-  AckPolicy,
-  DeliverPolicy,
-  DiscardPolicy,
-  ReplayPolicy,
-  RetentionPolicy,
-  StorageType,
-} from '@nats-io/jetstream';
+import { DiscardPolicy, RetentionPolicy, StorageType } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/transport-node';
 import { redriveConsumer, redriveStream } from './dead-letters/redrive-queue.ts';
+import { stageDurable } from './stage-durable.ts';
 
 /** What the stages read the log by, and where what they give up goes. */
 export function stageTopology(config: FleetConfig): Topology {
@@ -53,21 +47,14 @@ function deadLetterStream(config: FleetConfig): WantedStream {
 
 /** The durables of one stage, one for each of its inputs. */
 export function stageConsumers(config: FleetConfig, name: StageName): WantedConsumer[] {
+  const { stream, root } = config.log;
   const stage = config.stages[name];
-  return Object.values(stage.inputs).map(({ durable, filter }) => ({
-    kind: 'consumer',
-    stream: config.log.stream,
-    name: durable,
-    config: {
-      durable_name: durable,
+  return Object.values(stage.inputs).map(({ durable, filter }) =>
+    stageDurable(stage, {
+      stream,
+      name: durable,
       description: `Stage ${name}`,
-      filter_subject: `${config.log.root}.*.*.*.${filter}`,
-      ack_policy: AckPolicy.Explicit,
-      ack_wait: nanos(stage.ackWait),
-      max_deliver: stage.maxDeliver,
-      max_ack_pending: stage.maxAckPending,
-      deliver_policy: DeliverPolicy.All,
-      replay_policy: ReplayPolicy.Instant,
-    },
-  }));
+      filter: `${root}.*.*.*.${filter}`,
+    }),
+  );
 }

@@ -23,7 +23,7 @@ afterAll(async () => {
   await broker[Symbol.asyncDispose]();
 });
 
-/** Answers that break off after so many messages, one after the other; the others are whole. */
+/** Breaks off the first answers, each after the given number of messages; later answers are whole. */
 function breaking(...after: number[]): JetStreamManager {
   const { direct } = broker.jsm;
   const getBatch: typeof direct.getBatch = async (...asked) => {
@@ -31,6 +31,7 @@ function breaking(...after: number[]): JetStreamManager {
     const most = after.shift();
     if (most === undefined) return messages;
     const cut = Promise.withResolvers<never>();
+    // An answer that nobody waits for any more is cut as well.
     cut.promise.catch(() => undefined);
     async function* some(count: number) {
       let left = count;

@@ -9,10 +9,12 @@ export interface StoredQuery {
   readonly from: number | Date;
   /** Only what it matches. */
   readonly subject?: string;
+  /** Most messages of one answer. Default: 500. */
+  readonly batch?: number;
 }
 
-/** Asked for at once, and bytes: what is in memory at a time, however much there is. */
-const PAGE = { batch: 500, max_bytes: 4 * 1024 * 1024 };
+/** Of one answer: what is in memory at a time, however much there is. */
+const MOST_BYTES = 4 * 1024 * 1024;
 /** Between two messages of one answer. A connection that breaks takes the rest of an answer with it. */
 const STALLED_MS = 5_000;
 /** Answers in a row without a message. */
@@ -27,15 +29,16 @@ const NOTHING_FOUND = 404;
 export async function* readStored(
   jsm: JetStreamManager,
   stream: string,
-  { from, subject }: StoredQuery,
+  { from, subject, batch = 500 }: StoredQuery,
   stalledMs = STALLED_MS,
 ): AsyncGenerator<StoredMsg> {
   let next = typeof from === 'number' ? { seq: from } : { start_time: from };
   const filter = subject === undefined ? {} : { next_by_subj: subject };
+  const asked = { batch, max_bytes: MOST_BYTES, ...filter };
   for (let silent = 0; ;) {
     let [came, pending] = [0, 0];
     try {
-      for await (const message of page(jsm, stream, { ...PAGE, ...filter, ...next }, stalledMs)) {
+      for await (const message of page(jsm, stream, { ...asked, ...next }, stalledMs)) {
         ({ pending } = message);
         next = { seq: message.seq + 1 };
         came += 1;
@@ -74,8 +77,7 @@ export async function countStored(
   stream: string,
   { from, subject }: { readonly from: number; readonly subject: string },
 ): Promise<Rest> {
-  const query = { batch: 1, seq: from, next_by_subj: subject };
-  for await (const first of page(jsm, stream, query, STALLED_MS)) {
+  for await (const first of readStored(jsm, stream, { from, subject, batch: 1 })) {
     return { count: first.pending + 1, first };
   }
   return { count: 0, first: undefined };

@@ -1,13 +1,7 @@
 import type { FleetConfig, StageName, WantedConsumer, WantedStream } from '@memfleet/runtime';
-import {
-  AckPolicy,
-  DeliverPolicy,
-  DiscardPolicy,
-  ReplayPolicy,
-  RetentionPolicy,
-  StorageType,
-} from '@nats-io/jetstream';
+import { DiscardPolicy, RetentionPolicy, StorageType } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/transport-node';
+import { stageDurable } from '../stage-durable.ts';
 
 /**
  * The way back of dead letters. The log must not get an event twice, and its durables are past it:
@@ -57,22 +51,10 @@ export function redriveStream(config: FleetConfig): WantedStream {
 }
 
 export function redriveConsumer(config: FleetConfig, name: StageName): WantedConsumer {
-  const stage = config.stages[name];
-  const durable = redriveDurable(name);
-  return {
-    kind: 'consumer',
+  return stageDurable(config.stages[name], {
     stream: redriveStreamName(config),
-    name: durable,
-    config: {
-      durable_name: durable,
-      description: `Redriven events of stage ${name}`,
-      filter_subject: redriveSubject(config, name),
-      ack_policy: AckPolicy.Explicit,
-      ack_wait: nanos(stage.ackWait),
-      max_deliver: stage.maxDeliver,
-      max_ack_pending: stage.maxAckPending,
-      deliver_policy: DeliverPolicy.All,
-      replay_policy: ReplayPolicy.Instant,
-    },
-  };
+    name: redriveDurable(name),
+    description: `Redriven events of stage ${name}`,
+    filter: redriveSubject(config, name),
+  });
 }
