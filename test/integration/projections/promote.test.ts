@@ -131,6 +131,24 @@ test('an old verification says nothing about the tables of today', async () => {
   expect(await promoteNext(pool, notes, PROMOTE)).toMatchObject({ live: 2 });
 });
 
+test('a verification is as old as what it compared, however long that took', async () => {
+  await using fleet = await verified(notes);
+  const { pool } = fleet;
+  let comparedAt = Number.POSITIVE_INFINITY;
+  await verifyNext(pool, 'notes', {
+    ...VERIFY,
+    onTable() {
+      comparedAt = Math.min(comparedAt, Date.now());
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    },
+  });
+  const { rows } = await pool.query<{ at: Date }>(
+    'select verified_at as at from memfleet.projection_generations where verified_at is not null',
+  );
+  expect(rows).toHaveLength(1);
+  expect(Number(rows[0]?.at)).toBeLessThanOrEqual(comparedAt);
+});
+
 test('a hold that ran out does not end the one after it, even at the same position', async () => {
   await using fleet = await verified(notes);
   const { pool } = fleet;

@@ -44,9 +44,10 @@ export async function verifyNext(
   const [first, second] = clients;
   try {
     const hold = await holdLanes(pool, projection, generations, holdMs);
+    let seenAt: string;
     try {
       await allHeld(pool, hold, { limitMs: holdMs * 0.8, signal });
-      await openSnapshots(first, second);
+      seenAt = await openSnapshots(first, second);
       await checkHeld(first, hold);
     } finally {
       await releaseLanes(pool, hold);
@@ -58,13 +59,14 @@ export async function verifyNext(
       onTable,
     );
     const equal = tables.every((table) => table.equal && table.otherColumns.length === 0);
-    await recordVerification(pool, { projection, live, next }, hold.position, equal);
+    const { position } = hold;
+    await recordVerification(pool, { projection, live, next, position, equal }, seenAt);
     const parkedEvents = await parkedIn(first, projection, generations);
     return {
       projection,
       live: { generation: live.generation, version: live.version },
       next: { generation: next.generation, version: next.version },
-      position: hold.position,
+      position,
       equal,
       tables,
       parkedEvents,
@@ -102,8 +104,11 @@ async function checkMoving(
   }
 }
 
-/** Two connections that see the same moment, however long they look at it. */
-async function openSnapshots(first: Client, second: Client): Promise<void> {
+/**
+ * Two connections that see the same moment, however long they look at it.
+ * @returns that moment, as PostgreSQL writes it
+ */
+async function openSnapshots(first: Client, second: Client): Promise<string> {
   for (const client of [first, second]) {
     // A row's text shows times in the session's zone, and numbers to a number of digits.
     await client.query(
@@ -112,11 +117,12 @@ async function openSnapshots(first: Client, second: Client): Promise<void> {
     await client.query('set idle_in_transaction_session_timeout = 0');
     await client.query('begin isolation level repeatable read, read only');
   }
-  const { rows } = await first.query<{ snapshot: string }>(
-    'select pg_export_snapshot() as snapshot',
+  const { rows } = await first.query<{ snapshot: string; now: string }>(
+    'select pg_export_snapshot() as snapshot, now()::text as now',
   );
-  const snapshot = rows[0]?.snapshot ?? '';
+  const { snapshot, now } = rows[0] ?? { snapshot: '', now: '' };
   await second.query(`set transaction snapshot '${snapshot.replaceAll("'", '')}'`);
+  return now;
 }
 
 /** The hold may have run out before the snapshots were taken. */
@@ -138,19 +144,25 @@ async function parkedIn(
   return rows[0] ?? { live: 0, next: 0 };
 }
 
-/** A promotion asks for it. Tables of one version that differ are no grounds to promote. */
+/**
+ * A promotion asks for it. Tables of one version that differ are no grounds to promote.
+ * @param seenAt when the tables were as they were compared: a comparison may take hours
+ */
 async function recordVerification(
   pool: Pool,
-  { projection, live, next }: Pick<Verification, 'projection' | 'live' | 'next'>,
-  position: number,
-  equal: boolean,
+  verification: Pick<Verification, 'projection' | 'live' | 'next' | 'position' | 'equal'>,
+  seenAt: string,
 ): Promise<void> {
+  const { projection, live, next, position, equal } = verification;
   const isGood = equal || live.version !== next.version;
   await pool.query(
     `update memfleet.projection_generations
-      set verified_against = $3::int, verified_at = case when $3::int is null then null else now() end,
-        verified_position = $4
+      set verified_against = $3, verified_at = $4, verified_position = $5
       where projection = $1 and generation = $2`,
-    [projection, next.generation, isGood ? live.generation : null, isGood ? position : null],
+    [
+      projection,
+      next.generation,
+      ...(isGood ? [live.generation, seenAt, position] : [null, null, null]),
+    ],
   );
 }

@@ -59,8 +59,8 @@ export interface RecorderOptions<Extra> {
 export class Recorder<Extra> {
   readonly #options: RecorderOptions<Extra>;
   #carriesExtras = false;
-  /** The event whose result could last not be stored alone, while none has been stored since. */
-  #suspect: string | undefined;
+  /** Whether one that came alone has been blamed since a result was last stored. */
+  #hasBlamed = false;
 
   constructor(options: RecorderOptions<Extra>) {
     this.#options = options;
@@ -79,13 +79,13 @@ export class Recorder<Extra> {
     this.#carriesExtras ||= items.some(hasExtra);
     const answers = await this.#split(items, standing === 'proven');
     const recorded = items.filter((_, index) => kindOf(answers[index]) === 'recorded');
-    if (recorded.some((item) => this.proves(item))) this.#suspect = undefined;
+    if (recorded.some((item) => this.proves(item))) this.#hasBlamed = false;
     return answers.map((answer, index) => {
       const item = items[index];
       if (isRefused(answer) || answer.kind !== 'unstorable' || item === undefined) return answer;
       const isProven = recorded.some((other) => this.proves(other) || !hasExtra(item));
       if (isProven || standing === 'proven') return answer;
-      if (items.length === 1 && standing === 'open' && this.#isFirst(item)) return answer;
+      if (items.length === 1 && standing === 'open' && this.#blames(item)) return answer;
       const { cause } = refusalOf('no result can be recorded', answer.error);
       return new Refused(cause, PROBE_AFTER_MS.unclear);
     });
@@ -93,11 +93,15 @@ export class Recorder<Extra> {
 
   /**
    * Of several that all fail none can be told from a fault of the database, whether they come at once or
-   * one after the other, as in a quiet stage. The first that comes alone is taken to be at fault itself.
+   * one after the other, as in a quiet stage. The first that comes alone is blamed all the same, or each
+   * bad result of a quiet stage would stop it until another event comes. It costs an innocent one try: what
+   * follows, its own next try too, waits until something is stored. To blame a parked event costs it nothing.
    */
-  #isFirst({ held }: Checked<Extra>): boolean {
-    this.#suspect ??= held.claim?.key;
-    return this.#suspect === held.claim?.key;
+  #blames({ outcome }: Checked<Extra>): boolean {
+    if (outcome.kind === 'park') return true;
+    const isFirst = !this.#hasBlamed;
+    this.#hasBlamed = true;
+    return isFirst;
   }
 
   /** @param isProven whether the database has just recorded another: then even its own trouble is the item's */
