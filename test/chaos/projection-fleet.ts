@@ -2,15 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { provisionFleet } from '@memfleet/fleet';
+import { provisionFleet, type BuiltInConfig } from '@memfleet/fleet';
 import type { LocalServer } from '@memfleet/local';
 import { PROJECTIONS } from '@memfleet/projections';
-import {
-  createPool,
-  type FleetConfig,
-  isTransientDatabaseError,
-  type Pool,
-} from '@memfleet/runtime';
+import { createPool, isTransientDatabaseError, type Pool } from '@memfleet/runtime';
 import { connectTestBroker, type TestBroker } from '../support/broker.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { testSettings, uniqueNames } from '../support/settings.ts';
@@ -29,7 +24,7 @@ export interface Projector extends AsyncDisposable {
 
 /** A log and a database of a test's own, and real projection workers that read and write them. */
 export interface ProjectionFleet extends AsyncDisposable {
-  readonly config: FleetConfig;
+  readonly config: BuiltInConfig;
   readonly broker: TestBroker;
   readonly pool: Pool;
   /** Every worker that was ever started. */

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Envelope, Publisher } from '@memfleet/events';
-import { topologyOf } from '@memfleet/fleet';
-import { type FleetConfig, provisionTopology, type StageName } from '@memfleet/runtime';
+import { topologyOf, type BuiltInConfig, type BuiltInStage } from '@memfleet/fleet';
+import { provisionTopology } from '@memfleet/runtime';
 import { connectTestBroker, type TestBroker } from '../support/broker.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { memoryCreated } from '../support/events.ts';
@@ -16,7 +16,7 @@ import { WorkerProcess } from '../support/worker-process.ts';
 
 /** A stage worker as the conformance suite sees it. */
 export interface StageCase {
-  readonly stage: StageName;
+  readonly stage: BuiltInStage;
   /** The durable that the suite feeds. */
   readonly durable: string;
   /** Settings of its provider; the address of the model service is added. */
@@ -56,9 +56,9 @@ const APPENDED_AT_ONCE = 500;
 
 /** One stage worker's surroundings: a log, a database and a model service that counts its calls. */
 export interface StageFleet extends AsyncDisposable {
-  readonly stage: StageName;
+  readonly stage: BuiltInStage;
   readonly durable: string;
-  readonly config: FleetConfig;
+  readonly config: BuiltInConfig;
   readonly broker: TestBroker;
   readonly database: TestDatabase;
   readonly model: ModelService;
@@ -205,8 +205,8 @@ export function isPoisoned(body: Readonly<Record<string, unknown>>): boolean {
 async function effectsOf(
   broker: TestBroker,
   database: TestDatabase,
-  config: FleetConfig,
-  stage: StageName,
+  config: BuiltInConfig,
+  stage: BuiltInStage,
 ): Promise<Effects> {
   const { rows } = await database.pool.query<{ state: string; events: string }>(
     `select state, count(*) as events from memfleet.stage_work where stage = $1 group by state`,

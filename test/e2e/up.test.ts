@@ -1,13 +1,13 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { loadConfig } from '@memfleet/fleet';
 import { hashTables, PROJECTIONS } from '@memfleet/projections';
 import {
   connectBroker,
   createPool,
   DEFAULT_CONFIG,
   jetStreamManager,
-  loadConfig,
   type Pool,
 } from '@memfleet/runtime';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

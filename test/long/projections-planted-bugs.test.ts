@@ -1,5 +1,6 @@
 import { type MemoryEvent, type MemoryEventType, registry } from '@memfleet/events';
 import {
+  handlerOf,
   latest,
   type Operation,
   type Position,
@@ -43,7 +44,7 @@ function changed(
   change: (operation: Operation, at: Position) => Operation,
 ): Change {
   return (projection) => {
-    const right = projection.handlers[type] as AnyHandler | undefined;
+    const right: AnyHandler | undefined = handlerOf(projection, type);
     const wrong: AnyHandler = (event, at) => {
       const operations = right?.(event, at) ?? [];
       return operations.map((operation) => change(operation, at));

@@ -1,5 +1,6 @@
 import {
   createDerivedEvent,
+  memoryExtracted,
   createEvent,
   derivedEventId,
   type Envelope,
@@ -25,9 +26,8 @@ export function nothingExtracted(
   sequence: number,
   stage: { readonly name: string; readonly version: number },
 ): Envelope {
-  return createDerivedEvent(cause, {
+  return createDerivedEvent(memoryExtracted, cause, {
     id: derivedEventId(cause, stage.name, stage.version, 0),
-    type: 'memory.extracted',
     source: `/stages/${stage.name}`,
     time: cause.time,
     data: {

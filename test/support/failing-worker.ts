@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { runWorker } from '@memfleet/runtime';
+import { loadConfig } from '@memfleet/fleet';
+import { type ConfigSources, type FleetConfig, runWorker } from '@memfleet/runtime';
 
 /** A worker in which something fails that nobody waits for: FAILURE says how. */
 const failures: Readonly<Record<string, () => void>> = {
@@ -16,7 +17,9 @@ function throwing(): never {
   throw new Error('a callback that throws');
 }
 
-await runWorker('extraction', async ({ signal, log }) => {
+const load = async (sources: ConfigSources): Promise<FleetConfig> => loadConfig(sources);
+
+await runWorker('extraction', load, async ({ signal, log }) => {
   const fail = failures[process.env['FAILURE'] ?? ''] ?? throwing;
   fail();
   await delay(60_000, undefined, { signal }).catch(() => undefined);

@@ -78,12 +78,12 @@ export async function rememberCorpus(
     });
   };
   const gate = new ProviderGate();
-  const { provider, batch } = config.stages.extraction;
-  const cache = new ResultCache(fleet.pool, { batch, lingerMs: 1 });
-  const extractor = await createExtractor(provider, gate.fetch);
+  const { extraction } = config.stages;
+  const cache = new ResultCache(fleet.pool, { batch: extraction.batch, lingerMs: 1 });
+  const extractor = await createExtractor(extraction.provider, gate.fetch);
   const settings = config.stages.embedding;
   const running = [
-    run('extraction', extractionStage(extractor, gate, cache), gate),
+    run('extraction', extractionStage(extractor, { settings: extraction, gate, cache }), gate),
     run('embedding', embeddingStage({ embedder, pool: fleet.pool, gate, settings }), gate),
   ];
   const failed = Promise.race(running).then(() => {

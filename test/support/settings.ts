@@ -1,11 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import { DEFAULT_CONFIG, type FleetConfig, loadConfig } from '@memfleet/runtime';
+import { type BuiltInConfig, loadConfig, STAGES } from '@memfleet/fleet';
+import { DEFAULT_CONFIG } from '@memfleet/runtime';
+import { fleetSchema } from '../../shared/runtime/src/config/schema.ts';
+import { settingsIn } from '../../shared/runtime/src/config/settings.ts';
+
+/** Every setting of a fleet without modules. */
+export const SETTINGS = settingsIn(
+  fleetSchema(Object.fromEntries(STAGES.map(({ name, provider }) => [name, provider]))),
+);
 
 /**
  * The fleet's configuration under names that no other test shares: tests of one server run side by
  * side. `flags` are settings by path, such as `{ 'stages.extraction.ackWait': '1s' }`.
  */
-export function testSettings(flags: Readonly<Record<string, string>> = {}): FleetConfig {
+export function testSettings(flags: Readonly<Record<string, string>> = {}): BuiltInConfig {
   return loadConfig({ defaults: DEFAULT_CONFIG, env: {}, flags: { ...uniqueNames(), ...flags } });
 }
 

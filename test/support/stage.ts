@@ -1,9 +1,8 @@
 import { type Envelope, Publisher } from '@memfleet/events';
-import { topologyOf } from '@memfleet/fleet';
+import { topologyOf, type BuiltInConfig } from '@memfleet/fleet';
 import { ProviderGate } from '@memfleet/models';
 import {
   createLogger,
-  type FleetConfig,
   type Logger,
   type Pool,
   Progress,
@@ -20,7 +19,7 @@ import { until } from './until.ts';
 
 /** A log, its durables and a database of a test's own, and stages that run on them. */
 export interface StageBench extends AsyncDisposable {
-  readonly config: FleetConfig;
+  readonly config: BuiltInConfig;
   readonly broker: TestBroker;
   readonly database: TestDatabase;
   readonly publisher: Publisher;
@@ -109,7 +108,7 @@ export async function createStageBench(
 }
 
 /** Streams of one test must not fill the disk of the run. */
-export async function dropStreams(jsm: JetStreamManager, config: FleetConfig): Promise<void> {
+export async function dropStreams(jsm: JetStreamManager, config: BuiltInConfig): Promise<void> {
   for (const { name } of topologyOf(config).streams) {
     await jsm.streams.delete(name).catch(() => false);
   }
@@ -140,7 +139,7 @@ export async function count(
 }
 
 interface Place {
-  readonly config: FleetConfig;
+  readonly config: BuiltInConfig;
   readonly broker: TestBroker;
   readonly database: TestDatabase;
   readonly durable: string;

@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Envelope, registry, verbOf } from '@memfleet/events';
-import { provisionFleet } from '@memfleet/fleet';
+import { provisionFleet, type BuiltInConfig } from '@memfleet/fleet';
 import type { Projection } from '@memfleet/projections';
 import {
   createLogger,
-  type FleetConfig,
   isTransientDatabaseError,
   messageOf,
   type Pool,
@@ -22,7 +21,7 @@ const PIPELINED = 200;
 /** Appends events as they are given, copies included: the log of a publisher that retries late. */
 export async function appendAll(
   broker: BrokerClients,
-  config: FleetConfig,
+  config: BuiltInConfig,
   events: readonly Envelope[],
 ): Promise<void> {
   for (let start = 0; start < events.length; start += PIPELINED) {
@@ -34,7 +33,7 @@ export async function appendAll(
 }
 
 /** Where an event is published. */
-export function subjectOf({ log }: FleetConfig, event: Envelope): string {
+export function subjectOf({ log }: BuiltInConfig, event: Envelope): string {
   const eventClass = registry.definition(event.type)?.eventClass ?? 'content';
   return `${log.root}.${event.tenantid}.${event.subject}.${eventClass}.${verbOf(event.type)}`;
 }
@@ -59,7 +58,7 @@ export function environmentOf(settings: Readonly<Record<string, string>>): Recor
 }
 
 export interface TestFleet extends AsyncDisposable {
-  readonly config: FleetConfig;
+  readonly config: BuiltInConfig;
   readonly pool: Pool;
   readonly url: string;
   /** Starts another worker's engine; it ends with `stop` or with the fleet. */
@@ -82,7 +81,7 @@ export interface RunningEngine {
 /** A provisioned database of its own over the stream that the configuration names. */
 export async function createTestFleet(
   broker: BrokerClients,
-  config: FleetConfig,
+  config: BuiltInConfig,
   projections: readonly Projection[],
 ): Promise<TestFleet> {
   const database: TestDatabase = await createTestDatabase();

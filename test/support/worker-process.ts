@@ -10,8 +10,9 @@ export class WorkerProcess implements AsyncDisposable {
   readonly #exited: Promise<unknown>;
   #log = '';
 
-  constructor(main: string, env: Readonly<Record<string, string>>) {
-    this.#child = spawn(process.execPath, [main], {
+  /** @param program a file, or a file and its arguments */
+  constructor(program: string | readonly string[], env: Readonly<Record<string, string>>) {
+    this.#child = spawn(process.execPath, [program].flat(), {
       env: { PATH: process.env['PATH'], ...env },
       // By the channel it notices when the tests are gone, and does not outlive them.
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],

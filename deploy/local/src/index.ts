@@ -9,9 +9,4 @@ export type { Leashed, LeashOptions } from './leash.ts';
 export { cacheDir } from './cache-dir.ts';
 export { freePort } from './free-port.ts';
 export { startFleet } from './fleet/start.ts';
-export {
-  type Fleet,
-  FLEET_WORKERS,
-  type FleetOptions,
-  type RunningWorker,
-} from './fleet/options.ts';
+export type { Fleet, FleetOptions, RunningWorker } from './fleet/options.ts';

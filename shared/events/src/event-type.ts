@@ -49,6 +49,14 @@ export function defineEventType<const Type extends string, Latest extends z.ZodT
   return Object.freeze(definition);
 }
 
+/** The event as one of this type; undefined when it is of another. */
+export function eventAs<Definition extends EventType>(
+  definition: Definition,
+  event: EventOf<string, unknown>,
+): EventFrom<Definition> | undefined {
+  return event.type === definition.type ? (event as EventFrom<Definition>) : undefined;
+}
+
 /** The event that a definition describes, at its latest version. */
 export type EventFrom<Definition> =
   Definition extends EventType<infer Type, infer Latest> ? EventOf<Type, z.output<Latest>> : never;

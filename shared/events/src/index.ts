@@ -54,6 +54,7 @@ export {
 } from './errors.ts';
 export {
   defineEventType,
+  eventAs,
   type EventFrom,
   type EventType,
   type GoldenFixture,

@@ -1,7 +1,8 @@
+import type { z } from 'zod';
 import type { DataOf, MemoryEventType } from './catalogue/index.ts';
 import type { Envelope } from './envelope.ts';
 import { EventError } from './errors.ts';
-import { latestVersion } from './event-type.ts';
+import { type EventType, latestVersion } from './event-type.ts';
 import { type EventIdentity, newEventId } from './ids.ts';
 import { registry } from './registry.ts';
 
@@ -45,7 +46,13 @@ export function createEvent<
   return validated(envelopeOf(input));
 }
 
-function envelopeOf(input: NewEvent): unknown {
+/** Of whatever type: one of a module is known to the registry, and not to the compiler. */
+type AnyNewEvent = Omit<NewEvent, 'type' | 'data'> & {
+  readonly type: string;
+  readonly data: unknown;
+};
+
+function envelopeOf(input: AnyNewEvent): unknown {
   const id = input.id ?? newEventId();
   const definition = registry.definition(input.type);
   return {
@@ -70,14 +77,17 @@ function envelopeOf(input: NewEvent): unknown {
  * An event caused by another: same tenant, memory, correlation and trace; the cause is its parent.
  * It is not checked here but when it is prepared to be appended, which every event is.
  */
-export function createDerivedEvent<Type extends MemoryEventType>(
+export function createDerivedEvent<Latest extends z.ZodType>(
+  { type }: Pick<EventType<string, Latest>, 'type' | 'latest'>,
   cause: Pick<Envelope, 'tenantid' | 'subject' | 'correlationid' | 'traceparent'> & EventIdentity,
-  derived: Pick<NewEvent<Type, undefined>, 'type' | 'data' | 'source' | 'time'> & {
+  derived: Pick<NewEvent, 'source' | 'time'> & {
     readonly id: string;
+    readonly data: z.input<Latest>;
   },
 ): Envelope {
   return envelopeOf({
     ...derived,
+    type,
     tenant: cause.tenantid,
     memory: cause.subject,
     correlationId: cause.correlationid,

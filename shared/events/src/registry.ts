@@ -37,12 +37,21 @@ export class EventRegistry {
 
   /** @throws EventError CATALOGUE_BROKEN when a definition contradicts itself or another. */
   constructor(definitions: readonly EventType[]) {
+    this.add(definitions);
+  }
+
+  /**
+   * Types that are known from now on, all of them or none.
+   * @throws EventError CATALOGUE_BROKEN
+   */
+  add(definitions: readonly EventType[]): void {
+    const added = new Map<string, Entry>();
     for (const definition of definitions) {
-      if (this.#entries.has(definition.type)) {
-        throw broken(definition.type, 'is defined twice');
-      }
-      this.#entries.set(definition.type, checkChain(definition));
+      const { type } = definition;
+      if (this.#entries.has(type) || added.has(type)) throw broken(type, 'is defined twice');
+      added.set(type, checkChain(definition));
     }
+    for (const [type, entry] of added) this.#entries.set(type, entry);
   }
 
   get types(): readonly EventType[] {
@@ -117,7 +126,7 @@ export class EventRegistry {
   }
 }
 
-/** The registry of everything this version of the package knows. */
+/** The registry of everything this version of the package knows, and what was added to it. */
 export const registry = new EventRegistry(CATALOGUE);
 
 function checkChain(definition: EventType): Entry {

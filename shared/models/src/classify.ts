@@ -65,6 +65,16 @@ export function classifyProviderError(
   return undefined;
 }
 
+/** What an answer of a service says that is none, for callers that use `fetch` themselves. */
+export async function responseError(response: Response): Promise<ProviderError> {
+  const call = Object.assign(new Error(`HTTP ${response.status}`), {
+    statusCode: response.status,
+    responseHeaders: Object.fromEntries(response.headers),
+    responseBody: await response.text(),
+  });
+  return ofAnswer(call, response.status, Date.now());
+}
+
 function ofAnswer(call: CallError, statusCode: number, now: number): ProviderError {
   const body = readErrorBody(call.responseBody);
   // Gateways answer 200 and put what happened into the body.

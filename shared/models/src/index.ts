@@ -1,6 +1,14 @@
-export { classifyProviderError } from './classify.ts';
+export { classifyProviderError, responseError } from './classify.ts';
 export { Budget, BudgetSpent, type Cost } from './budget.ts';
 export { CallLimit } from './call-limit.ts';
+export {
+  type Answer,
+  type Asker,
+  type Paid,
+  PaidCalls,
+  type PaidCallsOptions,
+  type Question,
+} from './paid-calls.ts';
 export { RateLimiter } from './limiter.ts';
 export { ProviderState } from './provider-state.ts';
 export { addSpend, EVERY_TENANT, readSpend, type Spent } from './spend.ts';

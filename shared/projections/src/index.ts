@@ -31,6 +31,8 @@ export type { Columns, Row } from './kit/columns.ts';
 export {
   defineProjection,
   type Handler,
+  handlerOf,
+  isRepeatable,
   type Position,
   type Projection,
   tableNames,

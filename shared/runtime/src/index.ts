@@ -36,14 +36,19 @@ export {
   findConnections,
 } from './config/connections.ts';
 export { type FleetFile, fleetFilePath, readFleetFile } from './config/fleet-file.ts';
-export { type ConfigSources, loadConfig } from './config/load.ts';
+export {
+  type ConfigSources,
+  loadSettings,
+  type ModuleReference,
+  moduleReferences,
+  type StageSettings,
+} from './config/load.ts';
 export type {
   BudgetConfig,
   BudgetLimits,
-  ExtractionProviderConfig,
   FleetConfig,
+  ProviderConfig,
   StageConfig,
-  StageName,
 } from './config/schema.ts';
 export { didYouMean } from './config/suggest.ts';
 export {

@@ -1,3 +1,14 @@
+export {
+  defaultSettings,
+  defineStage,
+  type SettingsOf,
+  type StageCode,
+  type StageDeclaration,
+  type StageDefaults,
+  type StageDefinition,
+  stageSettings,
+  type StageSetup,
+} from './definition.ts';
 export { DEAD_LETTER_HEADERS } from './dead-letters/dead-letter.ts';
 export { type Discarding, markDiscarded } from './dead-letters/mark-discarded.ts';
 export { findLetter, type LetterFilter, readLetters } from './dead-letters/read-letters.ts';

@@ -1,29 +1,46 @@
-import { Budget, ProviderGate, ProviderState } from '@memfleet/models';
+import { Budget, ProviderGate, ProviderState, ResultCache } from '@memfleet/models';
 import {
   checkConsumers,
   checkLog,
+  type ConfigSources,
+  type FleetConfig,
+  type ProviderConfig,
   runWorker,
-  type StageName,
-  type WorkerContext,
 } from '@memfleet/runtime';
 import { RedriveInput } from './dead-letters/redrive-input.ts';
 import { redriveConsumer } from './dead-letters/redrive-queue.ts';
+import { type StageDefinition, stageSettings } from './definition.ts';
 import { ALWAYS, TenantQueue } from './fairness/tenant-queue.ts';
 import { runStage } from './pipeline/run-stage.ts';
-import type { Stage } from './stage.ts';
+import type { StageIdentity } from './stage.ts';
 import { stageConsumers } from './topology.ts';
 
 /** Of what waits in the queue of a tenant: counting more would cost more than it tells. */
 const MOST_COUNTED = 100_000;
 
-/** The whole process of a stage worker: what is its own is the stage that `build` returns. */
+/** Results of paid calls that events look up within this time share a round trip: they were claimed together. */
+const TOGETHER_MS = 1;
+
+/** A configuration, and one of the stages that it knows. */
+export interface LoadedStage<Extra> {
+  readonly config: FleetConfig;
+  readonly stage: StageIdentity & Pick<StageDefinition<ProviderConfig, Extra>, 'open'>;
+}
+
+/** The whole process of a stage worker. Its stage is opened once the process is connected. */
 export async function runStageWorker<Extra>(
-  name: StageName,
-  build: (context: WorkerContext, gate: ProviderGate) => Promise<Stage<Extra>>,
+  name: string,
+  load: (sources: ConfigSources) => Promise<LoadedStage<Extra>>,
 ): Promise<never> {
-  return await runWorker(name, async (context) => {
+  const loaded = Promise.withResolvers<LoadedStage<Extra>['stage']>();
+  const loadConfig = async (sources: ConfigSources): Promise<FleetConfig> => {
+    const { config, stage } = await load(sources);
+    loaded.resolve(stage);
+    return config;
+  };
+  return await runWorker(name, loadConfig, async (context) => {
     const { config, jetstream, jsm } = context;
-    const settings = config.stages[name];
+    const settings = stageSettings(config, name);
     const durables = Object.values(settings.inputs).map(({ durable }) => durable);
     const wanted = stageConsumers(config, name);
     const wantedRedrive = redriveConsumer(config, name);
@@ -58,12 +75,21 @@ export async function runStageWorker<Extra>(
       const waiting = infos.map((info) => info.num_pending);
       return [...waiting, ...queued.values()].reduce((sum, events) => sum + events, 0);
     });
-    const stage = await build(context, gate);
+    const cache = new ResultCache(pool, { batch: settings.batch, lingerMs: TOGETHER_MS });
+    const { version, open } = await loaded.promise;
+    const code = await open({ settings, gate, cache, pool, log });
     await state.start();
     try {
-      await runStage({
+      await runStage<Extra>({
         ...context,
-        stage,
+        stage: {
+          name,
+          version,
+          handle: (event, about) => code.handle(event, about),
+          ...(code.persist === undefined
+            ? {}
+            : { persist: async (db, extras) => await code.persist?.(db, extras) }),
+        },
         settings,
         consumers,
         redrive,

@@ -1,11 +1,14 @@
-import type { MemoryEvent } from '@memfleet/events';
+import type { Envelope, EventType, MemoryEvent } from '@memfleet/events';
 import type { Queryable, Waits } from '@memfleet/runtime';
+import type { z } from 'zod';
 import type { Outcome } from './outcome.ts';
 
 /** What a handler gets besides the event. */
 export interface StageContext {
   /** Identity of the event across sources and tenants; the same at every delivery. */
   readonly eventKey: string;
+  /** Whose event it is. */
+  readonly tenant: string;
   /** Position of the event in the log. */
   readonly sequence: number;
   /** Tries so far, this one included. */
@@ -14,6 +17,18 @@ export interface StageContext {
   readonly signal: AbortSignal;
   /** Told of waits that do not count towards the deadline, as for the rate limit: see `gate.call`. */
   readonly waits: Waits;
+  /** Names the event as the cause of what is derived from it. */
+  readonly cause: { readonly source: string; readonly id: string; readonly sequence: number };
+  /**
+   * An event that follows from this one: of its tenant, memory, correlation and trace. Its id is the same
+   * whenever it is made again.
+   * @param ordinal tells the events apart that one event leads to; default 0
+   */
+  derive<Latest extends z.ZodType>(
+    type: EventType<string, Latest>,
+    data: z.input<Latest>,
+    ordinal?: number,
+  ): Envelope;
 }
 
 export interface StageIdentity {

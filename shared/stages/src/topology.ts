@@ -1,18 +1,13 @@
-import type {
-  FleetConfig,
-  StageName,
-  Topology,
-  WantedConsumer,
-  WantedStream,
-} from '@memfleet/runtime';
+import type { FleetConfig, Topology, WantedConsumer, WantedStream } from '@memfleet/runtime';
 import { DiscardPolicy, RetentionPolicy, StorageType } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/transport-node';
 import { redriveConsumer, redriveStream } from './dead-letters/redrive-queue.ts';
+import { stageSettings } from './definition.ts';
 import { stageDurable } from './stage-durable.ts';
 
 /** What the stages read the log by, and where what they give up goes. */
 export function stageTopology(config: FleetConfig): Topology {
-  const stages = Object.keys(config.stages) as StageName[];
+  const stages = Object.keys(config.stages);
   return {
     streams: [deadLetterStream(config), redriveStream(config)],
     consumers: [
@@ -46,9 +41,9 @@ function deadLetterStream(config: FleetConfig): WantedStream {
 }
 
 /** The durables of one stage, one for each of its inputs. */
-export function stageConsumers(config: FleetConfig, name: StageName): WantedConsumer[] {
+export function stageConsumers(config: FleetConfig, name: string): WantedConsumer[] {
   const { stream, root } = config.log;
-  const stage = config.stages[name];
+  const stage = stageSettings(config, name);
   return Object.values(stage.inputs).map(({ durable, filter }) =>
     stageDurable(stage, {
       stream,

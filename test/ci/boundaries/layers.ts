@@ -23,6 +23,9 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'workers/cli': [...SHARED, 'deploy/local'],
 };
 
+/** It loads the modules that a configuration names: no import written down could. */
+export const LOADER = 'shared/fleet/src/modules/load-modules.ts';
+
 /** The folders of the workspaces that the one in `folder` may import; undefined when nobody has decided. */
 export function mayImport(folder: string): readonly string[] | undefined {
   return LAYERS[folder] ?? (folder.startsWith('workers/') ? SHARED : undefined);

@@ -3,8 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { provisionFleet } from '@memfleet/fleet';
-import type { FleetConfig } from '@memfleet/runtime';
+import { provisionFleet, type BuiltInConfig } from '@memfleet/fleet';
 import { stringify } from 'yaml';
 import { connectTestBroker, type TestBroker } from '../../support/broker.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
@@ -51,7 +50,7 @@ export async function runCli(args: readonly string[], options: RunOptions = {}):
 
 /** A fleet of a test's own: its streams' names in a config file, a database, a folder for files. */
 export interface CliFleet extends AsyncDisposable {
-  readonly config: FleetConfig;
+  readonly config: BuiltInConfig;
   readonly broker: TestBroker;
   readonly database: TestDatabase;
   readonly folder: string;

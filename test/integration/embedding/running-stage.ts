@@ -5,10 +5,10 @@ import {
   Publisher,
   registry,
 } from '@memfleet/events';
-import { topologyOf } from '@memfleet/fleet';
+import { topologyOf, type BuiltInConfig } from '@memfleet/fleet';
 import { ProviderGate } from '@memfleet/models';
 import type { Embedder } from '@memfleet/recall';
-import { createLogger, type FleetConfig, Progress, provisionTopology } from '@memfleet/runtime';
+import { createLogger, Progress, provisionTopology } from '@memfleet/runtime';
 import { TenantQueue } from '@memfleet/stages';
 import { runStage } from '../../../shared/stages/src/pipeline/run-stage.ts';
 import { embeddingStage } from '../../../workers/embedding/src/stage.ts';
@@ -52,11 +52,11 @@ export function factsSaying(texts: readonly string[]): Record<string, unknown> {
 export class EmbeddingFleet implements AsyncDisposable {
   readonly broker: TestBroker;
   readonly database: TestDatabase;
-  readonly config: FleetConfig;
+  readonly config: BuiltInConfig;
   readonly publisher: Publisher;
   #stop: (() => Promise<void>) | undefined;
 
-  private constructor(broker: TestBroker, database: TestDatabase, config: FleetConfig) {
+  private constructor(broker: TestBroker, database: TestDatabase, config: BuiltInConfig) {
     this.broker = broker;
     this.database = database;
     this.config = config;
@@ -74,7 +74,7 @@ export class EmbeddingFleet implements AsyncDisposable {
   async start(embedder: Embedder, gate = new ProviderGate()): Promise<void> {
     const { broker, database, config } = this;
     const { stream } = config.log;
-    const { provider: _, ...settings } = config.stages.embedding;
+    const settings = config.stages.embedding;
     const consumers = await Promise.all(
       Object.values(settings.inputs).map(({ durable }) =>
         broker.jetstream.consumers.get(stream, durable),

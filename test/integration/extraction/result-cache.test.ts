@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
+  PaidCalls,
   type PaidResult,
   ProviderGate,
   ResultCache,
@@ -8,8 +9,7 @@ import {
 } from '@memfleet/models';
 import { Waits } from '@memfleet/runtime';
 import { expect, test } from 'vitest';
-import type { RemoteExtractor } from '../../../workers/extraction/src/extractor.ts';
-import { obtain } from '../../../workers/extraction/src/paid-result.ts';
+import { z } from 'zod';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { until } from '../../support/until.ts';
 
@@ -183,42 +183,37 @@ test('while the one who asked waits for the rate limit, all who wait for it do',
   expect([(await asking).cached, (await waiting).cached]).toEqual([false, true]);
 });
 
-test('whoever uses a result that was not read from the table stores it too', async () => {
+test('a result that was not read from the table is stored by each who uses it', async () => {
   await using database = await createTestDatabase();
-  const output = {
-    facts: [],
-    entities: [],
-    emptyReason: 'small talk',
-    usage: { calls: 1, input_tokens: 1, output_tokens: 1 },
-    costUsd: 0,
-  };
   let calls = 0;
-  const extractor: RemoteExtractor = {
-    name: 'test',
-    version: '1',
-    remote: true,
-    extract: async () => {
-      calls += 1;
-      return output;
-    },
-  };
-  const ask = async (cache: ResultCache) =>
-    await obtain(
-      extractor,
-      new ProviderGate(),
+  const ask = async (cache: ResultCache) => {
+    const paidCalls = new PaidCalls({
+      stage: 'extraction',
+      gate: new ProviderGate(),
       cache,
-      { content: 'Hello!', time: '2025-03-01T00:00:00Z' },
+      schema: z.string(),
+      timeoutMs: 60_000,
+    });
+    const call = async () => {
+      calls += 1;
+      const usage = { calls: 1, input_tokens: 1, output_tokens: 1 };
+      return { result: 'small talk', usage, costUsd: 0.5 };
+    };
+    return await paidCalls.ask(
+      { key: ['Hello!'], call },
       { tenant: 'acme', signal: alive, waits: new Waits() },
     );
+  };
   const cache = new ResultCache(database.pool, options);
   const first = await ask(cache);
   // The event of the first goes to another worker, and is never recorded here.
   const second = await ask(cache);
-  expect([first.cached, second.cached]).toEqual([false, true]);
-  expect(second.paid).toEqual(first.paid);
-  await storeResults(database.pool, 'extraction', second.paid === undefined ? [] : [second.paid]);
+  expect([first.use.cached, second.use.cached]).toEqual([false, true]);
+  expect([first.use.cost_usd, second.use.cost_usd]).toEqual([0.5, 0]);
+  expect(second.extra).toEqual(first.extra);
+  await storeResults(database.pool, 'extraction', second.extra === undefined ? [] : [second.extra]);
   const elsewhere = await ask(new ResultCache(database.pool, options));
-  expect(elsewhere).toMatchObject({ cached: true, output: { emptyReason: 'small talk' } });
-  expect(elsewhere.paid).toBeUndefined();
+  expect(elsewhere).toMatchObject({ use: { cached: true }, result: 'small talk' });
+  expect(elsewhere.extra).toBeUndefined();
   expect(calls).toBe(1);
 });

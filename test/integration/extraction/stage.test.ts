@@ -30,10 +30,13 @@ function modelFlags(url: string, rest: Record<string, string> = {}): Record<stri
 }
 
 async function startExtraction(bench: StageBench): Promise<RunningStage> {
-  const { provider, batch, linger } = bench.config.stages.extraction;
+  const settings = bench.config.stages.extraction;
+  const { provider, batch, linger } = settings;
   const gate = new ProviderGate();
   const cache = new ResultCache(bench.database.pool, { batch, lingerMs: linger });
-  return bench.start(extractionStage(await createExtractor(provider), gate, cache), { gate });
+  return bench.start(extractionStage(await createExtractor(provider), { settings, gate, cache }), {
+    gate,
+  });
 }
 
 /** What the stage wrote to the log. */

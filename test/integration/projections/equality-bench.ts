@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { Envelope } from '@memfleet/events';
-import { provisionFleet } from '@memfleet/fleet';
+import { provisionFleet, type BuiltInConfig } from '@memfleet/fleet';
 import {
   durableOf,
   hashTables,
@@ -10,7 +10,7 @@ import {
   startRebuild,
   type TableHash,
 } from '@memfleet/projections';
-import { createLogger, type FleetConfig, Progress } from '@memfleet/runtime';
+import { createLogger, Progress } from '@memfleet/runtime';
 import fc from 'fast-check';
 import { runEngine } from '../../../workers/projection/src/engine/engine.ts';
 import type { TestBroker } from '../../support/broker.ts';
@@ -48,7 +48,7 @@ export class EqualityBench implements AsyncDisposable {
   readonly #broker: TestBroker;
   readonly #database: TestDatabase;
   readonly #projections: readonly Projection[];
-  readonly #config: FleetConfig;
+  readonly #config: BuiltInConfig;
   logs = 0;
   events = 0;
 

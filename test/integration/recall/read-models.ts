@@ -7,7 +7,13 @@ import {
   nameBasedId,
   registry,
 } from '@memfleet/events';
-import { Fold, type Projection, PROJECTIONS, ProjectionWriter } from '@memfleet/projections';
+import {
+  Fold,
+  handlerOf,
+  type Projection,
+  PROJECTIONS,
+  ProjectionWriter,
+} from '@memfleet/projections';
 import type { LocalEmbedder } from '@memfleet/recall';
 import type { Queryable } from '@memfleet/runtime';
 import {
@@ -178,9 +184,7 @@ export class ReadModels {
     if (decoded.kind !== 'known') throw new Error(`the event is ${decoded.kind}`);
     const { event } = decoded;
     for (const { projection } of this.#writers) {
-      const handler = projection.handlers[event.type] as
-        | ((of: typeof event, at: { sequence: number; eventKey: string }) => readonly never[])
-        | undefined;
+      const handler = handlerOf(projection, event.type);
       if (handler === undefined) continue;
       const fold = this.#folds.get(projection) ?? new Fold();
       this.#folds.set(projection, fold);

@@ -1,9 +1,8 @@
-import { topologyOf } from '@memfleet/fleet';
+import { topologyOf, type BuiltInConfig } from '@memfleet/fleet';
 import {
   checkConsumers,
   compareTopology,
   describeChange,
-  type FleetConfig,
   provisionTopology,
 } from '@memfleet/runtime';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
@@ -12,7 +11,7 @@ import { testSettings } from '../../support/settings.ts';
 import { dropStreams } from '../../support/stage.ts';
 
 let broker: TestBroker;
-const made: FleetConfig[] = [];
+const made: BuiltInConfig[] = [];
 beforeAll(async () => {
   broker = await connectTestBroker();
 });
@@ -23,7 +22,7 @@ afterAll(async () => {
   await broker[Symbol.asyncDispose]();
 });
 
-function settings(flags: Record<string, string> = {}): FleetConfig {
+function settings(flags: Record<string, string> = {}): BuiltInConfig {
   const config = testSettings(flags);
   made.push(config);
   return config;

@@ -1,5 +1,6 @@
 import {
   createDerivedEvent,
+  memoryExtracted,
   derivedEventId,
   type Envelope,
   type MemoryEvent,
@@ -28,9 +29,8 @@ const BAD = 'note 2';
 function threeOf(cause: MemoryEvent, sequence: number, what: string): Envelope[] {
   return [0, 1, 2].map((ordinal) => {
     const derived = nothingExtracted(cause, sequence, IDENTITY);
-    return createDerivedEvent(cause, {
+    return createDerivedEvent(memoryExtracted, cause, {
       id: derivedEventId(cause, IDENTITY.name, IDENTITY.version, ordinal),
-      type: 'memory.extracted',
       source: '/stages/test',
       time: cause.time,
       data: { ...derived.data, empty_reason: `${what} ${ordinal}` } as never,

@@ -1,6 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { MemoryEvent } from '@memfleet/events';
-import { type Operation, type Position, type Projection, SEALED } from '@memfleet/projections';
+import {
+  handlerOf,
+  isRepeatable,
+  type Operation,
+  type Position,
+  type Projection,
+  SEALED,
+} from '@memfleet/projections';
 import { checkOperations } from './check-operations.ts';
 import { type Check, ProjectionFault, shown } from './fault.ts';
 import { deepFrozen, GlobalTouched, withFrozenGlobals } from './frozen-globals.ts';
@@ -54,17 +61,14 @@ export function askCopy(projection: Projection, { entry }: Answer, sequence: num
   };
 }
 
-function isOnce({ handlers, repeatable }: Projection, { type }: MemoryEvent): boolean {
-  return handlers[type] !== undefined && !repeatable.has(type);
+function isOnce(projection: Projection, { type }: MemoryEvent): boolean {
+  return handlerOf(projection, type) !== undefined && !isRepeatable(projection, type);
 }
 
 function call(projection: Projection, entry: Entry): readonly Operation[] {
   const { event, sequence, eventKey } = entry;
   const at: Position = { sequence, eventKey };
-  // The catalogue ties a type to its event; indexing by the type loses that tie.
-  const handler = projection.handlers[event.type] as
-    | ((event: MemoryEvent, at: Position) => readonly Operation[])
-    | undefined;
+  const handler = handlerOf(projection, event.type);
   if (handler === undefined) return [];
   let given: unknown;
   try {

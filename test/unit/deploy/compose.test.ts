@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DEFAULT_CONFIG, loadConfig } from '@memfleet/runtime';
+import { loadConfig } from '@memfleet/fleet';
+import { DEFAULT_CONFIG } from '@memfleet/runtime';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';

@@ -1,8 +1,8 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { SETTINGS } from '../../../shared/runtime/src/config/settings.ts';
 import { copiesOf, environmentOf, execForm, parseDockerfile } from '../../ci/image/dockerfile.ts';
+import { SETTINGS } from '../../support/settings.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const text = readFileSync(join(ROOT, 'deploy/Dockerfile'), 'utf8');

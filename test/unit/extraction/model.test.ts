@@ -1,5 +1,5 @@
+import type { ExtractionProviderConfig } from '@memfleet/fleet';
 import { ProviderError } from '@memfleet/models';
-import type { ExtractionProviderConfig } from '@memfleet/runtime';
 import { describe, expect, test } from 'vitest';
 import type { ExtractionInput } from '../../../workers/extraction/src/extractor.ts';
 import { createModelExtractor } from '../../../workers/extraction/src/providers/model/model.ts';

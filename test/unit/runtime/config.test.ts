@@ -1,10 +1,11 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ConfigSources, DEFAULT_CONFIG, loadConfig, RuntimeError } from '@memfleet/runtime';
+import { loadConfig } from '@memfleet/fleet';
+import { type ConfigSources, DEFAULT_CONFIG, RuntimeError } from '@memfleet/runtime';
 import { afterAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { SETTINGS } from '../../../shared/runtime/src/config/settings.ts';
+import { SETTINGS } from '../../support/settings.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'memfleet-config-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -4,6 +4,7 @@ import { Waits } from '@memfleet/runtime';
 import { type Outcome, skip, type Stage } from '@memfleet/stages';
 import { expect, test } from 'vitest';
 import { AbortSource } from '../../../shared/runtime/src/async/abort-source.ts';
+import { contextOf } from '../../../shared/stages/src/pipeline/event-context.ts';
 import { DeadlineExceeded, LeaseLost } from '../../../shared/stages/src/pipeline/heartbeat.ts';
 import { perform } from '../../../shared/stages/src/pipeline/perform.ts';
 import { memoryCreated } from '../../support/events.ts';
@@ -20,10 +21,11 @@ async function outcomeOf(
   options: { attempt?: number; abort?: AbortSource; isToBlame?: (error: unknown) => boolean } = {},
 ): Promise<Outcome | undefined> {
   const { attempt = 1, abort = new AbortSource(), isToBlame } = options;
-  const waits = new Waits();
-  const context = { eventKey: 'k', sequence: 1, attempt, signal: abort.signal, waits };
   const stage = { name: 'test', version: 1, handle };
-  return await perform(stage, known(), context, {
+  const event = known();
+  const about = { eventKey: 'k', sequence: 1, attempt };
+  const context = contextOf(stage, event, { abort, waits: new Waits() }, about);
+  return await perform(stage, event, context, {
     abort,
     maxAttempts: 3,
     ...(isToBlame === undefined ? {} : { isToBlame }),

@@ -1,3 +1,4 @@
+import { loadFleet, type BuiltInConfig } from '@memfleet/fleet';
 import {
   checkDatabase,
   checkMigrated,
@@ -6,10 +7,8 @@ import {
   DEFAULT_CONFIG,
   findBroker,
   findConnections,
-  type FleetConfig,
   type JetStreamManager,
   jetStreamManager,
-  loadConfig,
   type Pool,
 } from '@memfleet/runtime';
 import type { Globals } from './globals.ts';
@@ -19,7 +18,7 @@ type Connection = Awaited<ReturnType<typeof connectBroker>>;
 
 /** The broker a command talks to; closed when it is disposed of. */
 export interface Broker extends AsyncDisposable {
-  readonly config: FleetConfig;
+  readonly config: BuiltInConfig;
   readonly connection: Connection;
   readonly jsm: JetStreamManager;
 }
@@ -30,18 +29,19 @@ export interface Fleet extends Broker {
 }
 
 export interface Database extends AsyncDisposable {
-  readonly config: FleetConfig;
+  readonly config: BuiltInConfig;
   readonly pool: Pool;
 }
 
-/** @throws RuntimeError CONFIG_INVALID */
-export function readConfig({ configFile }: Globals): FleetConfig {
-  return loadConfig({ defaults: DEFAULT_CONFIG, file: configFile, env: process.env });
+/** The configuration, its modules loaded. @throws RuntimeError CONFIG_INVALID */
+export async function readConfig({ configFile }: Globals): Promise<BuiltInConfig> {
+  const sources = { defaults: DEFAULT_CONFIG, file: configFile, env: process.env };
+  return (await loadFleet(sources)).config;
 }
 
 /** @throws RuntimeError CONFIG_INVALID | BROKER_* */
 export async function openBroker(globals: Globals, name: string): Promise<Broker> {
-  const config = readConfig(globals);
+  const config = await readConfig(globals);
   const address = findBroker({ env: process.env, ...globals });
   const connection = await connectBroker(address, config.broker, name);
   return {
@@ -56,7 +56,7 @@ export async function openBroker(globals: Globals, name: string): Promise<Broker
 
 /** @throws RuntimeError CONFIG_INVALID | DATABASE_UNREACHABLE */
 export async function openDatabase(globals: Globals, name: string): Promise<Database> {
-  const config = readConfig(globals);
+  const config = await readConfig(globals);
   const { databaseUrl } = findConnections({ env: process.env, ...globals });
   const pool = await reachDatabase(databaseUrl, config, name);
   return {
@@ -111,7 +111,7 @@ async function withBroker(globals: Globals, name: string, database: Database): P
   }
 }
 
-async function reachDatabase(url: string, config: FleetConfig, name: string): Promise<Pool> {
+async function reachDatabase(url: string, config: BuiltInConfig, name: string): Promise<Pool> {
   const pool = createPool(url, config.database, {
     name,
     onError: (error) => note(`memfleet: a database connection broke: ${error.message}`),

@@ -1,8 +1,7 @@
+import { embedding, runStage } from '@memfleet/fleet';
 import { createEmbedder } from '@memfleet/recall';
-import { runStageWorker } from '@memfleet/stages';
 import { embeddingStage } from './stage.ts';
 
-await runStageWorker('embedding', async ({ config, pool }, gate) => {
-  const { provider, ...settings } = config.stages.embedding;
-  return embeddingStage({ embedder: createEmbedder(provider, gate.fetch), pool, gate, settings });
-});
+await runStage(embedding, ({ settings, gate, pool }) =>
+  embeddingStage({ embedder: createEmbedder(settings.provider, gate.fetch), pool, gate, settings }),
+);

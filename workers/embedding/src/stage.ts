@@ -1,9 +1,5 @@
-import {
-  createDerivedEvent,
-  derivedEventId,
-  type MemoryEvent,
-  type Producer,
-} from '@memfleet/events';
+import { memoryEmbedded, type MemoryEvent, type Producer } from '@memfleet/events';
+import { embedding } from '@memfleet/fleet';
 import { addSpend, type ProviderGate } from '@memfleet/models';
 import type { Embedder } from '@memfleet/recall';
 import { type Pool, type StageConfig, transaction } from '@memfleet/runtime';
@@ -14,9 +10,7 @@ import { total } from './shares.ts';
 import { type AddressedVector, storeVectors } from './stored-vectors.ts';
 import type { TextVector, TextVectors } from './text-vectors.ts';
 
-const NAME = 'embedding';
-/** Raised when every event should be embedded anew. A new space alone concerns new events only. */
-const VERSION = 1;
+const { name: NAME, version: VERSION } = embedding;
 
 /** A text of an event, and what it is of the memory. */
 interface Target {
@@ -52,30 +46,20 @@ export function embeddingStage(options: EmbeddingOptions): Stage<readonly Addres
     async handle(event, context) {
       const targets = targetsOf(event);
       if (targets.length === 0) return skip(reasonForNothing(event));
-      const asker = { ...context, tenant: event.tenantid };
-      const answers = await Promise.allSettled(targets.map(({ text }) => vectors.of(text, asker)));
+      const answers = await Promise.allSettled(
+        targets.map(({ text }) => vectors.of(text, context)),
+      );
       const found = answers.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
       const failed = answers.find((one) => one.status === 'rejected');
       if (failed !== undefined) {
         await keep(options, event.tenantid, found);
         throw failed.reason;
       }
-      const cause = { source: event.source, id: event.id, sequence: context.sequence };
       const events = found.map(({ digest, use }, index) => {
         const { target, ordinal } = targets[index] as Target;
-        return createDerivedEvent(event, {
-          id: derivedEventId(event, NAME, VERSION, ordinal, context.eventKey),
-          type: 'memory.embedded',
-          source: `/memfleet/${NAME}`,
-          data: {
-            cause,
-            embedder: producer,
-            space,
-            target,
-            vector: { content_sha256: digest, dimensions },
-            ...use,
-          },
-        });
+        const vector = { content_sha256: digest, dimensions };
+        const data = { cause: context.cause, embedder: producer, space, target, vector, ...use };
+        return context.derive(memoryEmbedded, data, ordinal);
       });
       const extra = newOf(found);
       return {

@@ -1,23 +1,34 @@
 import {
-  createDerivedEvent,
-  derivedEventId,
+  extractedEntity,
+  extractedFact,
   type MemoryCreated,
+  memoryExtracted,
   type MemoryRevised,
   type ModelUse,
 } from '@memfleet/events';
+import { extraction } from '@memfleet/fleet';
+import { type Asker, type Paid, PaidCalls, type PaidResult } from '@memfleet/models';
+import { skip, type Stage, type StageSetup } from '@memfleet/stages';
+import { z } from 'zod';
 import {
-  type PaidResult,
-  type ProviderGate,
-  type ResultCache,
-  storeResults,
-} from '@memfleet/models';
-import { skip, type Stage } from '@memfleet/stages';
-import type { ExtractionInput, Extractor } from './extractor.ts';
-import { obtain, type Obtained } from './paid-result.ts';
+  cacheKey,
+  type ExtractionInput,
+  type Extractor,
+  type LocalExtractor,
+  type RemoteExtractor,
+} from './extractor.ts';
 
-const NAME = 'extraction';
-/** Raised when every event should be extracted anew. */
-const VERSION = 1;
+const { name: NAME, version: VERSION } = extraction;
+/** Of an event's time, the part that its call may take. */
+const CALL_SHARE = 0.8;
+
+/** What was found in a text, whatever it cost. */
+const finding = z.object({
+  facts: z.array(extractedFact),
+  entities: z.array(extractedEntity),
+  emptyReason: z.string().exactOptional(),
+});
+type Finding = z.output<typeof finding>;
 
 /**
  * The extraction stage: content events in, `memory.extracted` out. A paid result is stored in the
@@ -25,9 +36,10 @@ const VERSION = 1;
  */
 export function extractionStage(
   extractor: Extractor,
-  gate: ProviderGate,
-  cache: ResultCache,
+  { settings, gate, cache }: Pick<StageSetup, 'settings' | 'gate' | 'cache'>,
 ): Stage<PaidResult> {
+  const timeoutMs = settings.deadline * CALL_SHARE;
+  const calls = new PaidCalls({ stage: NAME, gate, cache, schema: finding, timeoutMs });
   return {
     name: NAME,
     version: VERSION,
@@ -35,49 +47,61 @@ export function extractionStage(
       if (event.type !== 'memory.created' && event.type !== 'memory.revised') {
         return skip(`${event.type} has no content to extract from`);
       }
-      const startedAt = performance.now();
       const input = inputOf(event);
       // The local extractor is faster than a look-up, and free.
-      const obtained: Obtained = extractor.remote
-        ? await obtain(extractor, gate, cache, input, {
-            tenant: event.tenantid,
-            signal: context.signal,
-            waits: context.waits,
-          })
-        : { output: extractor.extract(input), cached: false };
-      const { facts, entities, emptyReason, usage, costUsd } = obtained.output;
-      const use: ModelUse = {
-        usage,
-        cost_usd: costUsd,
-        duration_ms: Math.round((performance.now() - startedAt) * 1_000) / 1_000,
-        cached: obtained.cached,
-      };
-      const derived = createDerivedEvent(event, {
-        id: derivedEventId(event, NAME, VERSION, 0, context.eventKey),
-        type: 'memory.extracted',
-        source: `/memfleet/${NAME}`,
-        data: {
-          cause: { source: event.source, id: event.id, sequence: context.sequence },
-          extractor: {
-            name: extractor.name,
-            version: extractor.version,
-            ...(extractor.model === undefined ? {} : { model: extractor.model }),
-          },
-          facts,
-          entities,
-          ...(emptyReason === undefined ? {} : { empty_reason: emptyReason }),
-          ...use,
+      const { result, use, extra } = extractor.remote
+        ? await ask(calls, extractor, input, context)
+        : extracted(extractor, input);
+      const { facts, entities, emptyReason } = result;
+      const derived = context.derive(memoryExtracted, {
+        cause: context.cause,
+        extractor: {
+          name: extractor.name,
+          version: extractor.version,
+          ...(extractor.model === undefined ? {} : { model: extractor.model }),
         },
+        facts,
+        entities,
+        ...(emptyReason === undefined ? {} : { empty_reason: emptyReason }),
+        ...use,
       });
-      return {
-        kind: 'done',
-        events: [derived],
-        use,
-        ...(obtained.paid === undefined ? {} : { extra: obtained.paid }),
-      };
+      return { kind: 'done', events: [derived], use, ...(extra === undefined ? {} : { extra }) };
     },
-    persist: (db, extras) => storeResults(db, NAME, extras),
+    persist: calls.persist,
   };
+}
+
+async function ask(
+  calls: PaidCalls<Finding>,
+  extractor: RemoteExtractor,
+  input: ExtractionInput,
+  asker: Asker,
+): Promise<Paid<Finding>> {
+  const { name, version, model = '' } = extractor;
+  const expected = extractor.estimate?.(input);
+  return await calls.ask(
+    {
+      key: [name, version, model, cacheKey(input)],
+      ...(expected === undefined ? {} : { expected }),
+      call: async (signal) => {
+        const { usage, costUsd, ...result } = await extractor.extract(input, signal);
+        return { result, usage, costUsd };
+      },
+    },
+    asker,
+  );
+}
+
+function extracted(extractor: LocalExtractor, input: ExtractionInput): Paid<Finding> {
+  const startedAt = performance.now();
+  const { usage, costUsd, ...result } = extractor.extract(input);
+  const use: ModelUse = {
+    usage,
+    cost_usd: costUsd,
+    duration_ms: Math.round((performance.now() - startedAt) * 1_000) / 1_000,
+    cached: false,
+  };
+  return { result, use };
 }
 
 function inputOf(event: MemoryCreated | MemoryRevised): ExtractionInput {

@@ -1,9 +1,19 @@
+import { loadFleet } from '@memfleet/fleet';
 import { durableOf, findRunnable, lanesOf, leaseOf, PROJECTIONS } from '@memfleet/projections';
-import { consumerInfo, heldByOthers, runWorker } from '@memfleet/runtime';
+import {
+  type ConfigSources,
+  consumerInfo,
+  type FleetConfig,
+  heldByOthers,
+  runWorker,
+} from '@memfleet/runtime';
 import { runEngine } from './engine/engine.ts';
 import { findGenerations } from './engine/generations.ts';
 
-await runWorker('projection', async (context) => {
+const load = async (sources: ConfigSources): Promise<FleetConfig> =>
+  (await loadFleet(sources)).config;
+
+await runWorker('projection', load, async (context) => {
   const { config, jsm, pool, instance } = context;
   await context.answered(() => findRunnable({ config, jsm, db: pool }));
   context.watchBacklog(async () => {

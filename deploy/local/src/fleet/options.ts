@@ -1,7 +1,3 @@
-/** The worker processes a local fleet can run; each is `workers/<name>`. */
-export const FLEET_WORKERS = ['extraction', 'embedding', 'projection'] as const;
-export type FleetWorker = (typeof FLEET_WORKERS)[number];
-
 export interface FleetOptions {
   /** Holds the servers' data, the workers' logs and `fleet.json`; made if missing. One fleet at a time. */
   readonly stateDir: string;
@@ -10,7 +6,7 @@ export interface FleetOptions {
   /** NATS_URL and DATABASE_URL (or their *_FILE) name servers to use instead of embedded ones. */
   readonly env: NodeJS.ProcessEnv;
   /** Processes per worker; default one of each. */
-  readonly workers?: Partial<Record<FleetWorker, number>> | undefined;
+  readonly workers?: Readonly<Record<string, number>> | undefined;
   /** False gives up the embedded servers' data after a crash of the machine, for speed; default true. */
   readonly durable?: boolean | undefined;
   /** Ends the start early; what was started is stopped again. */

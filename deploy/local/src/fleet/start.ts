@@ -13,12 +13,11 @@ import {
   type FleetFile,
   fleetFilePath,
   jetStreamManager,
-  loadConfig,
   type Pool,
   RuntimeError,
 } from '@memfleet/runtime';
 import { tryLock } from '../../bootstrap/lock.mjs';
-import { type Fleet, FLEET_WORKERS, type FleetOptions } from './options.ts';
+import type { Fleet, FleetOptions } from './options.ts';
 import { isGiven, openServers, type Servers } from './servers.ts';
 import { SupervisedWorker } from './worker.ts';
 
@@ -32,7 +31,21 @@ const READY_SECONDS = 60;
  */
 export async function startFleet(given: FleetOptions): Promise<Fleet> {
   // Before anything is started: a mistake in the settings should show at once.
-  const config = loadConfig({ defaults: DEFAULT_CONFIG, file: given.configFile, env: given.env });
+  // Loaded late: tests start servers from this package without ever starting a fleet.
+  const fleet = await import('@memfleet/fleet');
+  const { config } = await fleet.loadFleet({
+    defaults: DEFAULT_CONFIG,
+    file: given.configFile,
+    env: given.env,
+  });
+  const names = fleet.workersOf(config);
+  const unknown = Object.keys(given.workers ?? {}).find((name) => !names.includes(name));
+  if (unknown !== undefined) {
+    throw new RuntimeError(
+      'CONFIG_INVALID',
+      `there is no worker ${unknown}; those of this fleet: ${names.join(', ')}`,
+    );
+  }
   const stateDir = resolve(given.stateDir);
   const options = { ...given, stateDir };
   const logDir = join(stateDir, 'logs');
@@ -55,7 +68,8 @@ export async function startFleet(given: FleetOptions): Promise<Fleet> {
     try {
       await provision(config, options, servers, pool);
       options.signal?.throwIfAborted();
-      workers.push(...makeWorkers(config, options, servers, logDir));
+      const programs = names.map((name) => [name, fleet.workerProgram(name)] as const);
+      workers.push(...makeWorkers(programs, config, options, servers, logDir));
       options.onProgress?.(`starting the workers: ${workers.map(({ name }) => name).join(', ')}`);
       await Promise.all(workers.map((worker) => worker.start()));
       await allReady(workers, pool, options.signal);
@@ -104,7 +118,6 @@ async function provision(
   const address = findBroker({ env: { ...env, NATS_URL: natsUrl }, stateDir });
   const connection = await connectBroker(address, config.broker, 'fleet');
   try {
-    // Loaded late: tests start servers from this package without ever starting a fleet.
     const { provisionFleet } = await import('@memfleet/fleet');
     const jsm = await jetStreamManager(connection, config.broker);
     const changes = await provisionFleet({ config, jsm, pool });
@@ -134,6 +147,7 @@ const NOUNS: Readonly<Record<Change['kind'], string>> = {
 };
 
 function makeWorkers(
+  programs: readonly (readonly [worker: string, program: readonly string[]])[],
   config: FleetConfig,
   options: FleetOptions,
   servers: Servers,
@@ -154,12 +168,12 @@ function makeWorkers(
     delete workerEnv['NATS_CREDS'];
     delete workerEnv['NATS_CREDS_FILE'];
   }
-  return FLEET_WORKERS.flatMap((worker) => {
+  return programs.flatMap(([worker, program]) => {
     const count = options.workers?.[worker] ?? 1;
     return Array.from({ length: count }, (_, index) => {
       const name = count === 1 ? worker : `${worker}-${index + 1}`;
       return new SupervisedWorker({
-        worker,
+        program,
         name,
         env: workerEnv,
         cwd: process.cwd(),

@@ -1,11 +1,8 @@
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { WORKER_FLAGS } from '@memfleet/runtime';
 import { leash, type Leashed } from '../leash.ts';
 import { LogFile } from './log-file.ts';
-import type { FleetWorker, RunningWorker } from './options.ts';
-
-const workersFolder = fileURLToPath(new URL('../../../../workers', import.meta.url));
+import type { RunningWorker } from './options.ts';
 
 // A worker that keeps failing is tried ever more rarely, one that worked for a while at once.
 const FIRST_PAUSE_MS = 250;
@@ -13,7 +10,8 @@ const LONGEST_PAUSE_MS = 15_000;
 const STEADY_AFTER_MS = 30_000;
 
 export interface WorkerOptions {
-  readonly worker: FleetWorker;
+  /** What Node runs: a file, and its arguments. */
+  readonly program: readonly string[];
   readonly name: string;
   readonly env: NodeJS.ProcessEnv;
   /** Working directory: relative paths of the configuration are the user's. */
@@ -78,10 +76,10 @@ export class SupervisedWorker implements RunningWorker {
   }
 
   #launch(): Promise<Leashed> {
-    const { worker, env, cwd, graceSeconds, onLine } = this.#options;
+    const { program, env, cwd, graceSeconds, onLine } = this.#options;
     return leash({
       command: process.execPath,
-      args: [...WORKER_FLAGS, join(workersFolder, worker, 'src', 'main.ts')],
+      args: [...WORKER_FLAGS, ...program],
       stopSignal: 'SIGTERM',
       graceSeconds,
       env,

@@ -25,11 +25,13 @@ export interface Projection {
   /** In the order of writing: an owner before what it seals. */
   readonly tables: readonly Table[];
   readonly handlers: Handlers;
+  /** For events of all other types, those that modules bring among them. */
+  readonly every?: Handler;
   /**
    * Event types whose effect is the same when a copy is stored later in the log. Every other event
    * goes through the projection's table of applied events, which costs an index entry each.
    */
-  readonly repeatable: ReadonlySet<MemoryEventType>;
+  readonly repeatable: ReadonlySet<string> | 'every';
   /** Creates the tables in the schema that is first on the search path. */
   readonly tablesSql: string;
   /** Creates or replaces the views in the schema `memory` over the tables on the search path. */
@@ -47,9 +49,10 @@ export function defineProjection(definition: {
   readonly home: string;
   readonly tables: readonly Table[];
   readonly handlers: Handlers;
-  readonly repeatable?: readonly MemoryEventType[];
+  readonly every?: Handler;
+  readonly repeatable?: readonly MemoryEventType[] | 'every';
 }): Projection {
-  const { name, version, home, tables, handlers, repeatable = [] } = definition;
+  const { name, version, home, tables, handlers, every, repeatable = [] } = definition;
   const names = tables.flatMap(namesOf);
   for (const each of [name, ...names]) {
     if (!NAME.test(each)) throw new Error(`projection ${name}: ${each} cannot be a name`);
@@ -66,10 +69,26 @@ export function defineProjection(definition: {
     version,
     tables,
     handlers,
-    repeatable: new Set(repeatable),
+    ...(every === undefined ? {} : { every }),
+    repeatable: repeatable === 'every' ? repeatable : new Set(repeatable),
     tablesSql: readFileSync(new URL('tables.sql', home), 'utf8'),
     viewsSql: readFileSync(new URL('views.sql', home), 'utf8'),
   });
+}
+
+/** What a projection does with an event of a type; undefined when nothing follows from it. */
+export function handlerOf(
+  { handlers, every }: Pick<Projection, 'handlers' | 'every'>,
+  type: string,
+): ((event: MemoryEvent, at: Position) => readonly Operation[]) | undefined {
+  // The catalogue ties a type to its event; indexing by the type loses that tie.
+  const own = handlers[type as MemoryEventType] as Handler | undefined;
+  return own ?? every;
+}
+
+/** Whether a copy of an event of this type, later in the log, changes nothing. */
+export function isRepeatable({ repeatable }: Projection, type: string): boolean {
+  return repeatable === 'every' || repeatable.has(type);
 }
 
 /** Every table that a declaration stands for, the sets of a set table included. */

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { RuntimeError } from '../errors.ts';
-import { type FleetConfig, fleetSchema } from './schema.ts';
-import { keysAt, SETTINGS } from './settings.ts';
+import { type FleetConfig, fleetSchema, type StageSections } from './schema.ts';
+import { keysAt, type Setting, settingsIn } from './settings.ts';
 import { didYouMean } from './suggest.ts';
 
 /** Variables of ours that are not settings of the fleet. */
@@ -17,6 +18,8 @@ const OTHER_VARIABLES: ReadonlySet<string> = new Set([
   'MEMFLEET_CONTEXT',
 ]);
 
+const MODULES_VARIABLE = 'MEMFLEET_MODULES';
+
 export interface ConfigSources {
   /** The file with every default; ours is config/fleet.yaml. */
   readonly defaults: string;
@@ -29,29 +32,64 @@ export interface ConfigSources {
 
 type Tree = { [key: string]: unknown };
 
+/** What a configuration may say of the stages there are. */
+export interface StageSettings {
+  readonly sections: StageSections;
+  /** Of stages that the file of defaults does not know: their part of it, by name. */
+  readonly defaults?: Readonly<Record<string, object>>;
+}
+
 /**
- * File < environment < flags.
+ * The configuration of a fleet with these stages. Defaults < file < environment < flags.
  * @throws RuntimeError CONFIG_INVALID that lists every problem with its path.
  */
-export function loadConfig(sources: ConfigSources): FleetConfig {
+export function loadSettings(sources: ConfigSources, stages: StageSettings): FleetConfig {
   const problems: string[] = [];
-  const tree: Tree = {};
-  merge(tree, readYaml(sources.defaults, problems));
+  const schema = fleetSchema(stages.sections);
+  const tree = readYaml(sources.defaults, problems);
+  merge(tree, { stages: { ...stages.defaults } });
   if (sources.file !== undefined) merge(tree, readYaml(sources.file, problems));
-  applyEnvironment(tree, sources.env, problems);
-  applyFlags(tree, sources.flags ?? {}, problems);
-  const parsed = fleetSchema.safeParse(tree);
-  if (!parsed.success) problems.push(...parsed.error.issues.flatMap(describe));
-  else problems.push(...contradictions(parsed.data));
-  if (!parsed.success || problems.length > 0) {
-    const list = problems.map((problem) => `\n  - ${problem}`).join('');
-    const noun = problems.length === 1 ? 'problem' : 'problems';
-    throw new RuntimeError(
-      'CONFIG_INVALID',
-      `the configuration has ${problems.length} ${noun}:${list}`,
-    );
-  }
+  const settings = settingsIn(schema);
+  applyEnvironment(tree, settings, sources.env, problems);
+  applyFlags(tree, settings, sources.flags ?? {}, problems);
+  const parsed = schema.safeParse(tree);
+  if (!parsed.success) {
+    problems.push(...parsed.error.issues.flatMap((issue) => describe(issue, schema)));
+  } else problems.push(...contradictions(parsed.data));
+  if (!parsed.success || problems.length > 0) throw invalid(problems);
   return parsed.data;
+}
+
+/** A module, and the folder that its relative path, or the search for its package, begins in. */
+export interface ModuleReference {
+  readonly specifier: string;
+  readonly folder: string;
+}
+
+/**
+ * Which modules a configuration names. They are known before all else: they bring sections of their own.
+ * @param cwd the folder of those that the environment names, in place of those of the file
+ * @throws RuntimeError CONFIG_INVALID when it cannot be read at all
+ */
+export function moduleReferences({ file, env }: ConfigSources, cwd: string): ModuleReference[] {
+  const problems: string[] = [];
+  const inEnv = env[MODULES_VARIABLE];
+  const inFile = file === undefined ? {} : readYaml(file, problems);
+  if (problems.length > 0) throw invalid(problems);
+  const named = inEnv === undefined ? inFile['modules'] : scalar(inEnv, 'modules');
+  const folder = inEnv === undefined && file !== undefined ? dirname(resolve(file)) : cwd;
+  // What is no list of texts is told when the whole of it is checked.
+  const specifiers = Array.isArray(named) ? named.filter((one) => typeof one === 'string') : [];
+  return specifiers.map((specifier) => ({ specifier, folder }));
+}
+
+function invalid(problems: readonly string[]): RuntimeError {
+  const list = problems.map((problem) => `\n  - ${problem}`).join('');
+  const noun = problems.length === 1 ? 'problem' : 'problems';
+  return new RuntimeError(
+    'CONFIG_INVALID',
+    `the configuration has ${problems.length} ${noun}:${list}`,
+  );
 }
 
 function readYaml(path: string, problems: string[]): Tree {
@@ -76,8 +114,13 @@ function readYaml(path: string, problems: string[]): Tree {
   return {};
 }
 
-function applyEnvironment(tree: Tree, env: ConfigSources['env'], problems: string[]): void {
-  const byVariable = new Map(SETTINGS.map((setting) => [setting.variable, setting.path]));
+function applyEnvironment(
+  tree: Tree,
+  settings: readonly Setting[],
+  env: ConfigSources['env'],
+  problems: string[],
+): void {
+  const byVariable = new Map(settings.map((setting) => [setting.variable, setting.path]));
   for (const [name, value] of Object.entries(env)) {
     if (!name.startsWith('MEMFLEET_') || OTHER_VARIABLES.has(name) || value === undefined) continue;
     const fromFile = !byVariable.has(name) && name.endsWith('_FILE');
@@ -92,8 +135,13 @@ function applyEnvironment(tree: Tree, env: ConfigSources['env'], problems: strin
   }
 }
 
-function applyFlags(tree: Tree, flags: Readonly<Record<string, string>>, problems: string[]): void {
-  const byPath = new Map(SETTINGS.map((setting) => [setting.path.join('.'), setting.path]));
+function applyFlags(
+  tree: Tree,
+  settings: readonly Setting[],
+  flags: Readonly<Record<string, string>>,
+  problems: string[],
+): void {
+  const byPath = new Map(settings.map((setting) => [setting.path.join('.'), setting.path]));
   for (const [name, value] of Object.entries(flags)) {
     const path = byPath.get(name);
     if (path !== undefined) assign(tree, path, value);
@@ -140,10 +188,10 @@ function merge(target: Tree, source: Tree): void {
   }
 }
 
-function describe(issue: z.core.$ZodIssue): string[] {
+function describe(issue: z.core.$ZodIssue, schema: z.ZodType): string[] {
   const path = issue.path.map(String).join('.');
   if (issue.code === 'unrecognized_keys') {
-    const known = keysAt(issue.path);
+    const known = keysAt(schema, issue.path);
     return issue.keys.map((key) => {
       const full = path === '' ? key : `${path}.${key}`;
       return `unknown setting ${full}${didYouMean(key, known)}`;

@@ -8,40 +8,6 @@ const streamName = z
   .regex(/^[A-Za-z0-9_-]{1,64}$/, { error: 'must be 1 to 64 letters, digits, "_" or "-"' });
 const replicas = z.literal([1, 3, 5], { error: 'must be 1, 3 or 5' });
 
-const local = z.strictObject({ kind: z.literal('local') });
-
-const service = {
-  kind: z.literal('openai-compatible'),
-  /** Everything before /chat/completions or /embeddings. */
-  baseUrl: z.url({ protocol: /^https?$/ }),
-  model: z.string().min(1),
-  apiKey: z.string().min(1).optional(),
-  /** Headers sent with every call, for gateways that want them. */
-  headers: z.record(z.string(), z.string()).optional(),
-};
-const price = z.number().min(0).max(1e6);
-
-const extractionProvider = z.discriminatedUnion('kind', [
-  local,
-  z.strictObject({
-    ...service,
-    inputPerMillionUsd: price.default(0),
-    outputPerMillionUsd: price.default(0),
-    maxOutputTokens: count(16, 1_000_000).default(4_096),
-    structuredOutputs: z.boolean().default(true),
-  }),
-]);
-
-const embeddingProvider = z.discriminatedUnion('kind', [
-  local,
-  z.strictObject({
-    ...service,
-    dimensions: count(1, 65_536),
-    inputPerMillionUsd: price.default(0),
-    maxBatch: count(1, 2_048).default(64),
-  }),
-]);
-
 const amount = z.number().positive().max(1e12);
 const budgetLimits = {
   hourlyUsd: amount.optional(),
@@ -50,8 +16,8 @@ const budgetLimits = {
   dailyTokens: amount.optional(),
 };
 
-/** How one stage reads, works and gives up. Every number's reason is in config/fleet.yaml. */
-const stage = {
+/** How a stage reads, works and gives up. Every number's reason is in config/fleet.yaml. */
+const stageSettings = {
   inputs: z.record(
     z.string(),
     z.strictObject({
@@ -89,7 +55,18 @@ const stage = {
   fairness: z.strictObject({ after: duration, lookahead: count(1, 100_000_000) }),
 };
 
-export const fleetSchema = z.strictObject({
+/** The sections of stages of the configuration: the schema of each stage's provider, by the stage's name. */
+export type StageSections = Readonly<Record<string, z.ZodType<ProviderConfig>>>;
+
+/** What every provider says of itself; the rest is between the stage and its own schema. */
+export interface ProviderConfig {
+  /** `local` is free and instant. Calls of any other kind take time or money, and tenants take turns. */
+  readonly kind: string;
+}
+
+const sections = {
+  /** Where event types and stages of a team's own come from: files or packages. */
+  modules: z.array(z.string().min(1)).default([]),
   log: z.strictObject({
     stream: streamName,
     root: token,
@@ -119,10 +96,6 @@ export const fleetSchema = z.strictObject({
     connectTimeout: duration,
     statementTimeout: duration,
   }),
-  stages: z.strictObject({
-    extraction: z.strictObject({ ...stage, provider: extractionProvider }),
-    embedding: z.strictObject({ ...stage, provider: embeddingProvider }),
-  }),
   projections: z.strictObject({
     lanes: count(1, 1_024),
     batch: count(1, 100_000),
@@ -144,11 +117,26 @@ export const fleetSchema = z.strictObject({
   }),
   health: z.strictObject({ host: z.string().min(1), port: count(0, 65_535) }),
   logging: z.strictObject({ level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']) }),
-});
+};
 
-export type FleetConfig = z.output<typeof fleetSchema>;
-export type StageName = keyof FleetConfig['stages'];
-export type StageConfig = Omit<FleetConfig['stages']['extraction'], 'provider'>;
+const stage = z.strictObject(stageSettings);
+
+/** The schema of a configuration with these stages. */
+export function fleetSchema(stages: StageSections): z.ZodType<FleetConfig> {
+  const ofStages: Record<string, z.ZodType<StageConfig>> = {};
+  for (const [name, provider] of Object.entries(stages)) {
+    ofStages[name] = z.strictObject({ ...stageSettings, provider });
+  }
+  return z.strictObject({ ...sections, stages: z.strictObject(ofStages) });
+}
+
+/** How a stage reads, works and gives up. */
+export type StageConfig = z.output<typeof stage> & { readonly provider: ProviderConfig };
+type Sections = z.output<z.ZodObject<typeof sections>>;
+
+/** The configuration of a fleet, whatever stages it has. */
+export interface FleetConfig extends Sections {
+  readonly stages: Readonly<Record<string, StageConfig>>;
+}
 export type BudgetConfig = StageConfig['budget'];
 export type BudgetLimits = Omit<BudgetConfig, 'perTenant'>;
-export type ExtractionProviderConfig = FleetConfig['stages']['extraction']['provider'];

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { fleetSchema } from './schema.ts';
 
 /** One value that can be set: where it is in the file, and what its environment variable is called. */
 export interface Setting {
@@ -13,25 +12,22 @@ export function variableOf(path: readonly string[]): string {
   return `MEMFLEET_${words.join('_')}`;
 }
 
-/** Every setting there is, read off the schema, so that none can be forgotten here. */
-export const SETTINGS: readonly Setting[] = [...leaves(fleetSchema, [])].map((path) => ({
-  path,
-  variable: variableOf(path),
-}));
+/** Every setting of a schema, read off it, so that none can be forgotten here. */
+export function settingsIn(schema: z.ZodType): readonly Setting[] {
+  return [...leaves(schema, [])].map((path) => ({ path, variable: variableOf(path) }));
+}
 
-/** Keys that may stand at a path: for suggesting the near name of an unknown one. */
-export function keysAt(path: readonly PropertyKey[]): string[] {
-  let here: readonly z.ZodType[] = [fleetSchema];
+/** Keys that may stand at a path of a schema: for suggesting the near name of an unknown one. */
+export function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
+  let here: readonly z.ZodType[] = [schema];
   for (const key of path) {
-    here = here.flatMap((schema) => {
-      if (schema instanceof z.ZodRecord) return [schema.valueType as z.ZodType];
-      const next = shapes(schema).map((shape) => shape[String(key)]);
+    here = here.flatMap((one) => {
+      if (one instanceof z.ZodRecord) return [one.valueType as z.ZodType];
+      const next = shapes(one).map((shape) => shape[String(key)]);
       return next.filter((child) => child !== undefined);
     });
   }
-  return [
-    ...new Set(here.flatMap((schema) => shapes(schema).flatMap((shape) => Object.keys(shape)))),
-  ];
+  return [...new Set(here.flatMap((one) => shapes(one).flatMap((shape) => Object.keys(shape))))];
 }
 
 function* leaves(schema: z.ZodType, path: readonly string[]): Generator<readonly string[]> {

@@ -7,7 +7,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { connectBroker } from '../broker/connect.ts';
 import { isTransientBrokerError } from '../broker/transient.ts';
 import { findConnections } from '../config/connections.ts';
-import { loadConfig } from '../config/load.ts';
+import type { ConfigSources } from '../config/load.ts';
 import type { FleetConfig } from '../config/schema.ts';
 import type { Pool } from '../database/connection.ts';
 import { checkMigrated } from '../database/migrate.ts';
@@ -57,6 +57,7 @@ const CLOSE_LIMIT_MS = 2_000;
  */
 export async function runWorker(
   worker: string,
+  load: (sources: ConfigSources) => Promise<FleetConfig>,
   work: (context: WorkerContext) => Promise<void>,
 ): Promise<never> {
   const instance = `${worker}-${hostname()}-${process.pid}-${Date.now().toString(36)}`;
@@ -77,7 +78,8 @@ export async function runWorker(
   });
   try {
     const { env } = process;
-    const config = loadConfig({ defaults: DEFAULT_CONFIG, file: env['MEMFLEET_CONFIG'], env });
+    const file = env['MEMFLEET_CONFIG'];
+    const config = await load({ defaults: DEFAULT_CONFIG, file, env });
     log = createLogger({ worker, level: config.logging.level, instance });
     exitAfterGrace(stop, config.workers.shutdownGrace, log);
     await live({ worker, instance, config, log, progress, stop }, work).catch((error: unknown) => {

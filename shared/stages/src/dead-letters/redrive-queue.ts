@@ -1,6 +1,7 @@
-import type { FleetConfig, StageName, WantedConsumer, WantedStream } from '@memfleet/runtime';
+import type { FleetConfig, WantedConsumer, WantedStream } from '@memfleet/runtime';
 import { DiscardPolicy, RetentionPolicy, StorageType } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/transport-node';
+import { stageSettings } from '../definition.ts';
 import { stageDurable } from '../stage-durable.ts';
 
 /**
@@ -22,7 +23,7 @@ export function redriveSubject(
 }
 
 /** Not the name of a durable of the log: acks are confirmed per durable, by its name. */
-export function redriveDurable(stage: StageName): string {
+export function redriveDurable(stage: string): string {
   return `${stage}-redrive`;
 }
 
@@ -50,8 +51,8 @@ export function redriveStream(config: FleetConfig): WantedStream {
   };
 }
 
-export function redriveConsumer(config: FleetConfig, name: StageName): WantedConsumer {
-  return stageDurable(config.stages[name], {
+export function redriveConsumer(config: FleetConfig, name: string): WantedConsumer {
+  return stageDurable(stageSettings(config, name), {
     stream: redriveStreamName(config),
     name: redriveDurable(name),
     description: `Redriven events of stage ${name}`,

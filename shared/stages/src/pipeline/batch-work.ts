@@ -16,6 +16,7 @@ import { type Outcome, park, retry } from '../outcome.ts';
 import type { Stage } from '../stage.ts';
 import { backoffMs } from './backoff.ts';
 import { claimBatch } from './claim-batch.ts';
+import { contextOf } from './event-context.ts';
 import { HandlerFaults } from './handler-faults.ts';
 import { perform } from './perform.ts';
 import { persistently } from './persistently.ts';
@@ -208,17 +209,9 @@ export class BatchWork<Extra> {
     if (abandoned >= MAX_ABANDONED) {
       return park('attempts_exhausted', `${abandoned} workers died or hung while they held it`);
     }
-    const { abort, message, waits } = held;
+    const { abort, message } = held;
     held.begunAt = performance.now();
-    const context = {
-      eventKey: key,
-      sequence,
-      attempt,
-      waits,
-      get signal() {
-        return abort.signal;
-      },
-    };
+    const context = contextOf(stage, event, held, { eventKey: key, sequence, attempt });
     const outcome = await perform(stage, event, context, {
       abort,
       maxAttempts: settings.maxAttempts,

@@ -1,4 +1,5 @@
-import { DEFAULT_CONFIG, loadConfig } from '@memfleet/runtime';
+import { loadConfig } from '@memfleet/fleet';
+import { DEFAULT_CONFIG } from '@memfleet/runtime';
 import { expect, test } from 'vitest';
 import { embeddingSettings } from '../../../../workers/cli/src/bench/recall/bench-recall.ts';
 

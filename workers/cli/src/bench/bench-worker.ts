@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
+import { workerProgram } from '@memfleet/fleet';
 import { leash } from '@memfleet/local';
 import { WORKER_FLAGS } from '@memfleet/runtime';
-import type { WorkerName } from '../worker/names.ts';
 import type { ThrowAwayFleet } from './throw-away-fleet.ts';
 
 /** A worker as it runs in production: a process of its own. Stopped when it is disposed of. */
@@ -16,15 +15,12 @@ export interface BenchWorker extends AsyncDisposable {
 const GRACE_SECONDS = 30;
 
 export async function startBenchWorker(
-  name: WorkerName,
+  name: string,
   { env }: ThrowAwayFleet,
 ): Promise<BenchWorker> {
   const child = await leash({
     command: process.execPath,
-    args: [
-      ...WORKER_FLAGS,
-      fileURLToPath(new URL(`../../../${name}/src/main.ts`, import.meta.url)),
-    ],
+    args: [...WORKER_FLAGS, ...workerProgram(name)],
     stopSignal: 'SIGTERM',
     graceSeconds: GRACE_SECONDS,
     env,

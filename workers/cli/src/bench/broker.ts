@@ -34,7 +34,7 @@ async function startBroker(globals: Globals): Promise<Broker> {
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    const config = readConfig(globals);
+    const config = await readConfig(globals);
     const connection = await connectBroker({ url: server.url }, config.broker, 'bench');
     return {
       config,

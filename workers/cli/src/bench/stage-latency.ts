@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { BuiltInStage } from '@memfleet/fleet';
 import type { Globals } from '../globals.ts';
 import { note } from '../output.ts';
 import { fillLog } from './backlog.ts';
@@ -6,7 +7,7 @@ import { startBenchWorker } from './bench-worker.ts';
 import { measureOf, printMeasure, type Run } from './measure.ts';
 import { DIMENSIONS, type ModelService, startModelService } from './model-service.ts';
 import { openBenchServers } from './servers.ts';
-import { REPORTING, settledBy, type StageName } from './stage.ts';
+import { REPORTING, settledBy } from './stage.ts';
 import { createThrowAwayFleet } from './throw-away-fleet.ts';
 import { watchRun } from './watch-run.ts';
 
@@ -23,7 +24,7 @@ const LOOK_MS = 50;
 /** Whether a stage keeps a slow model busy: calls in flight beside the concurrency that is set. */
 export async function benchSlowModel(
   globals: Globals,
-  stage: StageName,
+  stage: BuiltInStage,
   { bytes, latency, concurrency }: SlowModelBench,
 ): Promise<void> {
   await using servers = await openBenchServers(globals);

@@ -1,3 +1,4 @@
+import type { BuiltInStage } from '@memfleet/fleet';
 import type { Globals } from '../globals.ts';
 import { note } from '../output.ts';
 import { fillLog } from './backlog.ts';
@@ -7,8 +8,6 @@ import { rawStage } from './raw-stage.ts';
 import { type BenchServers, openBenchServers } from './servers.ts';
 import { createThrowAwayFleet, type ThrowAwayFleet } from './throw-away-fleet.ts';
 import { watchRun } from './watch-run.ts';
-
-export type StageName = 'extraction' | 'embedding';
 
 export interface StageBench {
   readonly events: number;
@@ -30,7 +29,7 @@ interface Round {
 /** One process of a stage with an instant model, beside the raw client's fetch → publish → ack. */
 export async function benchStage(
   globals: Globals,
-  stage: StageName,
+  stage: BuiltInStage,
   options: StageBench,
 ): Promise<void> {
   await using servers = await openBenchServers(globals);
@@ -60,7 +59,7 @@ export async function benchStage(
 async function oneRound(
   globals: Globals,
   servers: BenchServers,
-  stage: StageName,
+  stage: BuiltInStage,
   { events, bytes, rounds }: StageBench,
 ): Promise<Round> {
   await using fleet = await createThrowAwayFleet(globals, servers, REPORTING);
@@ -76,7 +75,7 @@ async function oneRound(
 
 async function oursOf(
   fleet: ThrowAwayFleet,
-  stage: StageName,
+  stage: BuiltInStage,
   events: number,
   warmUp: number,
 ): Promise<{ ours: Run; peakMB: number | undefined }> {
@@ -92,7 +91,7 @@ export const REPORTING = { MEMFLEET_WORKERS_REPORT: '100ms' } as const;
  * How many events the worker has finished, by its own account: acked, or handed on within the stage
  * and then finished, is all the same to it, but not to the broker.
  */
-export async function settledBy({ pool }: ThrowAwayFleet, stage: StageName): Promise<number> {
+export async function settledBy({ pool }: ThrowAwayFleet, stage: BuiltInStage): Promise<number> {
   const { rows } = await pool.query<{ processed: string }>({
     name: 'bench-processed',
     text: 'select processed from memfleet.worker_reports where worker = $1',

@@ -1,15 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import { Publisher } from '@memfleet/events';
-import { provisionFleet } from '@memfleet/fleet';
+import { provisionFleet, loadConfig, type BuiltInConfig } from '@memfleet/fleet';
 import {
   connectBroker,
   createPool,
   DEFAULT_CONFIG,
   findBroker,
-  type FleetConfig,
   jetStreamManager,
-  loadConfig,
 } from '@memfleet/runtime';
 import { type Fleet, readConfig } from '../fleet.ts';
 import type { Globals } from '../globals.ts';
@@ -34,7 +32,7 @@ export async function createThrowAwayFleet(
   url.pathname = `/memfleet_bench_${suffix}`;
   const env = {
     ...withoutSettings(servers.env),
-    ...keptSettings(readConfig(globals)),
+    ...keptSettings(await readConfig(globals)),
     ...namesOf(suffix),
     ...settings,
     MEMFLEET_STATE: resolve(globals.stateDir),
@@ -110,7 +108,7 @@ function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 }
 
 /** What of the configured fleet decides about throughput. */
-function keptSettings({ log, stages, projections }: FleetConfig): Record<string, string> {
+function keptSettings({ log, stages, projections }: BuiltInConfig): Record<string, string> {
   const { extraction, embedding } = stages;
   return {
     MEMFLEET_LOG_REPLICAS: String(log.replicas),

@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { globalsOf } from '../globals.ts';
 import { wholeNumber } from '../numbers.ts';
 
@@ -9,15 +9,26 @@ interface UpFlags {
   readonly extraction: number;
   readonly embedding: number;
   readonly projection: number;
+  /** By the name of the stage. */
+  readonly stage: Readonly<Record<string, number>>;
+}
+
+const processes = wholeNumber(1, MOST_PROCESSES);
+
+/** `summary=2`, any number of times. */
+function ofStage(text: string, before: UpFlags['stage']): UpFlags['stage'] {
+  const [name = '', number = ''] = text.split('=', 2);
+  if (name === '') throw new InvalidArgumentError('Say <name>=<n>, for example summary=2.');
+  return { ...before, [name]: processes(number) };
 }
 
 export function upCommand(): Command {
-  const processes = wholeNumber(1, MOST_PROCESSES);
   return new Command('up')
     .description('run a whole fleet in the foreground: NATS, PostgreSQL and every worker')
     .option('--extraction <n>', 'extraction processes', processes, 1)
     .option('--embedding <n>', 'embedding processes', processes, 1)
     .option('--projection <n>', 'projection processes', processes, 1)
+    .option('--stage <name=n>', 'processes of a stage that a module brings', ofStage, {})
     .addHelpText(
       'after',
       `
@@ -36,6 +47,7 @@ Examples:
     )
     .action(async (options: UpFlags, command: Command) => {
       const { up } = await import('../up/up.ts');
-      await up(globalsOf(command), options);
+      const { stage, ...workers } = options;
+      await up(globalsOf(command), { ...stage, ...workers });
     });
 }

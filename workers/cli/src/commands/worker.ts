@@ -1,11 +1,10 @@
-import { Argument, Command } from 'commander';
+import { Command } from 'commander';
 import { globalsOf } from '../globals.ts';
-import { WORKERS, type WorkerName } from '../worker/names.ts';
 
 export function workerCommand(): Command {
   return new Command('worker')
     .description('run one worker process in the foreground (what containers run)')
-    .addArgument(new Argument('<name>', 'which worker').choices(WORKERS))
+    .argument('<name>', 'extraction, embedding, projection, or a stage of a configured module')
     .addHelpText(
       'after',
       `
@@ -16,7 +15,7 @@ Examples:
   $ memfleet worker extraction
   $ NATS_URL=nats://broker:4222 DATABASE_URL=postgres://db/memfleet memfleet worker projection`,
     )
-    .action(async (name: WorkerName, _options: object, command: Command) => {
+    .action(async (name: string, _options: object, command: Command) => {
       const { runWorkerProcess } = await import('../worker/process.ts');
       process.exitCode = await runWorkerProcess(name, globalsOf(command));
     });

@@ -1,17 +1,12 @@
+import type { BuiltInConfig } from '@memfleet/fleet';
 import type { Fleet } from '@memfleet/local';
-import {
-  checkDatabase,
-  connectBroker,
-  createPool,
-  type FleetConfig,
-  jetStreamManager,
-} from '@memfleet/runtime';
+import { checkDatabase, connectBroker, createPool, jetStreamManager } from '@memfleet/runtime';
 import type { Fleet as Connections } from '../fleet.ts';
 
 /** Connections to a fleet of our own, whatever servers the environment names. */
 export async function connectTo(
   { natsUrl, databaseUrl }: Pick<Fleet, 'natsUrl' | 'databaseUrl'>,
-  config: FleetConfig,
+  config: BuiltInConfig,
 ): Promise<Connections> {
   const connection = await connectBroker({ url: natsUrl }, config.broker, 'demo');
   const pool = createPool(databaseUrl, config.database, { name: 'demo' });

@@ -81,7 +81,7 @@ async function learn(
   signal: AbortSignal,
   started: number,
 ): Promise<{ readonly report: DemoReport; readonly logEvents: number }> {
-  await using connections = await connectTo(fleet, readConfig(globals));
+  await using connections = await connectTo(fleet, await readConfig(globals));
   const { jsm, pool, config } = connections;
   const { events, questions }: Conversations = generateConversations(SEED);
   const publishing = new ProgressBar({ label: 'publishing', total: events.length });

@@ -7,7 +7,7 @@ import { processVerdict } from './process-verdict.ts';
 
 /** Prints one line; exit code 1 when what it points at makes no progress. */
 export async function health(globals: Globals, url: string | undefined): Promise<void> {
-  const endpoint = url ?? ownEndpoint(globals);
+  const endpoint = url ?? (await ownEndpoint(globals));
   const verdict = endpoint === undefined ? await askFleet(globals) : await processVerdict(endpoint);
   if (globals.json) await printJson(verdict);
   else await printLine(verdictText(verdict));
@@ -20,8 +20,8 @@ async function askFleet(globals: Globals): Promise<Verdict> {
 }
 
 /** Where the worker of this container answers, when its port is fixed. */
-function ownEndpoint(globals: Globals): string | undefined {
-  const { host, port } = readConfig(globals).health;
+async function ownEndpoint(globals: Globals): Promise<string | undefined> {
+  const { host, port } = (await readConfig(globals)).health;
   if (port === 0) return undefined;
   return `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${port}/healthz`;
 }

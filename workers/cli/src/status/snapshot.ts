@@ -1,3 +1,4 @@
+import { isStage, workersOf } from '@memfleet/fleet';
 import {
   type ConflictingCopies,
   type LaneStatus,
@@ -6,9 +7,8 @@ import {
   readConflictingCopies,
 } from '@memfleet/projections';
 import { countStored, streamInfo } from '@memfleet/runtime';
-import { redriveDurable, redriveStreamName } from '@memfleet/stages';
+import { redriveDurable, redriveStreamName, stageSettings } from '@memfleet/stages';
 import type { Fleet } from '../fleet.ts';
-import { type WorkerName, WORKERS } from '../worker/names.ts';
 import { combinedLag, type DurableLag, durableLag } from './durables.ts';
 import { type LaneLine, laneLine, projectionsOf, type ProjectionStatus } from './projections.ts';
 import { refusalOf, silentAfterMs } from './silence.ts';
@@ -25,7 +25,7 @@ export interface StreamStatus {
 }
 
 export interface WorkerStatus {
-  readonly worker: WorkerName;
+  readonly worker: string;
   /** How many processes report. */
   readonly processes: number;
   readonly lagEvents: number;
@@ -62,11 +62,11 @@ export async function takeSnapshot(fleet: Fleet): Promise<Snapshot> {
   ]);
   const lanes = await Promise.all(found.map((lane) => laneLine(fleet, lane, now, refusal)));
   const workers = await Promise.all(
-    WORKERS.map(async (worker) => {
+    workersOf(config).map(async (worker) => {
       const report = reports.get(worker) ?? DOWN;
-      return worker === 'projection'
-        ? await projectionWorker(fleet, report, { found, lanes, now })
-        : await stageWorker(fleet, worker, report, now);
+      return isStage(worker)
+        ? await stageWorker(fleet, worker, report, now)
+        : await projectionWorker(fleet, report, { found, lanes, now });
     }),
   );
   return {
@@ -86,13 +86,13 @@ export async function takeSnapshot(fleet: Fleet): Promise<Snapshot> {
 
 async function stageWorker(
   fleet: Fleet,
-  worker: Exclude<WorkerName, 'projection'>,
+  worker: string,
   report: WorkerReport,
   now: number,
 ): Promise<WorkerStatus> {
   const { config, jsm } = fleet;
   const { stream, root } = config.deadLetters;
-  const durables = Object.values(config.stages[worker].inputs).map(
+  const durables = Object.values(stageSettings(config, worker).inputs).map(
     ({ durable }) => [config.log.stream, durable] as const,
   );
   // Events that are given another try wait beside the log.
@@ -136,7 +136,7 @@ async function projectionWorker(
 }
 
 function statusOf(
-  worker: WorkerName,
+  worker: string,
   { processes, inFlight, ratePerSecond, state, cause }: WorkerReport,
   { lagEvents, lagSeconds, redeliveries }: DurableLag,
   deadLetters: number,

@@ -1,11 +1,11 @@
-import { firstStored, type StageName } from '@memfleet/runtime';
+import { firstStored } from '@memfleet/runtime';
 import type { Fleet } from '../fleet.ts';
 import type { DurableLag } from './durables.ts';
 
 /** What waits for a tenant's turn or budget: its durable has it behind it, and it is not finished. */
 export async function tenantQueueLag(
   { config, jsm, pool }: Fleet,
-  stage: StageName,
+  stage: string,
   now: number,
 ): Promise<DurableLag> {
   const { rows } = await pool.query<{ events: number; first: string | null }>({

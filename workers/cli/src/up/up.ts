@@ -10,7 +10,7 @@ import { stopRequests } from './stop-requests.ts';
 /** Runs a fleet in the foreground until it is told to end. */
 export async function up(
   globals: Globals,
-  workers: { readonly extraction: number; readonly embedding: number; readonly projection: number },
+  workers: Readonly<Record<string, number>>,
 ): Promise<void> {
   if (globals.context !== undefined) {
     throw new UsageError('`up` does not take --context: name the server in NATS_URL');

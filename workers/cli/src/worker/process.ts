@@ -2,19 +2,17 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { workerProgram } from '@memfleet/fleet';
 import { WORKER_FLAGS } from '@memfleet/runtime';
 import type { Globals } from '../globals.ts';
-import type { WorkerName } from './names.ts';
 
 /**
  * Runs a worker in the foreground and resolves to its exit code, 128 + n after signal n. It shares
  * our standard streams, is passed our signals, and ends in order when we are gone in any way: the
  * channel between us closes then.
  */
-export async function runWorkerProcess(name: WorkerName, globals: Globals): Promise<number> {
-  const main = fileURLToPath(new URL(`../../../${name}/src/main.ts`, import.meta.url));
-  const child = spawn(process.execPath, [...WORKER_FLAGS, main], {
+export async function runWorkerProcess(name: string, globals: Globals): Promise<number> {
+  const child = spawn(process.execPath, [...WORKER_FLAGS, ...workerProgram(name)], {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
     env: workerEnvironment(globals, process.env),
   });

@@ -1,4 +1,4 @@
-import type { ExtractionProviderConfig } from '@memfleet/runtime';
+import type { ExtractionProviderConfig } from '@memfleet/fleet';
 import type { Extractor } from '../extractor.ts';
 
 /**

@@ -6,7 +6,7 @@ import {
   registry,
   verbOf,
 } from '@memfleet/events';
-import type { Operation, Projection } from '@memfleet/projections';
+import { handlerOf, isRepeatable, type Operation, type Projection } from '@memfleet/projections';
 import { type Delivery, type FleetConfig, messageOf } from '@memfleet/runtime';
 
 /** An event of the log as one projection reads it. */
@@ -45,28 +45,28 @@ type OnNewer = FleetConfig['projections']['onNewer'];
 
 const IRRELEVANT: Reading = { kind: 'irrelevant' };
 
-/** Verbs of the types there are, by which a subject tells what need not be decoded. */
-const KNOWN_VERBS = new Set(registry.types.map(({ type }) => verbOf(type)));
-
 /** Bytes → row operations of one projection. Pure but for what is in the message. */
 export class EventReader {
   readonly #projection: Projection;
   readonly #root: string;
-  readonly #handled: ReadonlySet<string>;
+  /** Verbs of events from which nothing follows: a subject with one of them need not be decoded. */
+  readonly #ignored: ReadonlySet<string>;
   readonly #onNewer: OnNewer;
 
   constructor(projection: Projection, root: string, onNewer: OnNewer = 'halt') {
     this.#projection = projection;
     this.#root = root;
     this.#onNewer = onNewer;
-    this.#handled = new Set(Object.keys(projection.handlers).map(verbOf));
+    const types = registry.types.map(({ type }) => type);
+    const handled = new Set(types.filter((type) => handlerOf(projection, type)).map(verbOf));
+    this.#ignored = new Set(types.map(verbOf).filter((verb) => !handled.has(verb)));
   }
 
   read<Given extends Message>(message: Given): ReadEvent & { readonly message: Given } {
     const { subject, seq: sequence } = message;
     const verb = verbOf(subject);
     // What no handler asks for is not decoded: two of the three projections here skip most events.
-    if (KNOWN_VERBS.has(verb) && !this.#handled.has(verb)) {
+    if (this.#ignored.has(verb)) {
       return { message, sequence, tenant: '', memory: '', reading: IRRELEVANT };
     }
     const decoded = this.#decode(message);
@@ -106,16 +106,12 @@ export class EventReader {
   }
 
   #handle(event: MemoryEvent, sequence: number): Reading {
-    const { handlers, repeatable } = this.#projection;
-    // The catalogue ties a type to its event; indexing by the type loses that tie.
-    const handler = handlers[event.type] as
-      | ((event: MemoryEvent, at: EventPosition) => readonly Operation[])
-      | undefined;
+    const handler = handlerOf(this.#projection, event.type);
     if (handler === undefined) return IRRELEVANT;
     const position = new EventPosition(event, sequence);
     try {
       const operations = handler(event, position);
-      const onceKey = repeatable.has(event.type) ? undefined : position.eventKey;
+      const onceKey = isRepeatable(this.#projection, event.type) ? undefined : position.eventKey;
       return { kind: 'operations', operations, onceKey };
     } catch (error) {
       return { kind: 'unreadable', reason: `the handler failed: ${messageOf(error)}` };

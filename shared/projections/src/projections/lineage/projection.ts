@@ -1,4 +1,4 @@
-import { CATALOGUE, type MemoryEvent, type MemoryEventType } from '@memfleet/events';
+import type { MemoryEvent } from '@memfleet/events';
 import { defineProjection, type Position } from '../../kit/define.ts';
 import { logTable, type Operation } from '../../kit/tables.ts';
 
@@ -17,8 +17,6 @@ const lineageTable = logTable('lineage', {
   reportsCopies: true,
 });
 
-const types: readonly MemoryEventType[] = CATALOGUE.map(({ type }) => type);
-
 /** Which event led to which. */
 export const lineage = defineProjection({
   name: 'lineage',
@@ -26,8 +24,9 @@ export const lineage = defineProjection({
   home: import.meta.url,
   tables: [lineageTable],
   // One row an event, keyed by the event: a later copy changes nothing.
-  repeatable: types,
-  handlers: Object.fromEntries(types.map((type) => [type, recorded])),
+  repeatable: 'every',
+  handlers: {},
+  every: recorded,
 });
 
 function recorded(event: MemoryEvent, at: Position): Operation[] {

@@ -1,5 +1,6 @@
+import type { BuiltInConfig } from '@memfleet/fleet';
 import { createEmbedder, type Embedder, type Fusion, type Halves, recall } from '@memfleet/recall';
-import { type FleetConfig, messageOf, type Pool } from '@memfleet/runtime';
+import { messageOf, type Pool } from '@memfleet/runtime';
 import { CommandError, UsageError } from '../../failure.ts';
 import { readConfig } from '../../fleet.ts';
 import type { Globals } from '../../globals.ts';
@@ -57,7 +58,7 @@ export async function benchRecall(
   options: RecallBench,
 ): Promise<void> {
   const signal = interruptSignal();
-  const settings = options.model ? embeddingSettings(readConfig(globals)) : {};
+  const settings = options.model ? embeddingSettings(await readConfig(globals)) : {};
   const { events, questions } = await readCorpus(folder, signal);
   await using servers = await openBenchServers(globals);
   await using fleet = await createThrowAwayFleet(globals, servers, settings);
@@ -80,7 +81,7 @@ export async function benchRecall(
  * The configured embedding provider as settings of the throw-away fleet.
  * @throws UsageError when that is the local one
  */
-export function embeddingSettings({ stages }: FleetConfig): Record<string, string> {
+export function embeddingSettings({ stages }: BuiltInConfig): Record<string, string> {
   const { provider } = stages.embedding;
   if (provider.kind === 'local') {
     throw new UsageError('--model wants a model, and stages.embedding.provider is local');

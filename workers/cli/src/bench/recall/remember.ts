@@ -1,6 +1,7 @@
 import { EventError, type Publisher } from '@memfleet/events';
+import type { BuiltInConfig } from '@memfleet/fleet';
 import { PROJECTIONS, waitFor } from '@memfleet/projections';
-import { type FleetConfig, type JetStreamManager, type Pool, streamInfo } from '@memfleet/runtime';
+import { type JetStreamManager, type Pool, streamInfo } from '@memfleet/runtime';
 import { caughtUp, type Waiting } from '../../demo/backlog.ts';
 import { whatWasLearnt } from '../../demo/learnt.ts';
 import { CommandError } from '../../failure.ts';
@@ -57,7 +58,7 @@ export async function appendInOrder(
 interface Readable {
   readonly jsm: JetStreamManager;
   readonly pool: Pool;
-  readonly config: FleetConfig;
+  readonly config: BuiltInConfig;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
+import type { ExtractionProviderConfig } from '@memfleet/fleet';
 import { classifyProviderError, ProviderError } from '@memfleet/models';
-import type { ExtractionProviderConfig } from '@memfleet/runtime';
 import {
   generateText,
   jsonSchema,

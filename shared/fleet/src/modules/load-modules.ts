@@ -1,0 +1,106 @@
+import { registerHooks } from 'node:module';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { registry } from '@memfleet/events';
+import { messageOf, type ModuleReference, RuntimeError } from '@memfleet/runtime';
+import type { StageDefinition } from '@memfleet/stages';
+import { type FleetModule, problemsOf } from './module.ts';
+
+/** Names that no stage of a module may have: they are those of our workers. */
+const TAKEN: ReadonlySet<string> = new Set([
+  'extraction',
+  'embedding',
+  'projection',
+  'archive',
+  'steward',
+  'gateway',
+  'cli',
+  'stage',
+]);
+
+/** What a module imports from the fleet it runs in, and not from a copy of its own. */
+const FROM_THE_FLEET = /^(?:@memfleet\/[a-z]+|zod)(?:\/|$)/;
+const ENTRY = 'memfleet-module:';
+
+/**
+ * Loads what the configuration names, once in a process: from then on the registry knows the event
+ * types of the modules.
+ * @returns their stages
+ * @throws RuntimeError CONFIG_INVALID that says what is wrong with which module
+ */
+export async function loadModules(
+  references: readonly ModuleReference[],
+): Promise<readonly StageDefinition[]> {
+  if (references.length === 0) return [];
+  const modules: FleetModule[] = [];
+  for (const reference of references) modules.push(await loadModule(reference));
+  const stages = modules.flatMap((module) => module.stages ?? []);
+  const names = stages.map((stage) => stage.name);
+  const twice = names.find((name, index) => TAKEN.has(name) || names.indexOf(name) !== index);
+  if (twice !== undefined) {
+    throw new RuntimeError('CONFIG_INVALID', `modules: the name of the stage ${twice} is taken`);
+  }
+  return stages;
+}
+
+const loaded = new Map<string, Promise<FleetModule>>();
+
+async function loadModule(reference: ModuleReference): Promise<FleetModule> {
+  const { specifier, folder } = reference;
+  const name = JSON.stringify([specifier, folder]);
+  const before = loaded.get(name);
+  if (before !== undefined) return await before;
+  const loading = imported(reference);
+  loaded.set(name, loading);
+  return await loading;
+}
+
+async function imported({ specifier, folder }: ModuleReference): Promise<FleetModule> {
+  const failed = (why: string, cause?: unknown): RuntimeError =>
+    new RuntimeError('CONFIG_INVALID', `modules: ${specifier} (from ${folder}): ${why}`, cause);
+  let exported: unknown;
+  try {
+    exported = await importFrom(specifier, folder);
+  } catch (error) {
+    throw failed(`it cannot be loaded: ${messageOf(error)}`, error);
+  }
+  const problems = problemsOf(exported);
+  if (problems.length > 0) throw failed(problems.join('; '));
+  const module = exported as FleetModule;
+  try {
+    registry.add(module.eventTypes ?? []);
+  } catch (error) {
+    throw failed(messageOf(error), error);
+  }
+  return module;
+}
+
+/**
+ * Imports a module as a file in `folder` would. It gets the fleet's own packages wherever it lies: with
+ * a second copy of them its errors and schemas would not be known as ours.
+ */
+async function importFrom(specifier: string, folder: string): Promise<unknown> {
+  const parentURL = pathToFileURL(join(folder, 'memfleet.yaml')).href;
+  const entry = `${ENTRY}${specifier}`;
+  let entryUrl = '';
+  registerHooks({
+    resolve(wanted, context, next) {
+      if (wanted === entry && context.parentURL === import.meta.url) {
+        const found = next(specifier, { ...context, parentURL });
+        entryUrl = found.url;
+        return found;
+      }
+      const isOurs = FROM_THE_FLEET.test(wanted) && isOf(entryUrl, context.parentURL);
+      return next(wanted, isOurs ? { ...context, parentURL: import.meta.url } : context);
+    },
+  });
+  const { default: exported } = (await import(entry)) as { readonly default?: unknown };
+  return exported;
+}
+
+/** Whether a file lies beside or below the entry of a module, and not in a package of its own there. */
+function isOf(entryUrl: string, file: string | undefined): boolean {
+  const folder = entryUrl.slice(0, entryUrl.lastIndexOf('/') + 1);
+  if (folder === '' || file === undefined || !file.startsWith(folder)) return false;
+  return !file.slice(folder.length).includes('node_modules/');
+}

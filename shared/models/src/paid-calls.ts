@@ -1,0 +1,126 @@
+import type { ModelUse } from '@memfleet/events';
+import type { Queryable, Waiting } from '@memfleet/runtime';
+import type { z } from 'zod';
+import type { Cost } from './budget.ts';
+import { CallLimit } from './call-limit.ts';
+import { ProviderError } from './provider-error.ts';
+import type { ProviderGate } from './provider-gate.ts';
+import { type PaidResult, type ResultCache, resultKey, storeResults } from './result-cache.ts';
+
+/** What a call of a model service brought, and what it cost. */
+export interface Answer<Result> {
+  readonly result: Result;
+  readonly usage: ModelUse['usage'];
+  readonly costUsd: number;
+}
+
+export interface Question<Result> {
+  /** Everything the result depends on, in order: model, version of the prompt, the text itself. */
+  readonly key: readonly string[];
+  /** What a call will cost, about: kept free in the budget until the answer says it. */
+  readonly expected?: Cost;
+  /** Makes one call. @throws ProviderError when the service fails */
+  call(signal: AbortSignal): Promise<Answer<Result>>;
+}
+
+/** Whose event it is, what ends the work on it, and who is told of its waits. */
+export interface Asker {
+  readonly tenant: string;
+  readonly signal: AbortSignal;
+  readonly waits: Waiting;
+}
+
+export interface Paid<Result> {
+  readonly result: Result;
+  /** What it cost this time: nothing when it was known. */
+  readonly use: ModelUse;
+  /** To be stored with the outcome, as its `extra`; not there when the table has it. */
+  readonly extra?: PaidResult;
+}
+
+export interface PaidCallsOptions<Result> {
+  readonly stage: string;
+  readonly gate: ProviderGate;
+  readonly cache: ResultCache;
+  /** Reads a stored result; what does not fit was stored by code that is gone, and is an error. */
+  readonly schema: z.ZodType<Result>;
+  /** A call that takes longer is an outage, unless others are answered meanwhile. */
+  readonly timeoutMs: number;
+}
+
+const NOTHING: ModelUse['usage'] = { calls: 0, input_tokens: 0, output_tokens: 0 };
+
+/**
+ * Calls of a paid service, each within the budget of its tenant and the rate limit of the service, and
+ * none twice: what was asked before, or is being asked now, costs nothing.
+ */
+export class PaidCalls<Result> {
+  readonly #options: PaidCallsOptions<Result>;
+  readonly #limit: CallLimit;
+
+  constructor(options: PaidCallsOptions<Result>) {
+    this.#options = options;
+    this.#limit = new CallLimit(options.timeoutMs);
+  }
+
+  /** @throws ProviderError | BudgetSpent, which a handler passes on */
+  async ask(question: Question<Result>, asker: Asker): Promise<Paid<Result>> {
+    const { stage, cache, schema } = this.#options;
+    const startedAt = performance.now();
+    const key = resultKey(stage, ...question.key);
+    let made: Answer<Result> | undefined;
+    const make = async (waits: Waiting): Promise<string> => {
+      const { tenant, signal } = asker;
+      made = await this.#call(question, { tenant, signal, waits });
+      return JSON.stringify(made.result);
+    };
+    const { result, isStored } = await cache.resolve(key, asker.signal, make, asker.waits);
+    const { usage = NOTHING, costUsd = 0 } = made ?? {};
+    return {
+      result: made === undefined ? schema.parse(JSON.parse(result)) : made.result,
+      use: {
+        usage,
+        cost_usd: costUsd,
+        duration_ms: Math.round((performance.now() - startedAt) * 1_000) / 1_000,
+        cached: made === undefined,
+      },
+      ...(isStored ? {} : { extra: { key, result } }),
+    };
+  }
+
+  /** Stores what outcomes carry, in the transaction that records them. */
+  readonly persist = async (db: Queryable, extras: readonly PaidResult[]): Promise<void> => {
+    await storeResults(db, this.#options.stage, extras);
+  };
+
+  /** One call, within the budget of the tenant and the rate limit of the service. */
+  async #call(
+    question: Question<Result>,
+    { tenant, signal, waits }: Asker,
+  ): Promise<Answer<Result>> {
+    const { gate } = this.#options;
+    const { expected = { tokens: 0, usd: 0 } } = question;
+    const reservation = await gate.reserve(tenant, expected);
+    try {
+      const answer = await gate.call(
+        () => this.#limit.run((ending) => question.call(ending), signal),
+        {
+          tokens: expected.tokens,
+          tookTokens: tokensOf,
+          signal,
+          waits,
+        },
+      );
+      reservation.settle({ tokens: tokensOf(answer), usd: answer.costUsd });
+      return answer;
+    } catch (error) {
+      const use = error instanceof ProviderError ? error.use : undefined;
+      reservation.settle(use && { tokens: tokensOf(use), usd: use.cost_usd });
+      throw error;
+    }
+  }
+}
+
+function tokensOf({ usage }: Pick<ModelUse, 'usage'>): number {
+  return usage.input_tokens + usage.output_tokens;
+}
