@@ -10,6 +10,7 @@ import {
 } from '@memfleet/runtime';
 import { type Stage, TenantQueue } from '@memfleet/stages';
 import type { JetStreamManager } from '@nats-io/jetstream';
+import type { OperatorPause } from '../../shared/stages/src/admission/operator-pause.ts';
 import type { Reader } from '../../shared/stages/src/pipeline/read-batch.ts';
 import { runStage } from '../../shared/stages/src/pipeline/run-stage.ts';
 import { connectTestBroker, type TestBroker } from './broker.ts';
@@ -38,6 +39,7 @@ export interface StageBench extends AsyncDisposable {
 export interface StartOptions {
   readonly gate?: ProviderGate;
   readonly pool?: Pool;
+  readonly operator?: OperatorPause;
   /** Whether tenants may take turns, as with a remote provider. */
   readonly turns?: boolean;
   /** Reads the bytes of events in place of the registry. */
@@ -157,7 +159,7 @@ function queueOf(
 function startStage<Extra>(
   { config, broker, database, durable }: Place,
   stage: Stage<Extra>,
-  { gate = new ProviderGate(), pool, turns = false, reader }: StartOptions,
+  { gate = new ProviderGate(), pool, turns = false, reader, operator }: StartOptions,
 ): RunningStage {
   const abort = new AbortController();
   const progress = new Progress();
@@ -175,6 +177,7 @@ function startStage<Extra>(
       queue: queueOf({ config, broker, pool: pool ?? database.pool }, stage.name),
       turns,
       ...(reader === undefined ? {} : { reader }),
+      ...(operator === undefined ? {} : { operator }),
       progress,
       log: silent,
       signal: abort.signal,

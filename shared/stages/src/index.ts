@@ -1,4 +1,11 @@
 export {
+  pauseCause,
+  pausedStages,
+  pauseStage,
+  resumeStage,
+  type StagePause,
+} from './admission/operator-pause.ts';
+export {
   defaultSettings,
   defineStage,
   type SettingsOf,

@@ -7,6 +7,7 @@ import {
   type ProviderConfig,
   runWorker,
 } from '@memfleet/runtime';
+import { OperatorPause } from './admission/operator-pause.ts';
 import { RedriveInput } from './dead-letters/redrive-input.ts';
 import { redriveConsumer } from './dead-letters/redrive-queue.ts';
 import { type StageDefinition, stageSettings } from './definition.ts';
@@ -76,15 +77,16 @@ export async function runStageWorker<Extra>(
       return [...waiting, ...queued.values()].reduce((sum, events) => sum + events, 0);
     });
     const cache = new ResultCache(pool, { batch: settings.batch, lingerMs: TOGETHER_MS });
-    const { version, open } = await loaded.promise;
-    const code = await open({ settings, gate, cache, pool, log });
-    await state.start();
+    const stage = await loaded.promise;
+    const code = await stage.open({ settings, gate, cache, pool, log });
+    const operator = new OperatorPause({ db: pool, stage: name, log });
+    await Promise.all([state.start(), operator.start()]);
     try {
       await runStage<Extra>({
         ...context,
         stage: {
           name,
-          version,
+          version: stage.version,
           handle: (event, about) => code.handle(event, about),
           ...(code.persist === undefined
             ? {}
@@ -94,12 +96,14 @@ export async function runStageWorker<Extra>(
         consumers,
         redrive,
         gate,
+        operator,
         queue: tenantQueue,
         // What is local is as fast as the queue would be: the order of the log is fair enough then.
         turns: provider.kind !== 'local',
       });
     } finally {
       state.stop();
+      operator.stop();
     }
   });
 }

@@ -8,6 +8,7 @@ import { projectionCommand } from './commands/projection.ts';
 import { provisionCommand } from './commands/provision.ts';
 import { publishCommand } from './commands/publish.ts';
 import { recallCommand } from './commands/recall.ts';
+import { stageCommand } from './commands/stage.ts';
 import { statusCommand } from './commands/status.ts';
 import { upCommand } from './commands/up.ts';
 import { vectorsCommand } from './commands/vectors.ts';
@@ -29,6 +30,7 @@ const COMMANDS: readonly (() => Command)[] = [
   statusCommand,
   eventsCommand,
   deadLettersCommand,
+  stageCommand,
   projectionCommand,
   recallCommand,
   vectorsCommand,

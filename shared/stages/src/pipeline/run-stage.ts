@@ -14,6 +14,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { Admission } from '../admission/admission.ts';
 import { type Held, InFlight, tenantOf } from '../admission/in-flight.ts';
 import { InputSlots } from '../admission/input-slots.ts';
+import type { OperatorPause } from '../admission/operator-pause.ts';
 import { OutputGate } from '../admission/output-gate.ts';
 import type { RedriveInput } from '../dead-letters/redrive-input.ts';
 import type { TenantQueue } from '../fairness/tenant-queue.ts';
@@ -39,6 +40,8 @@ export interface StageRun<Extra> {
   /** Whether tenants may take turns; without them nothing of the log is put into the queue. */
   readonly turns: boolean;
   readonly gate: ProviderGate;
+  /** What an operator says; without it nobody pauses the stage. */
+  readonly operator?: OperatorPause;
   readonly progress: Progress;
   readonly log: Logger;
   /** What reads the bytes of events; the registry of this version unless given. */
@@ -83,7 +86,7 @@ class StageCycle<Extra> {
     this.#inFlight = new InFlight(run.settings.concurrency);
     const output = new OutputGate();
     const stop = this.#stop.signal;
-    this.#admission = new Admission(run.gate, output);
+    this.#admission = new Admission(run.gate, output, run.operator);
     this.#work = new BatchWork({
       ...run,
       inFlight: this.#inFlight,

@@ -1,5 +1,5 @@
 import { TOKEN_PATTERN } from '@memfleet/events';
-import { didYouMean, type FleetConfig, RuntimeError } from '@memfleet/runtime';
+import { type FleetConfig, RuntimeError } from '@memfleet/runtime';
 import {
   findLetter,
   type LetterFilter,
@@ -7,6 +7,7 @@ import {
   readLetters,
   type StoredLetter,
 } from '@memfleet/stages';
+import { expectOneOf } from '../expect-one-of.ts';
 import { UsageError } from '../failure.ts';
 import type { Broker } from '../fleet.ts';
 import { ageOf } from './age.ts';
@@ -107,10 +108,4 @@ export function noSuchLetter(ids: readonly number[]): RuntimeError {
       ? `there is no dead letter ${list}, or not any more`
       : `there are no dead letters ${list}, or not any more`,
   );
-}
-
-function expectOneOf(name: string, value: string | undefined, candidates: readonly string[]): void {
-  if (value === undefined || candidates.includes(value)) return;
-  const suggestion = didYouMean(value, candidates) || `, it is one of ${candidates.join(', ')}`;
-  throw new UsageError(`unknown ${name} ${value}${suggestion}`);
 }

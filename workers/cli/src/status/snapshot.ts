@@ -7,7 +7,14 @@ import {
   readConflictingCopies,
 } from '@memfleet/projections';
 import { countStored, streamInfo } from '@memfleet/runtime';
-import { redriveDurable, redriveStreamName, stageSettings } from '@memfleet/stages';
+import {
+  pauseCause,
+  pausedStages,
+  redriveDurable,
+  redriveStreamName,
+  type StagePause,
+  stageSettings,
+} from '@memfleet/stages';
 import type { Fleet } from '../fleet.ts';
 import { combinedLag, type DurableLag, durableLag } from './durables.ts';
 import { type LaneLine, laneLine, projectionsOf, type ProjectionStatus } from './projections.ts';
@@ -55,15 +62,16 @@ export async function takeSnapshot(fleet: Fleet): Promise<Snapshot> {
   const now = Date.now();
   const { state, created } = await streamInfo(jsm, config.log.stream);
   const refusal = await refusalOf(pool);
-  const [reports, found, conflictingCopies] = await Promise.all([
+  const [reports, pauses, found, conflictingCopies] = await Promise.all([
     workerReports(pool, silentAfterMs(config), refusal),
+    pausedStages(pool),
     laneStatus(pool, PROJECTIONS),
     readConflictingCopies(pool),
   ]);
   const lanes = await Promise.all(found.map((lane) => laneLine(fleet, lane, now, refusal)));
   const workers = await Promise.all(
     workersOf(config).map(async (worker) => {
-      const report = reports.get(worker) ?? DOWN;
+      const report = heeding(reports.get(worker) ?? DOWN, pauses.get(worker));
       return isStage(worker)
         ? await stageWorker(fleet, worker, report, now)
         : await projectionWorker(fleet, report, { found, lanes, now });
@@ -82,6 +90,14 @@ export async function takeSnapshot(fleet: Fleet): Promise<Snapshot> {
     projections: projectionsOf(lanes),
     conflictingCopies,
   };
+}
+
+/** A stage that nobody works on may be paused as well: then to start a process would not help. */
+function heeding(report: WorkerReport, pause: StagePause | undefined): WorkerReport {
+  if (pause === undefined || report.state === 'paused') return report;
+  const { cause } = report;
+  const said = pauseCause(pause);
+  return { ...report, cause: cause === null ? said : `${cause}; ${said}` };
 }
 
 async function stageWorker(

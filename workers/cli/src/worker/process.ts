@@ -2,8 +2,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import { resolve } from 'node:path';
-import { workerProgram } from '@memfleet/fleet';
+import { BUILT_IN_WORKERS, workerProgram, workersOf } from '@memfleet/fleet';
 import { WORKER_FLAGS } from '@memfleet/runtime';
+import { expectOneOf } from '../expect-one-of.ts';
+import { readConfig } from '../fleet.ts';
 import type { Globals } from '../globals.ts';
 
 /**
@@ -12,6 +14,9 @@ import type { Globals } from '../globals.ts';
  * channel between us closes then.
  */
 export async function runWorkerProcess(name: string, globals: Globals): Promise<number> {
+  if (!BUILT_IN_WORKERS.includes(name)) {
+    expectOneOf('worker', name, workersOf(await readConfig(globals)));
+  }
   const child = spawn(process.execPath, [...WORKER_FLAGS, ...workerProgram(name)], {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
     env: workerEnvironment(globals, process.env),

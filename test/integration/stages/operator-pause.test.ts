@@ -1,0 +1,89 @@
+import { pauseStage, resumeStage } from '@memfleet/stages';
+import { expect, test } from 'vitest';
+import { OperatorPause } from '../../../shared/stages/src/admission/operator-pause.ts';
+import {
+  createStageBench,
+  type RunningStage,
+  silent,
+  type StageBench,
+} from '../../support/stage.ts';
+import {
+  IDENTITY,
+  notes,
+  pausedBecause,
+  storesNothing,
+  storing,
+} from '../../support/storing-stage.ts';
+import { until } from '../../support/until.ts';
+
+const STAGE = IDENTITY.name;
+
+/** A process of the stage, which heeds its operator. */
+async function started(
+  bench: StageBench,
+  stage: ReturnType<typeof storing>,
+): Promise<{ readonly running: RunningStage; readonly operator: OperatorPause }> {
+  const operator = new OperatorPause({ db: bench.database.pool, stage: STAGE, log: silent });
+  await operator.start();
+  return { running: bench.start(stage, { operator, turns: true }), operator };
+}
+
+test('a pause is heeded by all processes, by those that start later too, until it ends', async () => {
+  await using bench = await createStageBench({
+    'stages.extraction.concurrency': '4',
+    'stages.extraction.batch': '4',
+  });
+  const { pool } = bench.database;
+  const stage = storing(storesNothing);
+  const processes = [await started(bench, stage), await started(bench, stage)];
+  await bench.publish(...notes(20));
+  await bench.settled();
+  expect(stage.calls).toHaveLength(20);
+
+  const first = await pauseStage(pool, STAGE, 'wrong model');
+  for (const { running } of processes) {
+    await pausedBecause(running, /paused by an operator since .*: wrong model/);
+  }
+  await bench.publish(...notes(40).slice(20));
+  processes.push(await started(bench, stage));
+  for (const { running } of processes) await pausedBecause(running, /wrong model/);
+  // A second pause says why now, and not that it is new.
+  const second = await pauseStage(pool, STAGE, 'still the wrong model');
+  expect([first.isNew, second.isNew, second.since]).toEqual([true, false, first.since]);
+  for (const { running } of processes) await pausedBecause(running, /still the wrong model/);
+  expect(stage.calls).toHaveLength(20);
+  expect(await bench.work()).toHaveLength(20);
+
+  expect(await resumeStage(pool, STAGE)).toMatchObject({ reason: 'still the wrong model' });
+  await bench.settled();
+  expect(stage.calls).toHaveLength(40);
+  const rows = await bench.work();
+  expect(rows.filter(({ state, attempts }) => state === 'done' && attempts === 0)).toHaveLength(40);
+  expect(await resumeStage(pool, STAGE)).toBeUndefined();
+  for (const { operator } of processes) operator.stop();
+});
+
+test('what is under way when the pause begins is finished and recorded', async () => {
+  await using bench = await createStageBench({ 'stages.extraction.concurrency': '2' });
+  const { pool } = bench.database;
+  const call = Promise.withResolvers<void>();
+  const stage = storing(storesNothing, async () => {
+    await call.promise;
+    return { kind: 'done', events: [] };
+  });
+  const { running, operator } = await started(bench, stage);
+  await bench.publish(...notes(6));
+  await until('two are under way', () => stage.calls.length === 2);
+  await pauseStage(pool, STAGE, 'maintenance');
+  await pausedBecause(running, /maintenance/);
+  call.resolve();
+  await until('both are recorded', async () => {
+    const rows = await bench.work();
+    return rows.filter(({ state }) => state === 'done').length === 2;
+  });
+  expect(stage.calls).toHaveLength(2);
+  await resumeStage(pool, STAGE);
+  await bench.settled();
+  expect(stage.calls).toHaveLength(6);
+  operator.stop();
+});
