@@ -129,6 +129,7 @@ test('a packed module brings its event types and its stage', { timeout: LIMIT_MS
 
 test.each([
   ['does-not-exist', /modules: does-not-exist \(from .*\): it cannot be loaded: /],
+  ['no-module.mjs', /, did you mean \.\/no-module\.mjs\?/],
   ['./no-module.mjs', /it has no default export/],
   ['./throws.mjs', /it cannot be loaded: out of order/],
   ['./wrong.mjs', /stages\.0\.version: .*; stages\.0\.inputs\.all: must be <class>\.<verb>/],

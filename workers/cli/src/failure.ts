@@ -54,7 +54,8 @@ export function describeFailure(error: unknown): Failure {
 
 /** A list keeps its lines, and what to do comes below it. */
 function sentence(message: string, hint: string): string {
-  return message.includes('\n') ? `${message}\n${hint}` : `${message}. ${hint}`;
+  if (message.includes('\n')) return `${message}\n${hint}`;
+  return /[.?!]$/.test(message) ? `${message} ${hint}` : `${message}. ${hint}`;
 }
 
 function line(text: string): string {

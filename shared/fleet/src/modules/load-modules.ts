@@ -1,4 +1,5 @@
-import { registerHooks } from 'node:module';
+import { existsSync } from 'node:fs';
+import { findPackageJSON, registerHooks } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { registry } from '@memfleet/events';
@@ -62,7 +63,9 @@ async function imported({ specifier, folder }: ModuleReference): Promise<FleetMo
   try {
     exported = await importFrom(specifier, folder);
   } catch (error) {
-    throw failed(`it cannot be loaded: ${messageOf(error)}`, error);
+    const isFile = !specifier.startsWith('.') && existsSync(join(folder, specifier));
+    const hint = isFile ? `, did you mean ./${specifier}?` : '';
+    throw failed(`it cannot be loaded: ${messageOf(error)}${hint}`, error);
   }
   const problems = problemsOf(exported);
   if (problems.length > 0) throw failed(problems.join('; '));
@@ -80,17 +83,18 @@ async function imported({ specifier, folder }: ModuleReference): Promise<FleetMo
  * a second copy of them its errors and schemas would not be known as ours.
  */
 async function importFrom(specifier: string, folder: string): Promise<unknown> {
-  const parentURL = pathToFileURL(join(folder, 'memfleet.yaml')).href;
-  const entry = `${ENTRY}${specifier}`;
-  let entryUrl = '';
+  const parentURL = pathToFileURL(join(folder, '/')).href;
+  // By a number, since what was resolved once is not resolved again.
+  const entry = `${ENTRY}${loaded.size}`;
+  let root = '';
   registerHooks({
     resolve(wanted, context, next) {
-      if (wanted === entry && context.parentURL === import.meta.url) {
+      if (wanted === entry) {
         const found = next(specifier, { ...context, parentURL });
-        entryUrl = found.url;
+        root = rootOf(found.url);
         return found;
       }
-      const isOurs = FROM_THE_FLEET.test(wanted) && isOf(entryUrl, context.parentURL);
+      const isOurs = FROM_THE_FLEET.test(wanted) && isBelow(root, context.parentURL);
       return next(wanted, isOurs ? { ...context, parentURL: import.meta.url } : context);
     },
   });
@@ -98,9 +102,14 @@ async function importFrom(specifier: string, folder: string): Promise<unknown> {
   return exported;
 }
 
-/** Whether a file lies beside or below the entry of a module, and not in a package of its own there. */
-function isOf(entryUrl: string, file: string | undefined): boolean {
-  const folder = entryUrl.slice(0, entryUrl.lastIndexOf('/') + 1);
-  if (folder === '' || file === undefined || !file.startsWith(folder)) return false;
-  return !file.slice(folder.length).includes('node_modules/');
+/** The folder of the package that a file belongs to; without a package, its own. */
+function rootOf(url: string): string {
+  const manifest = findPackageJSON(url);
+  return new URL('.', manifest === undefined ? url : pathToFileURL(manifest)).href;
+}
+
+/** Whether a file lies below a folder, and not in a package of its own there. */
+function isBelow(root: string, file: string | undefined): boolean {
+  if (root === '' || file === undefined || !file.startsWith(root)) return false;
+  return !file.slice(root.length).includes('node_modules/');
 }
