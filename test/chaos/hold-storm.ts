@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Envelope } from '@memfleet/events';
 import { promoteNext, rollBack, verifyNext } from '@memfleet/projections';
-import { createPool } from '@memfleet/runtime';
+import { createPool, messageOf, type Pool } from '@memfleet/runtime';
 import { RebuildError } from '../../shared/projections/src/rebuild/errors.ts';
 import { notes } from '../integration/projections/notes/projection.ts';
 import type { BrokerClients } from '../support/broker.ts';
@@ -113,8 +113,11 @@ export async function surviveHolds(
   // It is awaited at the end; until then a failure must not count as unhandled.
   cycling.catch(() => undefined);
   const stop = new AbortController();
-  const swapping = swapGenerations(fleet, stop.signal);
-  swapping.catch(() => undefined);
+  // With connections of its own, as a command has: sixteen lanes share the four of the worker.
+  const commands = createPool(fleet.url, config.database, { name: 'commands' });
+  const swapping = swapGenerations(commands, stop.signal);
+  // It is known at once, and not in an hour at the end of the run.
+  swapping.catch((error: unknown) => process.stderr.write(`hold storm: ${messageOf(error)}\n`));
   let last = 100;
   try {
     while (last < events) {
@@ -127,7 +130,7 @@ export async function surviveHolds(
     stop.abort();
     await pool.query('update storm set is_over = true');
     await Promise.allSettled([cycling, swapping]);
-    await cycler.end();
+    await Promise.all([cycler.end(), commands.end()]);
   }
   await cycling;
   const swaps = await swapping;
@@ -152,7 +155,7 @@ export async function surviveHolds(
 
 /** Verifies, promotes and rolls back for as long as it may; other holds refuse it now and then. */
 async function swapGenerations(
-  { pool }: TestFleet,
+  pool: Pool,
   signal: AbortSignal,
 ): Promise<{ verifications: number; promotions: number }> {
   const done = { verifications: 0, promotions: 0 };

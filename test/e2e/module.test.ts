@@ -112,7 +112,7 @@ test('a packed module brings its event types and its stage', { timeout: LIMIT_MS
 
   // With the cause gone, the letter is given another try.
   service.refuses = false;
-  await memfleet('dead-letters', 'redrive', '--stage', 'summary', '--yes');
+  await memfleet('dead-letters', 'redrive', '--stage', 'summary');
   const isSummarised = async (): Promise<boolean> => (await summaries('c4')).length === 1;
   await until('it is summarised', isSummarised, SLOW_MS);
 

@@ -2,6 +2,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { until } from './until.ts';
 
+/** Nothing of the surroundings but the path, and where Node keeps what it has made of the sources. */
+const PLAIN = {
+  PATH: process.env['PATH'],
+  NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
+};
+
 const READY = '"msg":"started"';
 
 /** A worker as a process of its own, as `memfleet worker` and containers run it. */
@@ -13,7 +19,7 @@ export class WorkerProcess implements AsyncDisposable {
   /** @param program a file, or a file and its arguments */
   constructor(program: string | readonly string[], env: Readonly<Record<string, string>>) {
     this.#child = spawn(process.execPath, [program].flat(), {
-      env: { PATH: process.env['PATH'], ...env },
+      env: { ...PLAIN, ...env },
       // By the channel it notices when the tests are gone, and does not outlive them.
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });

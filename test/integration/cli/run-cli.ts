@@ -11,6 +11,12 @@ import { testSettings, uniqueNames } from '../../support/settings.ts';
 
 const MAIN = fileURLToPath(new URL('../../../workers/cli/src/main.ts', import.meta.url));
 
+/** Nothing of the surroundings but the path, and where Node keeps what it has made of the sources. */
+const PLAIN = {
+  PATH: process.env['PATH'],
+  NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
+};
+
 export interface Finished {
   readonly code: number | null;
   readonly stdout: string;
@@ -27,7 +33,7 @@ export interface RunOptions {
 export function startCli(args: readonly string[], { env, cwd }: RunOptions = {}) {
   return spawn(process.execPath, [MAIN, ...args], {
     cwd,
-    env: { PATH: process.env['PATH'], HOME: tmpdir(), ...env },
+    env: { ...PLAIN, HOME: tmpdir(), ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createCliFleet } from './run-cli.ts';
+import { createCliFleet, runCli } from './run-cli.ts';
 
 test('stage pause and resume say what is, and status shows it', async () => {
   await using fleet = await createCliFleet();
@@ -35,8 +35,8 @@ test.each([
   [['up', '--stage', 'summary=2'], 'there is no worker summary; those of this fleet: extraction'],
   [['up', '--stage', '=2'], 'Say <name>=<n>'],
 ])('memfleet %j is wrong usage', async (args, expected) => {
-  await using fleet = await createCliFleet();
-  const { code, stderr } = await fleet.run(args);
+  // It is said before servers are looked for.
+  const { code, stderr } = await runCli(args);
   expect(stderr).toContain(expected);
   expect(code).toBe(2);
 });

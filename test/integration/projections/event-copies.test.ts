@@ -7,6 +7,7 @@ import {
 } from '@memfleet/events';
 import {
   Fold,
+  handlerOf,
   keepVerdicts,
   PROJECTIONS,
   type Projection,
@@ -284,8 +285,8 @@ test('copies are noted alike, in whatever order and batches they are met', async
   }
 });
 
-function addTo(fold: Fold, { handlers }: Projection, about: Envelope, sequence: number): void {
-  const handler = handlers['memory.created'];
+function addTo(fold: Fold, projection: Projection, about: Envelope, sequence: number): void {
+  const handler = handlerOf(projection, 'memory.created');
   if (handler === undefined) throw new Error('nothing comes of it');
   const at = { sequence, eventKey: eventKey(about) };
   for (const operation of handler(about as Parameters<typeof handler>[0], at)) fold.add(operation);

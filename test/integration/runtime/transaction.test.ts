@@ -37,6 +37,26 @@ test('what throws rolls back, and the connection goes on', async () => {
   expect(database.pool.totalCount).toBeLessThanOrEqual(1);
 });
 
+test('a connection to a server that has become a standby is not used again', async () => {
+  await using database = await withTable();
+  const pool = createPool(database.url, testSettings().database, { name: 'test' });
+  try {
+    const pidOf = async (): Promise<number | undefined> => {
+      const { rows } = await pool.query<{ pid: number }>('select pg_backend_pid() as pid');
+      return rows[0]?.pid;
+    };
+    const before = await pidOf();
+    const write = transaction(pool, async (client) => {
+      await client.query('set transaction read only');
+      await client.query(`update counters set value = 1 where name = 'a'`);
+    });
+    await expect(write).rejects.toMatchObject({ code: '25006' });
+    expect(await pidOf()).not.toBe(before);
+  } finally {
+    await pool.end();
+  }
+});
+
 test('a deadlock is retried until both are through', async () => {
   await using database = await withTable();
   const bothIn = Promise.withResolvers<void>();

@@ -183,6 +183,9 @@ test('a result is recorded under the claim, and told to whoever comes later', as
     unpublished: undefined,
     redrives: 0,
   });
+  // Repeated once more, behind another process that has published it: the row need not keep it again.
+  expect(await kept(record(database.pool, STAGE, finished), finished)).toEqual([true]);
+  expect(await row(asked.key)).toMatchObject({ state: 'done', result: null });
 });
 
 test('a zombie records nothing, releases nothing, renews nothing', async () => {

@@ -45,6 +45,8 @@ test('the commands are those of the contract', () => {
       'worker',
       'publish',
       'status',
+      'stage pause',
+      'stage resume',
       'events history',
       'events show',
       'events tree',
@@ -63,7 +65,7 @@ test.each([
   [['recall', 'acme'], "missing required argument 'query'."],
   [['recall', 'acme', 'tea', '--limit', 'many'], 'It must be a whole number from 1 to 1000.'],
   [['recall', 'acme', 'tea', '--limit', '0'], 'It must be a whole number from 1 to 1000.'],
-  [['worker', 'extraktion'], 'Allowed choices are extraction, embedding, projection.'],
+  [['worker', 'extraktion'], 'unknown worker extraktion, did you mean extraction?'],
   [['provision', 'now'], 'too many arguments'],
   [['publish'], "missing required argument 'file'."],
 ])('%j is wrong usage: exit code 2', async (args, sentence) => {

@@ -34,13 +34,18 @@ export async function onConnection<Result>(
     return await work(client, onError);
   } catch (error) {
     // A connection that has failed or hangs is thrown away; asking it to roll back would wait for it.
-    if (isConnectionError(error)) broken ??= error;
+    if (isConnectionError(error) || isOfStandby(error)) broken ??= error;
     broken ??= await rolledBack(client);
     throw error;
   } finally {
     client.off('error', onError);
     client.release(broken);
   }
+}
+
+/** The server was the primary when the connection was made; another connection finds the new one. */
+function isOfStandby(error: unknown): error is Error {
+  return sqlState(error) === READ_ONLY;
 }
 
 /** @returns why the connection cannot be used again, if it cannot */
@@ -53,9 +58,11 @@ async function rolledBack(client: Client): Promise<Error | undefined> {
   }
 }
 
+const READ_ONLY = '25006';
+
 /** Codes of PostgreSQL that say "not now" rather than "not so" (appendix A of its manual). */
 const TRANSIENT_CODES: ReadonlySet<string> = new Set([
-  '25006', // read-only: a standby before it is promoted
+  READ_ONLY, // read-only: a standby before it is promoted
   '25P03', // idle in a transaction for too long: a process that was stopped inside of one
   '25P04', // a transaction that took too long
   '40001', // serialization failure

@@ -168,7 +168,8 @@ export async function record(
         order by event_key for no key update of work
       )
       update memfleet.stage_work as work
-      set state = ended.state, result = ended.result, reason = ended.reason,
+      set state = ended.state, reason = ended.reason,
+          result = case when work.published_at is null then ended.result end,
           calls = ended.calls, input_tokens = ended.input_tokens,
           output_tokens = ended.output_tokens, cost_usd = ended.cost_usd,
           duration_ms = ended.duration_ms, recorded_at = now()
