@@ -134,6 +134,7 @@ test.each([
   ['./throws.mjs', /it cannot be loaded: out of order/],
   ['./wrong.mjs', /stages\.0\.version: .*; stages\.0\.inputs\.all: must be <class>\.<verb>/],
   ['./taken.mjs', /the name of the stage extraction is taken/],
+  ['./fixture.mjs', /event type note\.kept reads its golden fixture "v1" as other data than it/],
   ['./type-twice.mjs', /event type memory\.created is defined twice/],
 ])('of a module that cannot be used (%s) one sentence says why', async (specifier, expected) => {
   const stage = `{ name: 'x', version: 1, inputs: { all: 'content.*' }, provider: z.object({ kind: z.string() }), open() {} }`;
@@ -142,6 +143,7 @@ test.each([
     'throws.mjs': `throw new Error('out of order');`,
     'wrong.mjs': `import { z } from 'zod'; export default { stages: [{ ...${stage}, version: 0, inputs: { all: '*' } }] };`,
     'taken.mjs': `import { z } from 'zod'; export default { stages: [{ ...${stage}, name: 'extraction' }] };`,
+    'fixture.mjs': `import { z } from 'zod'; const data = z.object({ a: z.string().default('x') }); export default { eventTypes: [{ type: 'note.kept', eventClass: 'content', summary: '', versions: { 1: data }, latest: data, upcasters: [], fixtures: [{ name: 'v1', version: 1, data: {}, latest: { a: 'y' } }] }] };`,
     'type-twice.mjs': `import { memoryCreated } from '@memfleet/events'; export default { eventTypes: [memoryCreated] };`,
     'fleet.yaml': stringify({ modules: [specifier] }),
   };

@@ -122,6 +122,20 @@ function readAs(
   return version === reader ? data : undefined;
 }
 
+/**
+ * Holds the golden fixtures of a type against its code.
+ * @throws EventError when one is refused, or is read as other data than it says
+ */
+export function checkFixtures(definition: EventType): void {
+  for (const { name, version, data, latest } of definition.fixtures) {
+    const read = readAs(definition, { version, data }, latestVersion(definition));
+    if (read === undefined || canonicalJson(read) !== canonicalJson(latest)) {
+      const what = `event type ${definition.type} reads its golden fixture "${name}" as other data than it says`;
+      throw new EventError('CATALOGUE_BROKEN', what);
+    }
+  }
+}
+
 function readings(
   definition: EventType,
   fixture: Pick<ContractFixture, 'version' | 'data'>,

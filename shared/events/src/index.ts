@@ -37,6 +37,7 @@ export { type MemoryForgotten, memoryForgotten } from './catalogue/memory-forgot
 export { type MemoryRevised, memoryRevised } from './catalogue/memory-revised.ts';
 export { type MemorySuperseded, memorySuperseded } from './catalogue/memory-superseded.ts';
 export type { ModelUse, Producer } from './catalogue/model-usage.ts';
+export { checkFixtures } from './contract.ts';
 export {
   describeIssues,
   type Envelope,

@@ -20,7 +20,7 @@ export function isStage(worker: string): boolean {
 /** What Node has to run to be this worker: a file, and its arguments. */
 export function workerProgram(name: string): string[] {
   const isBuiltIn = BUILT_IN_WORKERS.includes(name);
-  const folder = isBuiltIn ? name : 'stage';
+  const folder = isBuiltIn ? name : 'module-stage';
   const file = fileURLToPath(new URL(`../../../workers/${folder}/src/main.ts`, import.meta.url));
   return isBuiltIn ? [file] : [file, name];
 }

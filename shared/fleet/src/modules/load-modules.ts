@@ -2,22 +2,11 @@ import { existsSync } from 'node:fs';
 import { findPackageJSON, registerHooks } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { registry } from '@memfleet/events';
+import { checkFixtures, registry } from '@memfleet/events';
 import { messageOf, type ModuleReference, RuntimeError } from '@memfleet/runtime';
 import type { StageDefinition } from '@memfleet/stages';
+import { BUILT_IN_WORKERS } from '../workers.ts';
 import { type FleetModule, problemsOf } from './module.ts';
-
-/** Names that no stage of a module may have: they are those of our workers. */
-const TAKEN: ReadonlySet<string> = new Set([
-  'extraction',
-  'embedding',
-  'projection',
-  'archive',
-  'steward',
-  'gateway',
-  'cli',
-  'stage',
-]);
 
 /** What a module imports from the fleet it runs in, and not from a copy of its own. */
 const FROM_THE_FLEET = /^(?:@memfleet\/[a-z]+|zod)(?:\/|$)/;
@@ -25,7 +14,7 @@ const ENTRY = 'memfleet-module:';
 
 /**
  * Loads what the configuration names, once in a process: from then on the registry knows the event
- * types of the modules.
+ * types of the modules, whose golden fixtures hold.
  * @returns their stages
  * @throws RuntimeError CONFIG_INVALID that says what is wrong with which module
  */
@@ -37,7 +26,9 @@ export async function loadModules(
   for (const reference of references) modules.push(await loadModule(reference));
   const stages = modules.flatMap((module) => module.stages ?? []);
   const names = stages.map((stage) => stage.name);
-  const twice = names.find((name, index) => TAKEN.has(name) || names.indexOf(name) !== index);
+  const twice = names.find(
+    (name, index) => BUILT_IN_WORKERS.includes(name) || names.indexOf(name) !== index,
+  );
   if (twice !== undefined) {
     throw new RuntimeError('CONFIG_INVALID', `modules: the name of the stage ${twice} is taken`);
   }
@@ -71,7 +62,9 @@ async function imported({ specifier, folder }: ModuleReference): Promise<FleetMo
   if (problems.length > 0) throw failed(problems.join('; '));
   const module = exported as FleetModule;
   try {
-    registry.add(module.eventTypes ?? []);
+    const { eventTypes = [] } = module;
+    for (const type of eventTypes) checkFixtures(type);
+    registry.add(eventTypes);
   } catch (error) {
     throw failed(messageOf(error), error);
   }
