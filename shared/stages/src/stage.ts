@@ -33,7 +33,7 @@ export interface StageContext {
 
 export interface StageIdentity {
   readonly name: string;
-  /** Raised when results should be made anew from every event; part of every derived id. */
+  /** Part of every derived id. Raise it to have results made again from every event. */
   readonly version: number;
 }
 

@@ -29,7 +29,7 @@ async function started(
   return { running: bench.start(stage, { operator, turns: true }), operator };
 }
 
-/** Waits until so many events are done, also those that waited by tenant. */
+/** Waits until this number of events is done; those that waited by tenant count too. */
 async function done(bench: StageBench, events: number): Promise<readonly WorkRow[]> {
   return await until(`${events} events are done`, async () => {
     const rows = (await bench.work()).filter(({ state }) => state === 'done');

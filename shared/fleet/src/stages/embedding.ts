@@ -17,7 +17,7 @@ export type EmbeddingProviderConfig = z.output<typeof provider>;
 /** Contents and facts → vectors, as `memory.embedded`. */
 export const embedding: StageDeclaration<EmbeddingProviderConfig> = {
   name: 'embedding',
-  /** Raised when every event should be embedded anew. A new space alone concerns new events only. */
+  /** Raise it to have every event embedded again; another model alone changes only what new events get. */
   version: 1,
   inputs: { content: 'content.*', facts: 'derived.extracted' },
   provider,

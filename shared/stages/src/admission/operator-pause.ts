@@ -105,7 +105,8 @@ export class OperatorPause {
       const cause = found && pauseCause(found);
       if (cause === this.#pause?.cause) return;
       this.#pause = cause === undefined ? undefined : { cause, untilMs: Number.POSITIVE_INFINITY };
-      this.#log.info(cause === undefined ? {} : { cause }, cause ? 'paused' : 'resumed');
+      if (cause === undefined) this.#log.info('the stage is resumed');
+      else this.#log.warn({ cause }, 'the stage is paused, nothing new is taken');
     } catch (error) {
       const reason = messageOf(error);
       this.#log.debug({ reason }, 'whether the stage is paused could not be read');
