@@ -4,12 +4,18 @@ import { VectorMemory } from './vector-memory.ts';
 
 /** Compares the vectors of every memory of the scope; of more than the bound, the newest. */
 export async function compareAll(db: Queryable, query: NearestQuery): Promise<Compared> {
-  return await compare(db, query, `all-${query.scope.shape}`, ofMemories(query.scope.seen));
+  return await compare(db, query, `all-${query.scope.shape}`, ofAll(query.scope.seen));
 }
 
-/** Compares the newest vectors of the tenant, as far as they are in the scope. */
+/**
+ * Compares the vectors of the newest memories where an index leads to those of the scope, and else the
+ * newest vectors of the tenant, as far as they are in the scope.
+ */
 export async function compareNewest(db: Queryable, query: NearestQuery): Promise<Compared> {
-  return await compare(db, query, `newest-${query.scope.shape}`, ofNewest(query.scope.seen));
+  const { seen, shape, indexed } = query.scope;
+  return indexed === undefined
+    ? await compare(db, query, `newest-${shape}`, ofNewestVectors(seen))
+    : await compare(db, query, `newest-${shape}`, ofNewestMemories(seen));
 }
 
 /**
@@ -21,10 +27,14 @@ export const IS_CURRENT = `(found.target = 'content' or found.content_sha256
 export const WITH_FACTS = `left join memory.facts on found.target = 'fact' and facts.tenant = $1
   and facts.memory = found.memory and facts.ordinal = found.ordinal`;
 
-/** `offset 0` has each row looked up by its key: without statistics the planner would compare all with all. */
-const ofMemories = (seen: string): string => `
-  select found.*, count(*) over () > $12 as is_bounded
-  from (select memories.memory from memory.memories where ${seen} offset 0) as seen
+/**
+ * @param memories with whether there are more of them
+ *
+ * `offset 0` has each row looked up by its key: without statistics the planner would compare all with all.
+ */
+const vectorsOf = (memories: string): string => `
+  select found.*, seen.is_bounded or count(*) over () > $12 as is_bounded
+  from (${memories}) as seen
   cross join lateral (
     select embeddings.memory, target, ordinal, content_sha256, sequence from memory.embeddings
     where embeddings.tenant = $1 and embeddings.memory = seen.memory and embeddings.space = $11 offset 0
@@ -34,7 +44,22 @@ const ofMemories = (seen: string): string => `
   order by found.sequence desc
   limit $12`;
 
-const ofNewest = (seen: string): string => `
+const ofAll = (seen: string): string =>
+  vectorsOf(
+    `select memories.memory, false as is_bounded from memory.memories where ${seen} offset 0`,
+  );
+
+const ofNewestMemories = (seen: string): string =>
+  vectorsOf(`
+    select newest.memory, count(*) over () > $12 as is_bounded from (
+      select memories.memory, memories.position from memory.memories where ${seen}
+      order by memories.position desc
+      limit $12::int + 1
+    ) as newest
+    order by newest.position desc
+    limit $12`);
+
+const ofNewestVectors = (seen: string): string => `
   select found.* from (
     select newest.*, count(*) over () > $12 as is_bounded from (
       select memory, target, ordinal, content_sha256, sequence from memory.embeddings

@@ -3,8 +3,10 @@ import { type Queryable, realArray } from '@memfleet/runtime';
 import { IS_CURRENT, WITH_FACTS } from './exact-search.ts';
 import type { Compared, Nearest, NearestQuery } from './nearest-query.ts';
 
-/** Of what is most often asked of it: the first step costs little, and most searches need no second one. */
-const FIRST_STEP = 200;
+/** A scan looks at more than these before it gives the first. */
+const SMALLEST_STEP = 64;
+/** What a filter leaves is known when some of it was found: the first step with one costs little. */
+const FIRST_STEP_NARROW = 200;
 /** The share that the scope has among the nearest differs from step to step. */
 const MARGIN = 1.5;
 const WIDEST_GROWTH = 16;
@@ -43,13 +45,19 @@ export async function indexedVectors(db: Queryable, space: string): Promise<numb
 }
 
 /**
- * Takes the nearest vectors of the space from its index, more and more of them, until enough are in the
- * scope. They come nearest first, so what was found when the bound is reached is the best there is.
+ * Takes the nearest vectors of the space from its index, which has `indexed` of all tenants, more and more
+ * of them until enough are in the scope. They come nearest first, so what was found when the bound is reached is the best there is.
  */
-export async function searchIndex(db: Queryable, query: NearestQuery): Promise<Compared> {
-  const { enough, above, bounds } = query;
+export async function searchIndex(
+  db: Queryable,
+  query: NearestQuery,
+  indexed: number,
+): Promise<Compared> {
+  const { scope, tenantRows, enough, above, bounds } = query;
   const most = bounds.indexedVectors;
-  for (let step = Math.min(FIRST_STEP, most); ;) {
+  const ofTenant = Math.ceil(enough * MARGIN * Math.max(1, indexed / tenantRows));
+  const least = scope.isNarrow ? FIRST_STEP_NARROW : SMALLEST_STEP;
+  for (let step = Math.min(Math.max(least, ofTenant), most); ;) {
     const { vectors, taken, furthest } = await takeNearest(db, query, step);
     const found = new Set(vectors.map(({ memory }) => memory)).size;
     if (found >= enough || taken < step || furthest <= above) return { vectors };

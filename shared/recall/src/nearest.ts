@@ -12,7 +12,7 @@ export interface NearestMemories extends Pick<Compared, 'bound'> {
 /**
  * Memories of the scope by their nearest vector. A scope of few memories is compared as a whole, which is
  * exact and quick whatever it leaves out. A large one is searched by the index of the space, where there is
- * one, and else among its newest vectors.
+ * one, and else among its newest.
  */
 export async function nearestMemories(
   db: Queryable,
@@ -28,9 +28,8 @@ export async function nearestMemories(
       : Math.min(bounds.comparedVectors, Math.ceil(Math.sqrt(enough * indexed)));
   const rows = await rowsOfScope(db, scope, { tenantRows, most });
   if (rows <= most) return best(await compareAll(db, query), query);
-  if (indexed !== undefined) return best(await searchIndex(db, query), query);
-  const compare = scope.indexed === undefined ? compareNewest : compareAll;
-  return best(await compare(db, query), query);
+  if (indexed !== undefined) return best(await searchIndex(db, query, indexed), query);
+  return best(await compareNewest(db, query), query);
 }
 
 function best({ vectors, ...bound }: Compared, { above, limit }: NearestQuery): NearestMemories {

@@ -2,7 +2,7 @@ import type { Queryable } from '@memfleet/runtime';
 import type { Scope } from './scope.ts';
 
 /**
- * How many memories an index leads to, among which those of the scope are: those of the user or session it
+ * How many memories an index leads to, among which those of the scope are: those of the user, agent or session it
  * names, counted to one more than `most`, or else those of the tenant, about.
  */
 export async function rowsOfScope(

@@ -13,10 +13,10 @@ export interface Scope {
   readonly seen: string;
   /**
    * The same for a statement that finds rows by their keys, which have the tenant in them. `is true` keeps
-   * the planner from reading all rows of the tenant or the user beside those of a key.
+   * the planner from reading all rows of the tenant, a user or an agent beside those of a key.
    */
   readonly seenByKeys: string;
-  /** The rows that an index gives at once: those of a user or a session. Not all of them are seen. */
+  /** The rows that an index gives at once: those of a user, an agent or a session. Not all of them are seen. */
   readonly indexed?: { readonly condition: string; readonly values: readonly unknown[] };
   /** Which filters there are: statements of one shape have one text, and so one name. */
   readonly shape: string;
@@ -40,7 +40,7 @@ const placeOf = (lexemes: string): string =>
 /** Their values are $2 to $10, in this order. */
 const FILTERS: readonly Filter[] = [
   { condition: (user) => `memories.scope_user = ${user}`, type: 'text', isIndexed: true },
-  { condition: (agent) => `memories.scope_agent = ${agent}`, type: 'text' },
+  { condition: (agent) => `memories.scope_agent = ${agent}`, type: 'text', isIndexed: true },
   { condition: (session) => `memories.scope_session = ${session}`, type: 'text', isIndexed: true },
   { condition: (kinds) => `memories.kind = any (${kinds})`, type: 'text[]' },
   { condition: (since) => `${WHEN} >= ${since}`, type: 'timestamptz' },

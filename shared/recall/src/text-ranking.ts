@@ -14,7 +14,7 @@ export interface TextRanking {
 
 /** Up to so many rows every word matches, however common. */
 const SMALL_TENANT = 100;
-/** A user or session with at most this many memories is searched row by row: 2 µs a word, where a key costs more. */
+/** A user, an agent or a session with at most this many memories is searched row by row: 2 µs a word, where a key costs more. */
 const FEW_ROWS = 2_000;
 
 /** Memories of the scope by their words: BM25, with the tenant's own frequencies. */

@@ -252,14 +252,32 @@ describe('an index of vectors', () => {
     expect(hits.every(({ agent }) => agent === 'agent-3')).toBe(true);
   });
 
-  test('without it, only the newest are compared, and the answer says so', async () => {
+  test.each<[RecallScope, string[]]>([
+    [{}, ['m-395', 'm-396', 'm-397', 'm-398', 'm-399']],
+    [{ agent: 'agent-3' }, ['m-203', 'm-243', 'm-283', 'm-323', 'm-363']],
+    [{ user: 'common' }, ['m-395', 'm-396', 'm-397', 'm-398', 'm-399']],
+    [{ user: 'common', agent: 'agent-7' }, ['m-167', 'm-247', 'm-287', 'm-327', 'm-367']],
+  ])(
+    'without it, only the newest of the scope %j are compared, and the answer says so',
+    async (scope, newest) => {
+      await lite.exec(`drop index memfleet.${vectorIndexName(lexicalEmbedder.space)}`);
+      db = asQueryable(lite);
+      const { hits, notes } = await ask('the kayak in the shed', { scope });
+      expect(notes).toMatchObject([{ code: 'VECTOR_BOUND_REACHED' }]);
+      expect(newest).toEqual(expect.arrayContaining(hits.map(({ memory }) => memory)));
+      expect(hits).not.toEqual([]);
+    },
+  );
+
+  test('without it, a scope of few is compared as a whole', async () => {
     await lite.exec(`drop index memfleet.${vectorIndexName(lexicalEmbedder.space)}`);
     db = asQueryable(lite);
-    const { hits, notes } = await ask('the kayak in the shed');
-    expect(notes).toMatchObject([{ code: 'VECTOR_BOUND_REACHED' }]);
-    const newest = ['m-395', 'm-396', 'm-397', 'm-398', 'm-399'];
-    expect(newest).toEqual(expect.arrayContaining(hits.map(({ memory }) => memory)));
-    expect(hits).not.toEqual([]);
+    const query = 'the kayak in the shed';
+    const { notes } = await ask(query, { scope: { user: 'rare' } });
+    expect(notes).toEqual([]);
+    expect(await found(query, { scope: { user: 'rare' } })).toEqual(
+      exactly(query, ({ user }) => user === 'rare'),
+    );
   });
 });
 

@@ -53,8 +53,12 @@ create index memories_keys on memories using gin ((keys_of(tenant, language, lex
 create index memories_session on memories (tenant, scope_session, created_at, abs(origin_seq))
   where scope_session is not null;
 
--- The memories of a user: few of a tenant that serves many.
-create index memories_user on memories (tenant, scope_user) where scope_user is not null;
+-- The memories of a user or an agent, which may be a few of the tenant's or nearly all: in the order of
+-- the log, so that the newest of many are found without the others.
+create index memories_user on memories (tenant, scope_user, abs(origin_seq))
+  where scope_user is not null;
+create index memories_agent on memories (tenant, scope_agent, abs(origin_seq))
+  where scope_agent is not null;
 
 -- Every recall of a memory, by the event that told of it: counting rows cannot count twice.
 create table accesses (
