@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { type MemoryEvent, registry } from '@memfleet/events';
 import { removePostgresData, startNatsServer } from '@memfleet/local';
 import { readStored } from '@memfleet/runtime';
-import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generateConversations } from '../../workers/cli/src/demo/conversations/generate.ts';
@@ -104,9 +103,8 @@ async function eventsOfLog(stateDir: string): Promise<MemoryEvent[]> {
   const server = await startNatsServer({ dataDir: join(stateDir, 'nats') });
   const connection = await connect({ servers: server.url });
   try {
-    const jsm = await jetstreamManager(connection);
     const events: MemoryEvent[] = [];
-    for await (const { data } of readStored(jsm, 'MEMORY', { from: 1 })) {
+    for await (const { data } of readStored(connection, 'MEMORY', { from: 1 })) {
       const decoded = registry.decode(data);
       if (decoded.kind !== 'known') throw new Error('the log holds an event that nobody knows');
       events.push(decoded.event);

@@ -1,7 +1,7 @@
 import {
+  JetStreamApiError,
   type JetStreamManager,
   jetstreamManager,
-  type SeqMsgRequest,
   type StoredMsg,
 } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
@@ -11,6 +11,9 @@ import { TOKEN_PATTERN } from './ids.ts';
 import { messageAt } from './message-at.ts';
 import { confirmed, unconfirmed } from './refusal.ts';
 import { memoryFilter } from './subjects.ts';
+
+/** The server's code for a stream that does not exist (server/errors.json). */
+const NO_STREAM = 10_059;
 
 /** Looks at single messages of the log, as a publisher needs to. */
 export class LogReader {
@@ -25,7 +28,7 @@ export class LogReader {
     this.#attempts = attempts;
   }
 
-  /** The stream sequence of the memory's last event, 0 when it has none. May lag on a replica. */
+  /** The stream sequence of the memory's last event, 0 when it has none. */
   async versionOf(tenant: string, memory: string): Promise<number> {
     // A wildcard here would read across memories and tenants.
     if (!TOKEN_PATTERN.test(tenant) || !TOKEN_PATTERN.test(memory)) {
@@ -34,8 +37,9 @@ export class LogReader {
         'tenant and memory must be 1 to 64 letters, digits, "_" or "-"',
       );
     }
-    const query = { last_by_subj: memoryFilter(this.#log.root, tenant, memory) };
-    const last = await this.#ask((manager) => manager.direct.getMessage(this.#log.stream, query));
+    const last = await this.#message({
+      last_by_subj: memoryFilter(this.#log.root, tenant, memory),
+    });
     return last?.seq ?? 0;
   }
 
@@ -46,12 +50,20 @@ export class LogReader {
 
   /** The memory's first event after a sequence. */
   async nextOf(tenant: string, memory: string, after: number): Promise<StoredMsg | null> {
-    const query = { seq: after + 1, next_by_subj: memoryFilter(this.#log.root, tenant, memory) };
-    return await this.#message(query);
+    const subject = memoryFilter(this.#log.root, tenant, memory);
+    return await this.#message({ seq: after + 1, next_by_subj: subject });
   }
 
-  #message(query: SeqMsgRequest): Promise<StoredMsg | null> {
-    return this.#ask((manager) => messageAt(manager, this.#log.stream, query));
+  #message(place: Parameters<typeof messageAt>[2]): Promise<StoredMsg | null> {
+    const { stream } = this.#log;
+    return this.#ask(async (manager) => {
+      try {
+        return await messageAt(manager, stream, place);
+      } catch (error) {
+        if (!(error instanceof JetStreamApiError) || error.code !== NO_STREAM) throw error;
+        throw new EventError('STREAM_MISSING', `there is no stream ${stream}`, error);
+      }
+    });
   }
 
   async #ask<Answer>(question: (manager: JetStreamManager) => Promise<Answer>): Promise<Answer> {

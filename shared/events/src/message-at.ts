@@ -1,39 +1,28 @@
-import type { JetStreamManager, SeqMsgRequest, StoredMsg } from '@nats-io/jetstream';
-import { errors, headers } from '@nats-io/transport-node';
+import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
+import { headers } from '@nats-io/transport-node';
+
+type Place = Parameters<JetStreamManager['streams']['getMessage']>[1];
 
 /**
- * The message at a sequence, or with `next_by_subj` the first from there on that the subject matches.
- * Any replica may answer a direct read, and one that lags does not have the newest messages: that
- * something is gone is for the leader to say.
+ * The message at a sequence, or with `next_by_subj` the first from there on that the subject matches, or
+ * with `last_by_subj` the last.
  *
- * The server takes names of headers that the client refuses to read. Such a message has none: what
- * somebody wrote there must not keep its bytes from being read.
+ * The leader is asked, although any replica would answer a direct read. Only the leader can say that a
+ * message is gone, and its answer is JSON: a direct one has the headers that somebody stored, in whose
+ * status line and names the client finds failures of its own; one such message ends its connection.
+ * A message whose headers the client refuses to read has none here: they must not keep its bytes from
+ * being read.
  * @returns `null` when the stream has it no more, or not yet
  */
 export async function messageAt(
   manager: JetStreamManager,
   stream: string,
-  query: SeqMsgRequest & { readonly next_by_subj?: string },
+  place: Place & { readonly next_by_subj?: string },
 ): Promise<StoredMsg | null> {
-  const message =
-    (await direct(manager, stream, query)) ?? (await manager.streams.getMessage(stream, query));
+  const message = await manager.streams.getMessage(stream, place);
   return message === null || hasReadableHeaders(message)
     ? message
     : (Object.create(message, { header: { value: headers() } }) as StoredMsg);
-}
-
-async function direct(
-  manager: JetStreamManager,
-  stream: string,
-  query: SeqMsgRequest,
-): Promise<StoredMsg | null> {
-  try {
-    return await manager.direct.getMessage(stream, query);
-  } catch (error) {
-    // Such an answer says where it is stored among the headers; that of the leader says so beside them.
-    if (error instanceof errors.InvalidArgumentError) return null;
-    throw error;
-  }
 }
 
 function hasReadableHeaders(message: StoredMsg): boolean {

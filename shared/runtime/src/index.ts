@@ -21,7 +21,13 @@ export {
 export { isTransientBrokerError } from './broker/transient.ts';
 export type { Delivery, DeliveryInfo, Received } from './broker/delivery.ts';
 export { pull, type PullOptions } from './broker/pull.ts';
-export { countStored, firstStored, readStored, type Rest } from './broker/stored-messages.ts';
+export {
+  countStored,
+  firstStored,
+  readStored,
+  type Rest,
+  type StoredMessage,
+} from './broker/stored-messages.ts';
 export {
   logTopology,
   partitionFilter,
@@ -66,6 +72,7 @@ export { withoutTimeLimit } from './database/time-limit.ts';
 export { realArray } from './database/real-array.ts';
 export {
   isServerError,
+  isStatementTrouble,
   isTransientDatabaseError,
   retryTransient,
   sqlState,

@@ -100,7 +100,7 @@ export async function createDeadLetterBench(
     fleet.run(['dead-letters', ...args]);
   const stored = async (filter?: LetterFilter): Promise<StoredLetter[]> => {
     const letters: StoredLetter[] = [];
-    for await (const letter of readLetters(broker.jsm, config, filter)) letters.push(letter);
+    for await (const letter of readLetters(broker, config, filter)) letters.push(letter);
     return letters;
   };
   return {
@@ -171,6 +171,7 @@ function startStage(
       settings: config.stages.extraction,
       connection,
       pool: database.pool,
+      renewals: database.pool,
       consumers: [await jetstream.consumers.get(config.log.stream, NAME)],
       redrive: new RedriveInput({ consumer, connection, config, log: silent }),
       queue: new TenantQueue({

@@ -142,7 +142,10 @@ test('the same said again is silent, another payload under the same id is flagge
   );
   expect(snapshotLine(snapshot, new Date())).toContain('4 events are in the log again');
   const wanted = { id: nameBasedId('copies', 'made'), tenant: 't' };
-  const shown = await findEvents({ db: fleet.pool, jsm: broker.jsm, log: config.log }, wanted);
+  const shown = await findEvents(
+    { db: fleet.pool, connection: broker.connection, jsm: broker.jsm, log: config.log },
+    wanted,
+  );
   expect(shown.map(({ sequence }) => sequence)).toEqual([1, 2, 19]);
 
   // The first of a memory stands.

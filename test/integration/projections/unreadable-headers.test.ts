@@ -1,3 +1,4 @@
+import { headers } from '@nats-io/transport-node';
 import { expect, test } from 'vitest';
 import { brokerOfFile } from '../../support/broker.ts';
 import { contents, created, notesFleet } from '../../support/notes-fleet.ts';
@@ -6,12 +7,16 @@ import { unreadableHeaders } from '../../support/unreadable-headers.ts';
 
 const broker = brokerOfFile();
 
-test('a lane begins again at an event whose headers cannot be read', async () => {
+test.each([
+  ['cannot be read', unreadableHeaders()],
+  ['have a status line', headers(500, 'Internal Error')],
+  ['say that there is no message', headers(404, 'Message Not Found')],
+])('a lane begins again at an event whose headers %s', async (_, strange) => {
   await using fleet = await notesFleet(broker);
   const { config } = fleet;
   const event = created('a', 'one');
   await broker.jetstream.publish(subjectOf(config, event), JSON.stringify(event), {
-    headers: unreadableHeaders(),
+    headers: strange,
   });
   const first = fleet.start();
   await fleet.applied(1);

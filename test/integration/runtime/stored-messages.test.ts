@@ -1,9 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { countStored, firstStored, type JetStreamManager, readStored } from '@memfleet/runtime';
+import { countStored, firstStored, readStored } from '@memfleet/runtime';
+import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { connectTestBroker, type TestBroker } from '../../support/broker.ts';
 import { uniqueNames } from '../../support/settings.ts';
 import { startTcpGate } from '../../support/tcp-gate.ts';
+import { unreadableHeaders } from '../../support/unreadable-headers.ts';
 
 const MESSAGES = 1_203;
 const STALLED_MS = 50;
@@ -24,54 +26,43 @@ afterAll(async () => {
 });
 
 /** Breaks off the first answers, each after the given number of messages; later answers are whole. */
-function breaking(...after: number[]): JetStreamManager {
-  const { direct } = broker.jsm;
-  const getBatch: typeof direct.getBatch = async (...asked) => {
-    const messages = await direct.getBatch(...asked);
+function breaking(...after: number[]): NatsConnection {
+  const { connection } = broker;
+  const subscribe: NatsConnection['subscribe'] = (subject, options) => {
     const most = after.shift();
-    if (most === undefined) return messages;
-    const cut = Promise.withResolvers<never>();
-    // An answer that nobody waits for any more is cut as well.
-    cut.promise.catch(() => undefined);
-    async function* some(count: number) {
-      let left = count;
-      if (left > 0) {
-        for await (const message of messages) {
-          yield message;
-          left -= 1;
-          if (left === 0) break;
-        }
-      }
-      // Nothing comes any more, not even its end.
-      await cut.promise;
-    }
-    return Object.assign(some(most), {
-      stop: (error?: Error) => cut.reject(error ?? new Error('stopped')),
-    }) as unknown as typeof messages;
+    let left = most ?? Number.POSITIVE_INFINITY;
+    return connection.subscribe(subject, {
+      ...options,
+      callback: (error, message) => {
+        // Nothing comes any more, not even its end.
+        if (left <= 0) return;
+        left -= 1;
+        void options?.callback?.(error, message);
+      },
+    });
   };
-  const broken: unknown = Object.create(direct, { getBatch: { value: getBatch } });
-  return Object.create(broker.jsm, { direct: { value: broken } }) as JetStreamManager;
+  return Object.create(connection, { subscribe: { value: subscribe } }) as NatsConnection;
 }
 
 async function positions(
-  jsm: JetStreamManager,
+  connection: NatsConnection,
   query: Parameters<typeof readStored>[2],
 ): Promise<number[]> {
   const found: number[] = [];
-  for await (const { seq } of readStored(jsm, stream, query, STALLED_MS)) found.push(seq);
+  for await (const { seq } of readStored(connection, stream, query, STALLED_MS)) found.push(seq);
   return found;
 }
 
 const all = Array.from({ length: MESSAGES }, (_, index) => index + 1);
 
 test('a stream is read from a position on, over many answers, and by subject', async () => {
-  expect(await positions(broker.jsm, { from: 1 })).toEqual(all);
-  expect(await positions(broker.jsm, { from: 1_000 })).toEqual(all.slice(999));
+  expect(await positions(broker.connection, { from: 1 })).toEqual(all);
+  expect(await positions(broker.connection, { from: 1_000 })).toEqual(all.slice(999));
   const ofOne = all.filter((position) => position % 3 === 1);
-  expect(await positions(broker.jsm, { from: 1, subject: `${stream}.1` })).toEqual(ofOne);
-  expect(await positions(broker.jsm, { from: MESSAGES + 1 })).toEqual([]);
-  expect(await positions(broker.jsm, { from: new Date(Date.now() + 60_000) })).toEqual([]);
-  expect(await positions(broker.jsm, { from: new Date(0) })).toEqual(all);
+  expect(await positions(broker.connection, { from: 1, subject: `${stream}.1` })).toEqual(ofOne);
+  expect(await positions(broker.connection, { from: MESSAGES + 1 })).toEqual([]);
+  expect(await positions(broker.connection, { from: new Date(Date.now() + 60_000) })).toEqual([]);
+  expect(await positions(broker.connection, { from: new Date(0) })).toEqual(all);
 });
 
 test.each([[[3]], [[0, 499, 500]], [[1, 0, 0, 2, 0, 0]]])(
@@ -94,7 +85,7 @@ test('a connection that breaks while messages come costs none of them', async ()
   await using client = await connectTestBroker(`nats://127.0.0.1:${gate.port}`);
   const found: number[] = [];
   let breaks = 0;
-  for await (const { seq } of readStored(client.jsm, stream, { from: 1 }, 500)) {
+  for await (const { seq } of readStored(client.connection, stream, { from: 1 }, 500)) {
     found.push(seq);
     if (seq % 400 !== 1) continue;
     breaks += 1;
@@ -116,13 +107,78 @@ test('a reader that takes its time is no server that is silent', async () => {
 });
 
 test('how much there is, and the first of it', async () => {
-  const { count, first } = await countStored(broker.jsm, stream, {
+  const { count, first } = await countStored(broker.connection, stream, {
     from: 2,
     subject: `${stream}.1`,
   });
   expect([count, first?.seq]).toEqual([all.filter((at) => at > 1 && at % 3 === 1).length, 4]);
-  const none = await countStored(broker.jsm, stream, { from: 1, subject: `${stream}.9` });
+  const none = await countStored(broker.connection, stream, { from: 1, subject: `${stream}.9` });
   expect(none).toEqual({ count: 0, first: undefined });
   expect((await firstStored(broker.jsm, stream, { from: 5, subject: `${stream}.1` }))?.seq).toBe(7);
   expect(await firstStored(broker.jsm, stream, { from: MESSAGES + 1 })).toBeUndefined();
 });
+
+/** Headers that a client of ours takes for the server's, or cannot read at all. */
+function strangeHeaders(): readonly MsgHdrs[] {
+  const misleading = headers();
+  misleading.set('Nats-Sequence', '1');
+  misleading.set('Nats-Subject', 'another');
+  misleading.set('Nats-Num-Pending', '0');
+  return [
+    unreadableHeaders(),
+    unreadableHeaders('üx'),
+    headers(500, 'Internal Error'),
+    headers(404, 'Message Not Found'),
+    headers(204, 'EOB'),
+    misleading,
+  ];
+}
+
+test.each(['', 'a body'])(
+  'headers that somebody stored keep nothing from being read, with %j for a body',
+  async (body) => {
+    const names = uniqueNames()['log.stream'] ?? '';
+    const { jsm, jetstream } = broker;
+    await jsm.streams.add({ name: names, subjects: [`${names}.*`], allow_direct: true });
+    // A connection of its own: what goes wrong may end it.
+    await using client = await connectTestBroker();
+    const troubles: string[] = [];
+    void (async () => {
+      for await (const { type } of client.connection.status()) troubles.push(type);
+    })();
+    const strange = strangeHeaders();
+    for (const [index, header] of strange.entries()) {
+      await jetstream.publish(`${names}.${index}`, body, { headers: header });
+    }
+    await jetstream.publish(`${names}.last`, 'the last');
+    const found: [number, string, string][] = [];
+    for await (const message of readStored(client.connection, names, { from: 1 })) {
+      found.push([message.seq, message.subject, Buffer.from(message.data).toString()]);
+    }
+    const expected = [...strange.map(() => body), 'the last'].map(
+      (text, index) =>
+        [index + 1, `${names}.${index === strange.length ? 'last' : index}`, text] as const,
+    );
+    expect(found).toEqual(expected);
+    const fromThePast: number[] = [];
+    for await (const { seq } of readStored(client.connection, names, { from: new Date(0) })) {
+      fromThePast.push(seq);
+    }
+    expect(fromThePast).toEqual(expected.map(([seq]) => seq));
+    const { count, first } = await countStored(client.connection, names, {
+      from: 1,
+      subject: `${names}.*`,
+    });
+    expect([count, first?.seq]).toEqual([expected.length, 1]);
+    for (const [seq, subject, text] of expected) {
+      const one = await firstStored(client.jsm, names, { from: seq });
+      expect([one?.seq, one?.subject, Buffer.from(one?.data ?? []).toString()]).toEqual([
+        seq,
+        subject,
+        text,
+      ]);
+    }
+    expect(troubles).toEqual([]);
+    await jsm.streams.delete(names);
+  },
+);

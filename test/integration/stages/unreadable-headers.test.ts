@@ -40,23 +40,37 @@ test('an event whose headers cannot be read is worked on, or parked, as any othe
   expect(letter?.header.get(DEAD_LETTER_HEADERS.reason)).toBe('invalid_event');
 });
 
-test('an event whose headers cannot be read comes by the tenant queue as well', async () => {
-  await using bench = await createStageBench();
-  await publish(bench, JSON.stringify(memoryCreated('said')));
-  await bench.database.pool.query(
-    `insert into memfleet.tenant_queue (stage, tenant, sequence) values ('test', 'acme', 1)`,
-  );
-  const consumer = await bench.broker.jetstream.consumers.get(
-    bench.config.log.stream,
-    'extraction',
-  );
-  // Only the queue has it.
-  (await consumer.next())?.ack();
-  const { progress } = bench.start(STAGE);
-  await until('its row is gone', async () => {
-    const { rows } = await bench.database.pool.query('select from memfleet.tenant_queue');
-    return rows.length === 0;
-  });
-  await until('it is counted', () => progress.processed === 1);
-  expect([progress.counts, await bench.derived()]).toEqual([{ done: 1 }, 1]);
-});
+test.each([
+  ['an event', JSON.stringify(memoryCreated('said')), { done: 1 }],
+  ['nothing', '', { parked: 1 }],
+])(
+  '%s with headers that cannot be read comes by the tenant queue as well',
+  async (_, body, counts) => {
+    await using bench = await createStageBench();
+    await publish(bench, body);
+    await bench.database.pool.query(
+      `insert into memfleet.tenant_queue (stage, tenant, sequence) values ('test', 'acme', 1)`,
+    );
+    const consumer = await bench.broker.jetstream.consumers.get(
+      bench.config.log.stream,
+      'extraction',
+    );
+    // Only the queue has it.
+    (await consumer.next())?.ack();
+    const troubles: string[] = [];
+    void (async () => {
+      for await (const { type } of bench.broker.connection.status()) troubles.push(type);
+    })();
+    const { progress } = bench.start(STAGE);
+    await until('its row is gone', async () => {
+      const { rows } = await bench.database.pool.query('select from memfleet.tenant_queue');
+      return rows.length === 0;
+    });
+    await until('it is counted', () => progress.processed === 1);
+    expect([progress.counts, await bench.derived(), troubles]).toEqual([
+      counts,
+      'done' in counts ? 1 : 0,
+      [],
+    ]);
+  },
+);

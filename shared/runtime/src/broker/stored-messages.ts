@@ -1,8 +1,21 @@
 import { messageAt } from '@memfleet/events';
 import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
-import { errors } from '@nats-io/transport-node';
+import {
+  createInbox,
+  errors,
+  headers,
+  type Msg,
+  type MsgHdrs,
+  type NatsConnection,
+} from '@nats-io/transport-node';
 import { messageOf, RuntimeError } from '../errors.ts';
 import { isTransientBrokerError } from './transient.ts';
+
+/** A message as a stream holds it. */
+export type StoredMessage = Pick<
+  StoredMsg,
+  'subject' | 'seq' | 'time' | 'timestamp' | 'header' | 'data' | 'pending'
+>;
 
 export interface StoredQuery {
   /** The first position, or the time from which on. */
@@ -19,26 +32,25 @@ const MOST_BYTES = 4 * 1024 * 1024;
 const STALLED_MS = 5_000;
 /** Answers in a row without a message. */
 const MOST_SILENT = 3;
-const NOTHING_FOUND = 404;
 
 /**
  * Messages of a stream in order, read directly from its store: no consumer is made, and none is left
- * behind. An answer that breaks off is asked for again from where it broke.
+ * behind. `pending` of each says how many follow. An answer that breaks off is asked for again from where it broke.
  * @throws RuntimeError BROKER_UNREACHABLE when several answers in a row break off before their first message
  */
 export async function* readStored(
-  jsm: JetStreamManager,
+  connection: NatsConnection,
   stream: string,
   { from, subject, batch = 500 }: StoredQuery,
   stalledMs = STALLED_MS,
-): AsyncGenerator<StoredMsg> {
+): AsyncGenerator<StoredMessage> {
   let next = typeof from === 'number' ? { seq: from } : { start_time: from };
   const filter = subject === undefined ? {} : { next_by_subj: subject };
   const asked = { batch, max_bytes: MOST_BYTES, ...filter };
   for (let silent = 0; ;) {
     let [came, pending] = [0, 0];
     try {
-      for await (const message of page(jsm, stream, { ...asked, ...next }, stalledMs)) {
+      for await (const message of page(connection, stream, { ...asked, ...next }, stalledMs)) {
         ({ pending } = message);
         next = { seq: message.seq + 1 };
         came += 1;
@@ -68,45 +80,132 @@ export async function firstStored(
 /** How many messages there are from a position on, and the first of them. */
 export interface Rest {
   readonly count: number;
-  readonly first: StoredMsg | undefined;
+  readonly first: StoredMessage | undefined;
 }
 
 /** The server says with each message how many follow, so one message tells it, however many there are. */
 export async function countStored(
-  jsm: JetStreamManager,
+  connection: NatsConnection,
   stream: string,
   { from, subject }: { readonly from: number; readonly subject: string },
 ): Promise<Rest> {
-  for await (const first of readStored(jsm, stream, { from, subject, batch: 1 })) {
+  for await (const first of readStored(connection, stream, { from, subject, batch: 1 })) {
     return { count: first.pending + 1, first };
   }
   return { count: 0, first: undefined };
 }
 
-type PageQuery = Parameters<JetStreamManager['direct']['getBatch']>[1];
+/** What the server is asked for: its own names. */
+interface PageQuery {
+  readonly batch: number;
+  readonly max_bytes: number;
+  readonly seq?: number;
+  readonly start_time?: Date;
+  readonly next_by_subj?: string;
+}
 
-/** One answer. The client reports one without a message as an error, and one that breaks off not at all. */
+/**
+ * One answer, up to its last message. The client has this as `getBatch`, which reads the headers that
+ * somebody stored as its own: a status line there ends the answer, a name that it refuses ends the
+ * connection. Here nothing but what the server adds to them is looked at.
+ * @throws TimeoutError when it breaks off, NoRespondersError
+ */
 async function* page(
-  jsm: JetStreamManager,
+  connection: NatsConnection,
   stream: string,
   query: PageQuery,
   stalledMs: number,
-): AsyncGenerator<StoredMsg> {
-  const messages = await jsm.direct.getBatch(stream, query);
-  const watch = (): NodeJS.Timeout =>
-    setTimeout(() => messages.stop(new errors.TimeoutError()), stalledMs);
-  let stalled = watch();
+): AsyncGenerator<StoredMessage> {
+  const inbox = createInbox();
+  const arrived: Msg[] = [];
+  let failure: Error | undefined;
+  let wake: (() => void) | undefined;
+  const subscription = connection.subscribe(inbox, {
+    callback: (error, message) => {
+      if (error === null) arrived.push(message);
+      else failure = error;
+      wake?.();
+    },
+  });
   try {
-    for await (const message of messages) {
-      // Until the next one is asked for nothing is waited for.
-      clearTimeout(stalled);
-      yield message;
-      stalled = watch();
+    const target = `$JS.API.DIRECT.GET.${stream}`;
+    connection.publish(target, JSON.stringify(query), { reply: inbox });
+    for (;;) {
+      const message = arrived.shift();
+      if (message !== undefined) {
+        const stored = storedMessage(message);
+        if ('code' in stored) return checkEnd(stored, target);
+        yield stored;
+        continue;
+      }
+      if (failure !== undefined) throw failure;
+      const woken = Promise.withResolvers<boolean>();
+      wake = () => woken.resolve(true);
+      const timer = setTimeout(() => woken.resolve(false), stalledMs);
+      const isWoken = await woken.promise;
+      clearTimeout(timer);
+      if (!isWoken) throw new errors.TimeoutError();
     }
-  } catch (error) {
-    if ((error as { code?: unknown }).code !== NOTHING_FOUND) throw error;
   } finally {
-    clearTimeout(stalled);
-    messages.stop();
+    if (!subscription.isClosed()) subscription.unsubscribe();
   }
+}
+
+/** The server's word about an answer. */
+type AnswerStatus = Pick<MsgHdrs, 'code' | 'description'>;
+
+/** That there is no more, or nothing at all. */
+const ORDERLY: ReadonlySet<number> = new Set([204, 404]);
+const NO_RESPONDERS = 503;
+
+function checkEnd({ code, description }: AnswerStatus, target: string): void {
+  if (ORDERLY.has(code)) return;
+  if (code === NO_RESPONDERS) throw new errors.NoRespondersError(target);
+  throw new Error(`NATS refuses to read a stream: ${code} ${description}`);
+}
+
+const SEQUENCE = 'Nats-Sequence';
+
+/** The server adds its headers behind those that were stored, which may have the same names. */
+function storedMessage(message: Msg): StoredMessage | AnswerStatus {
+  const { data } = message;
+  const header = headersOf(message);
+  // A status line may have been stored as well.
+  if (!header.has(SEQUENCE)) return header;
+  const timestamp = header.last('Nats-Time-Stamp');
+  return {
+    subject: header.last('Nats-Subject'),
+    seq: Number(header.last(SEQUENCE)),
+    time: new Date(timestamp),
+    timestamp,
+    pending: Number(header.last('Nats-Num-Pending')) || 0,
+    header,
+    data,
+  };
+}
+
+/** Those that can be read: the server stores names that the client refuses. */
+function headersOf(message: Msg): MsgHdrs {
+  try {
+    return message.headers ?? headers();
+  } catch {
+    const header = headers();
+    for (const line of headerText(message).split('\r\n').slice(1)) {
+      const at = line.indexOf(':');
+      try {
+        if (at > 0) header.append(line.slice(0, at), line.slice(at + 1).trim());
+      } catch {
+        // This one is what cannot be read.
+      }
+    }
+    return header;
+  }
+}
+
+/** They stand before the data, in the same bytes; the client knows their length, but does not declare it. */
+function headerText(message: Msg): string {
+  const { data, subject, reply = '' } = message;
+  const all = (message as Msg & { size(): number }).size();
+  const length = all - Buffer.byteLength(subject) - Buffer.byteLength(reply) - data.length;
+  return Buffer.from(data.buffer, data.byteOffset - length, length).toString();
 }

@@ -1,5 +1,6 @@
 import { messageAt } from '@memfleet/events';
 import { type FleetConfig, type JetStreamManager, readStored, streamInfo } from '@memfleet/runtime';
+import type { NatsConnection } from '@nats-io/transport-node';
 import { type StoredLetter, storedLetter } from './stored-letter.ts';
 
 /** Which dead letters are meant; what is left out does not matter. */
@@ -19,7 +20,7 @@ export interface LetterFilter {
  * @throws RuntimeError STREAM_MISSING, and what `readStored` throws
  */
 export async function* readLetters(
-  jsm: JetStreamManager,
+  { connection, jsm }: { readonly connection: NatsConnection; readonly jsm: JetStreamManager },
   config: FleetConfig,
   filter: LetterFilter = {},
 ): AsyncGenerator<StoredLetter> {
@@ -29,7 +30,7 @@ export async function* readLetters(
   const subject = `${root}.${stage}.${tenant}.${memory}`;
   const from = filter.parkedAfter ?? 1;
   let count = 0;
-  for await (const message of readStored(jsm, stream, { from, subject })) {
+  for await (const message of readStored(connection, stream, { from, subject })) {
     if (count >= limit || message.seq > state.last_seq) return;
     if (filter.parkedBefore !== undefined && message.time >= filter.parkedBefore) return;
     const letter = storedLetter(config, message);

@@ -1,6 +1,5 @@
 import { messageAt } from '@memfleet/events';
-import type { FleetConfig, JetStreamManager } from '@memfleet/runtime';
-import type { StoredMsg } from '@nats-io/jetstream';
+import type { FleetConfig, JetStreamManager, StoredMessage } from '@memfleet/runtime';
 import type { MsgHdrs } from '@nats-io/transport-node';
 import { DEAD_LETTER_HEADERS as NAMES } from './dead-letter.ts';
 
@@ -33,7 +32,7 @@ export interface StoredLetter {
 }
 
 /** A message of the stream → the letter it is. */
-export function storedLetter({ deadLetters }: FleetConfig, message: StoredMsg): StoredLetter {
+export function storedLetter({ deadLetters }: FleetConfig, message: StoredMessage): StoredLetter {
   const { header, subject, seq } = message;
   const [stage = '', tenant = 'unknown', memory = 'unknown'] = subject
     .slice(deadLetters.root.length + 1)

@@ -9,10 +9,10 @@ import { filterOf, type SelectionFlags } from './selection.ts';
 /** Prints dead letters as they are read, however many there are. */
 export async function list(globals: Globals, flags: SelectionFlags): Promise<void> {
   await using broker = await openBroker(globals, 'dead-letters');
-  const { jsm, config } = broker;
+  const { config } = broker;
   const filter = filterOf(flags, config, new Date());
   let count = 0;
-  for await (const letter of readLetters(jsm, config, filter)) {
+  for await (const letter of readLetters(broker, config, filter)) {
     if (readerGone.aborted) return;
     if (count === 0 && !globals.json) await printLine(LETTER_HEADING);
     count += 1;

@@ -85,12 +85,13 @@ export function selectionOf(
 
 /** The letters of a selection, one by one; ids that are not there are put into `missing`. */
 export async function* selectedLetters(
-  { jsm, config }: Pick<Broker, 'jsm' | 'config'>,
+  broker: Pick<Broker, 'connection' | 'jsm' | 'config'>,
   selection: Selection,
   missing: number[],
 ): AsyncGenerator<StoredLetter> {
+  const { jsm, config } = broker;
   if (selection.kind === 'filter') {
-    yield* readLetters(jsm, config, selection.filter);
+    yield* readLetters(broker, config, selection.filter);
     return;
   }
   for (const id of selection.ids) {

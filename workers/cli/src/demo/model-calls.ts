@@ -7,11 +7,11 @@ import type { Broker } from '../fleet.ts';
  * call counts once, however many of them shared a round trip, and what was taken from equal content
  * does not count.
  */
-export async function countModelCalls({ jsm, config }: Broker): Promise<number> {
+export async function countModelCalls({ connection, config }: Broker): Promise<number> {
   const { stream, root } = config.log;
   const asked = new Set<string>();
   const derived = { from: 1, subject: `${root}.*.*.*.derived.*` };
-  for await (const { data } of readStored(jsm, stream, derived)) {
+  for await (const { data } of readStored(connection, stream, derived)) {
     const decoded = registry.decode(data);
     if (decoded.kind !== 'known') continue;
     const { event } = decoded;

@@ -6,10 +6,12 @@ import {
   readStored,
   RuntimeError,
 } from '@memfleet/runtime';
+import type { Broker } from '../fleet.ts';
 import { type StoredEvent, storedEvent } from './stored-event.ts';
 
 interface Sources {
   readonly db: Queryable;
+  readonly connection: Broker['connection'];
   readonly jsm: JetStreamManager;
   readonly log: FleetConfig['log'];
 }
@@ -60,7 +62,7 @@ async function eventAt({ jsm, log }: Sources, sequence: number): Promise<StoredE
 }
 
 async function searchTail(
-  { db, jsm, log }: Sources,
+  { db, connection, log }: Sources,
   { id, tenant }: Wanted,
 ): Promise<StoredEvent[]> {
   const { rows } = await db.query<{ position: string }>({
@@ -72,7 +74,7 @@ async function searchTail(
   });
   const from = Number(rows[0]?.position ?? 0) + 1;
   const found: StoredEvent[] = [];
-  for await (const message of readStored(jsm, log.stream, { from })) {
+  for await (const message of readStored(connection, log.stream, { from })) {
     // Cheap, and never misses: an event that has the id contains it.
     if (!Buffer.from(message.data).includes(id)) continue;
     const event = storedEvent(message, log.root);

@@ -15,12 +15,12 @@ export async function history(globals: Globals, tenant: string, memory: string):
     throw new UsageError(`the ${name} must be 1 to 64 letters, digits, "_" or "-"`);
   }
   await using broker = await openBroker(globals, 'events');
-  const { config, jsm } = broker;
+  const { config, connection, jsm } = broker;
   const { stream, root } = config.log;
   await streamInfo(jsm, stream);
   let count = 0;
   const subject = memoryFilter(root, tenant, memory);
-  for await (const message of readStored(jsm, stream, { from: 1, subject })) {
+  for await (const message of readStored(connection, stream, { from: 1, subject })) {
     if (readerGone.aborted) return;
     count += 1;
     const event = storedEvent(message, root);

@@ -11,9 +11,9 @@ export async function show(
   tenant: string | undefined,
 ): Promise<void> {
   await using fleet = await openProvisionedFleet(globals, 'events');
-  const { config, jsm, pool } = fleet;
+  const { config, connection, jsm, pool } = fleet;
   await streamInfo(jsm, config.log.stream);
-  const events = await findEvents({ db: pool, jsm, log: config.log }, { id, tenant });
+  const events = await findEvents({ db: pool, connection, jsm, log: config.log }, { id, tenant });
   for (const event of events) {
     if (globals.json) await printJson(showRecord(event));
     else await printLine(showText(event));

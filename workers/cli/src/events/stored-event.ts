@@ -1,5 +1,5 @@
 import { type Decoded, registry } from '@memfleet/events';
-import type { StoredMsg } from '@memfleet/runtime';
+import type { StoredMessage } from '@memfleet/runtime';
 
 /** One event of the log, as it is stored and as today's schema reads it. */
 export interface StoredEvent {
@@ -15,7 +15,7 @@ export interface StoredEvent {
   readonly decoded: Decoded;
 }
 
-export function storedEvent(message: StoredMsg, root: string): StoredEvent {
+export function storedEvent(message: StoredMessage, root: string): StoredEvent {
   const bytes = Buffer.from(message.data);
   const text = bytes.toString('utf8');
   const isText = Buffer.from(text, 'utf8').equals(bytes);

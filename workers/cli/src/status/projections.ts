@@ -34,14 +34,17 @@ export interface ProjectionStatus {
 
 /** The lag of a lane is reckoned from its checkpoint, which is the truth, not from its durable. */
 export async function laneLine(
-  { config, jsm }: Fleet,
+  { config, connection }: Fleet,
   lane: LaneStatus,
   now: number,
   refusal?: string,
 ): Promise<LaneLine> {
   const { stream, root } = config.log;
   const subject = lane.partition === undefined ? `${root}.>` : `${root}.${lane.partition}.>`;
-  const { count, first } = await countStored(jsm, stream, { from: lane.position + 1, subject });
+  const { count, first } = await countStored(connection, stream, {
+    from: lane.position + 1,
+    subject,
+  });
   const seconds = first === undefined ? 0 : Math.max(0, (now - first.time.getTime()) / 1_000);
   return {
     ...lane,

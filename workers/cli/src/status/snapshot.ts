@@ -106,7 +106,7 @@ async function stageWorker(
   report: WorkerReport,
   now: number,
 ): Promise<WorkerStatus> {
-  const { config, jsm } = fleet;
+  const { config, connection, jsm } = fleet;
   const { stream, root } = config.deadLetters;
   const durables = Object.values(stageSettings(config, worker).inputs).map(
     ({ durable }) => [config.log.stream, durable] as const,
@@ -117,7 +117,7 @@ async function stageWorker(
     tenantQueueLag(fleet, worker, now),
     Promise.all(durables.map(([from, durable]) => durableLag(jsm, from, durable, now))),
     streamInfo(jsm, stream).then(() =>
-      countStored(jsm, stream, { from: 1, subject: `${root}.${worker}.>` }),
+      countStored(connection, stream, { from: 1, subject: `${root}.${worker}.>` }),
     ),
   ]);
   return statusOf(worker, report, combinedLag([...lags, queued]), letters.count);
