@@ -26,6 +26,11 @@ export interface Limits {
 
 export const DEFAULT_LIMITS: Limits = { maxDataBytes: 64 * 1024, maxAheadMs: 24 * 3_600_000 };
 
+export const NO_LIMITS: Limits = {
+  maxDataBytes: Number.POSITIVE_INFINITY,
+  maxAheadMs: Number.POSITIVE_INFINITY,
+};
+
 /** An event that the log would take, ready to be sent: nothing about it depends on the connection. */
 export class PreparedEvent {
   readonly event: Envelope;

@@ -15,6 +15,8 @@ export const EVENT_ERRORS = {
     'The stream is at its limit and refuses new events; raise the limit or trim archived history.',
   BROKER_UNAVAILABLE:
     'NATS did not confirm the append; it may or may not be stored. Append the same event again: its id makes that safe.',
+  APPEND_HELD_BACK:
+    'An earlier event of the same memory could not be appended; append both again, in their order.',
   APPEND_REFUSED: 'The server refused the append and stored none of it; see the cause.',
   CATALOGUE_BROKEN: 'The event catalogue contradicts itself; mend the definition that is named.',
 } as const;
@@ -72,4 +74,17 @@ export class ConflictingPayloadError extends CodedError<'EVENT_CONFLICTING_PAYLO
     );
     this.sequence = sequence;
   }
+}
+
+/** Codes of what one event is to blame for. */
+const OF_THE_EVENT: ReadonlySet<string> = new Set<EventErrorCode>([
+  'EVENT_INVALID',
+  'EVENT_TOO_LARGE',
+  'EVENT_CONFLICTING_PAYLOAD',
+  'VERSION_CONFLICT',
+]);
+
+/** Whether the event will never be appended as it is: nothing has to wait for it. */
+export function isOfTheEvent(error: unknown): boolean {
+  return error instanceof CodedError && OF_THE_EVENT.has((error as CodedError).code);
 }

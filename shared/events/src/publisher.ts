@@ -7,12 +7,18 @@ import {
   type Limits,
   type LogNames,
   memoryOf,
+  NO_LIMITS,
   prepare,
   PreparedEvent,
   stamped,
 } from './append.ts';
 import { sendBatch } from './atomic-batch.ts';
-import { ConflictingPayloadError, EventError, VersionConflictError } from './errors.ts';
+import {
+  ConflictingPayloadError,
+  EventError,
+  isOfTheEvent,
+  VersionConflictError,
+} from './errors.ts';
 import { LogReader } from './log-reader.ts';
 import { saysTheSame } from './payload.ts';
 import {
@@ -65,7 +71,8 @@ export class Publisher {
 
   /**
    * Appends many events, up to `window` at a time. Events of one memory go one after the other, so
-   * a repeated attempt cannot put them out of order; a failure is a result, and the rest goes on.
+   * a repeated attempt cannot put them out of order. A failure is a result, and the rest goes on; where
+   * the event may yet be appended, as after an outage, later ones of its memory are held back.
    */
   async *appendAll<Item>(
     items: AsyncIterable<Item> | Iterable<Item>,
@@ -76,16 +83,27 @@ export class Publisher {
     },
   ): AsyncGenerator<AppendResult<Item>> {
     const lastOfMemory = new Map<string, Promise<unknown>>();
+    const heldBack = new Set<string>();
     yield* windowed(items, options.window ?? 256, (item) => {
       const { event, options: how } = options.event(item);
       const memory = memoryOf(event);
       const before = lastOfMemory.get(memory) ?? Promise.resolve();
-      const result = before
-        .then(() => this.append(event, how))
-        .then(
-          (appended): AppendResult<Item> => ({ item, ok: true, appended }),
-          (error: unknown): AppendResult<Item> => ({ item, ok: false, error }),
-        );
+      const append = async (): Promise<AppendResult<Item>> => {
+        await before;
+        try {
+          if (heldBack.has(memory)) {
+            throw new EventError(
+              'APPEND_HELD_BACK',
+              'the event was not sent: an earlier one of its memory could not be appended',
+            );
+          }
+          return { item, ok: true, appended: await this.append(event, how) };
+        } catch (error) {
+          if (!isOfTheEvent(error)) heldBack.add(memory);
+          return { item, ok: false, error };
+        }
+      };
+      const result = append();
       lastOfMemory.set(memory, result);
       void result.then(() => {
         if (lastOfMemory.get(memory) === result) lastOfMemory.delete(memory);
@@ -144,7 +162,16 @@ export class Publisher {
    * @throws EventError EVENT_INVALID | EVENT_TOO_LARGE
    */
   prepare(event: unknown): PreparedEvent {
-    return prepare(event, this.#log, this.#limits);
+    return this.#fitting(prepare(event, this.#log, this.#limits));
+  }
+
+  /**
+   * An event that was prepared and written down earlier, perhaps under larger limits: what was promised
+   * then is kept, so nothing but its form and its size for this server is checked.
+   * @throws EventError EVENT_INVALID | EVENT_TOO_LARGE
+   */
+  prepareAgain(event: unknown): PreparedEvent {
+    return this.#fitting(prepare(event, this.#log, NO_LIMITS));
   }
 
   /**
@@ -200,24 +227,22 @@ export class Publisher {
 
   /** @throws EventError EVENT_INVALID | EVENT_TOO_LARGE, before anything is sent */
   #prepare(event: unknown, expectedVersion: number | undefined): PreparedEvent {
-    const prepared = this.#preparedOf(event, expectedVersion);
-    const room = (this.#connection.info?.max_payload ?? Infinity) - HEADER_ROOM;
-    const size = prepared.bytes;
-    if (size > room) {
-      throw new EventError(
-        'EVENT_TOO_LARGE',
-        `the event is ${size} bytes, over the ${room} that this server takes`,
-      );
-    }
-    return prepared;
+    if (!(event instanceof PreparedEvent)) return this.prepare(stamped(event, expectedVersion));
+    // An append that is decided on a version has other bytes: they say the version.
+    if (expectedVersion !== undefined) return this.prepare(stamped(event.event, expectedVersion));
+    // The server may be another one by now.
+    return this.#fitting(event);
   }
 
-  /** An append that is decided on a version is made anew: its bytes say the version. */
-  #preparedOf(event: unknown, expectedVersion: number | undefined): PreparedEvent {
-    if (!(event instanceof PreparedEvent)) return this.prepare(stamped(event, expectedVersion));
-    return expectedVersion === undefined
-      ? event
-      : this.prepare(stamped(event.event, expectedVersion));
+  /** @throws EventError EVENT_TOO_LARGE */
+  #fitting(event: PreparedEvent): PreparedEvent {
+    const { bytes } = event;
+    const room = (this.#connection.info?.max_payload ?? Infinity) - HEADER_ROOM;
+    if (bytes <= room) return event;
+    throw new EventError(
+      'EVENT_TOO_LARGE',
+      `the event is ${bytes} bytes, over the ${room} that this server takes`,
+    );
   }
 
   async #send(prepared: PreparedEvent, options: RequestOptions): Promise<PublishReply> {

@@ -2,6 +2,7 @@
  * Starts the work for each item as the items come, up to `window` at a time, and yields the results
  * in the order of the items. A result is handed out when it is there, not when the next item is: a
  * source that pauses holds back nothing. `start` must not reject; a window below 1 is 1.
+ * @throws what the source throws, after the results of everything that was started
  */
 export async function* windowed<Item, Result>(
   items: AsyncIterable<Item> | Iterable<Item>,
@@ -11,11 +12,12 @@ export async function* windowed<Item, Result>(
   const source =
     Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
   const inFlight: Promise<Result>[] = [];
-  let next: Promise<IteratorResult<Item>> | undefined;
+  let next: Promise<Next<Item>> | undefined;
   let isOver = false;
+  let failure: { readonly error: unknown } | undefined;
   try {
     while (!isOver || inFlight.length > 0) {
-      if (!isOver && inFlight.length < Math.max(1, window)) next ??= Promise.resolve(source.next());
+      if (!isOver && inFlight.length < Math.max(1, window)) next ??= nextOf(source);
       const item = await firstOf(next, inFlight[0]);
       if (item === undefined) {
         const oldest = inFlight.shift();
@@ -23,19 +25,34 @@ export async function* windowed<Item, Result>(
         continue;
       }
       next = undefined;
-      if (item.done === true) isOver = true;
+      if ('error' in item) failure = item;
+      if ('error' in item || item.done === true) isOver = true;
       else inFlight.push(start(item.value));
     }
+    if (failure !== undefined) throw failure.error;
   } finally {
     if (!isOver) await source.return?.();
   }
 }
 
+type Next<Item> = IteratorResult<Item> | { readonly error: unknown };
+
+/** Never rejects: what was started before the source failed has results to be handed out. */
+async function nextOf<Item>(
+  source: Pick<AsyncIterator<Item> | Iterator<Item>, 'next'>,
+): Promise<Next<Item>> {
+  try {
+    return await source.next();
+  } catch (error) {
+    return { error };
+  }
+}
+
 /** The next item, or `undefined` when the oldest result came before it: a ready source goes first. */
 async function firstOf<Item>(
-  next: Promise<IteratorResult<Item>> | undefined,
+  next: Promise<Next<Item>> | undefined,
   oldest: Promise<unknown> | undefined,
-): Promise<IteratorResult<Item> | undefined> {
+): Promise<Next<Item> | undefined> {
   if (next === undefined || oldest === undefined) return await next;
   return await Promise.race([next, oldest.then(() => undefined)]);
 }

@@ -331,6 +331,29 @@ describe('appendAll', () => {
     }
   });
 
+  test('behind an append without an answer, its memory waits and others go on', async () => {
+    const [unsure, other] = [randomUUID(), randomUUID()];
+    const items = [unsure, other, unsure, unsure, other].map((memory, index) =>
+      event({ memory, data: { content: `${index}` } }),
+    );
+    // The first has one attempt, which never arrives.
+    const losing = lossy(broker.connection, (number) => (number === 1 ? 'there' : undefined));
+    const own = new Publisher(losing.connection, { log, attempts: 1 });
+    const appending = (publishing: Publisher) =>
+      collect(publishing.appendAll(items, { event: (item) => ({ event: item }) }));
+    const results = await appending(own);
+    expect(results.map((result) => (result.ok ? 'ok' : (result.error as EventError).code))).toEqual(
+      ['BROKER_UNAVAILABLE', 'ok', 'APPEND_HELD_BACK', 'APPEND_HELD_BACK', 'ok'],
+    );
+    expect(await stored(unsure)).toEqual([]);
+    // Appended again as a whole, each memory is in order.
+    expect((await appending(publisher)).every(({ ok }) => ok)).toBe(true);
+    for (const memory of [unsure, other]) {
+      const mine = items.filter(({ subject }) => subject === memory).map(({ id }) => id);
+      expect((await stored(memory)).map(({ event: { id } }) => id)).toEqual(mine);
+    }
+  });
+
   test('a second run of the same events is all duplicates', async () => {
     const items = Array.from({ length: 20 }, () => event());
     const run = async () =>
@@ -568,6 +591,8 @@ describe('refusals are typed and lose nothing', () => {
       data: { content: 'x', extra: 'y'.repeat(broker.connection.info?.max_payload ?? 0) },
     });
     expect(await failure(own.append(huge))).toMatchObject({ code: 'EVENT_TOO_LARGE' });
+    expect(() => own.prepare(huge)).toThrow('that this server takes');
+    expect(() => own.prepareAgain(huge)).toThrow('that this server takes');
     const narrow = await createLogStream(broker.connection, uniqueLog(), { max_msg_size: 1_000 });
     const large = event({ data: { content: 'x'.repeat(2_000) } });
     expect(

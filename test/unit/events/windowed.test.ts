@@ -102,10 +102,20 @@ test('whoever stops reading closes the source', async () => {
   expect(isClosed()).toBe(true);
 });
 
-test('a source that fails ends it with its error', async () => {
+test('a source that fails ends it with its error, after the results of what was started', async () => {
   const items = async function* (): AsyncGenerator<number> {
-    yield await Promise.resolve(1);
+    yield 1;
+    yield await Promise.resolve(2);
     throw new Error('the file is gone');
   };
-  await expect(collect(windowed(items(), 4, double))).rejects.toThrow('the file is gone');
+  const slow = async (item: number): Promise<number> => {
+    for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
+    return item;
+  };
+  const seen: number[] = [];
+  const reading = async (): Promise<void> => {
+    for await (const result of windowed(items(), 4, slow)) seen.push(result);
+  };
+  await expect(reading()).rejects.toThrow('the file is gone');
+  expect(seen).toEqual([1, 2]);
 });
