@@ -8,6 +8,7 @@ import {
 } from '@memfleet/runtime';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { whileLocked } from '../../support/while-locked.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -54,4 +55,29 @@ test('of many who ask at once one gets it', async () => {
     owners.map((owner) => acquireLease(database.pool, 'wanted', owner, 60_000)),
   );
   expect(leases.filter((lease) => lease !== undefined)).toHaveLength(1);
+});
+
+test('a lease begins when its row is locked, not when it was asked for', async () => {
+  const { pool } = database;
+  await acquireLease(pool, 'slow', 'a', 1);
+  const lock = (strength: string) =>
+    `select from memfleet.leases where name = 'slow' for ${strength}`;
+  const isWhole = async (unlockedAt: string): Promise<boolean> => {
+    const { rows } = await pool.query<{ whole: boolean }>(
+      `select lease_until >= $1::timestamptz + interval '60 seconds' as whole
+        from memfleet.leases where name = 'slow'`,
+      [unlockedAt],
+    );
+    return rows[0]?.whole === true;
+  };
+  const taken = await whileLocked(pool, lock('update'), () =>
+    acquireLease(pool, 'slow', 'b', 60_000),
+  );
+  expect(await isWhole(taken.unlockedAt)).toBe(true);
+  const lease = taken.answer;
+  if (lease === undefined) throw new Error('the lease is not held');
+  // As a commit does that is fenced by it: the row is locked, and not changed.
+  const renewed = await whileLocked(pool, lock('share'), () => renewLease(pool, lease, 60_000));
+  expect(renewed.answer).toBe(true);
+  expect(await isWhole(renewed.unlockedAt)).toBe(true);
 });

@@ -17,6 +17,7 @@ import {
 import { reopen } from '../../../shared/stages/src/dead-letters/reopen.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { until } from '../../support/until.ts';
+import { whileLocked } from '../../support/while-locked.ts';
 
 const STAGE = { name: 'test', version: 1 };
 const LONG = 60_000;
@@ -384,4 +385,30 @@ test('a claim names the redrive that reopened its row while it waited for it', a
   await other.query('commit');
   other.release();
   expect(await claiming).toMatchObject({ kind: 'claimed', attempt: 1, redrives: 1 });
+});
+
+test('a claim and its renewal last from the end of a wait for the row', async () => {
+  const [waited, free] = [request(1), request(2)];
+  await Promise.all([abandon(waited), abandon(free)]);
+  const requests = [waited, free].toSorted((a, b) => (a.key < b.key ? -1 : 1));
+  const lock = (strength: string): string =>
+    `select from memfleet.stage_work where event_key = '${requests[0]?.key ?? ''}' for ${strength}`;
+  const areWhole = async (unlockedAt: string): Promise<boolean> => {
+    const { rows } = await database.pool.query<{ whole: boolean }>(
+      `select bool_and(lease_until >= $1::timestamptz + interval '60 seconds') as whole
+        from memfleet.stage_work`,
+      [unlockedAt],
+    );
+    return rows[0]?.whole === true;
+  };
+  const token = randomUUID();
+  const claimed = await whileLocked(database.pool, lock('no key update'), () =>
+    claim(database.pool, STAGE, requests, token, LONG),
+  );
+  expect(claimed.answer.map(({ kind }) => kind)).toEqual(['claimed', 'claimed']);
+  expect(await areWhole(claimed.unlockedAt)).toBe(true);
+  const refs = requests.map(({ key }) => ({ key, token }));
+  const again = await whileLocked(database.pool, lock('share'), () => renewed(refs));
+  expect(refs.map((one) => again.answer.has(one))).toEqual([true, true]);
+  expect(await areWhole(again.unlockedAt)).toBe(true);
 });

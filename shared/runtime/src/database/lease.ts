@@ -1,6 +1,9 @@
 import type { Queryable } from './connection.ts';
 
-/** A lease that is held: whoever took it later has a higher epoch. */
+/**
+ * A lease that is held: an owner who took it later has a higher epoch. It begins when its row is locked;
+ * the time at which the statement began (`now()`) is older by the wait for that lock.
+ */
 export interface Lease {
   readonly name: string;
   readonly owner: string;
@@ -23,7 +26,8 @@ export async function acquireLease(
     text: `insert into memfleet.leases as held (name, owner, epoch, lease_until)
       values ($1, $2, 1, now() + $3 * interval '1 millisecond')
       on conflict (name) do update
-        set owner = excluded.owner, epoch = held.epoch + 1, lease_until = excluded.lease_until
+        set owner = excluded.owner, epoch = held.epoch + 1,
+          lease_until = clock_timestamp() + $3 * interval '1 millisecond'
         where held.lease_until < now() or held.owner = excluded.owner
       returning epoch`,
     values: [name, owner, leaseMs],
@@ -56,8 +60,12 @@ export async function heldByOthers(db: Queryable, owner: string): Promise<Set<st
 export async function renewLease(db: Queryable, lease: Lease, leaseMs: number): Promise<boolean> {
   const { rowCount } = await db.query({
     name: 'lease-renew',
-    text: `update memfleet.leases set lease_until = now() + $4 * interval '1 millisecond'
-      where name = $1 and owner = $2 and epoch = $3`,
+    text: `with locked as materialized (
+        select name from memfleet.leases where name = $1 and owner = $2 and epoch = $3
+        for no key update
+      )
+      update memfleet.leases set lease_until = clock_timestamp() + $4 * interval '1 millisecond'
+      from locked where leases.name = locked.name and owner = $2 and epoch = $3`,
     values: [lease.name, lease.owner, lease.epoch.toString(), leaseMs],
   });
   return rowCount === 1;

@@ -90,7 +90,7 @@ export async function claim(
  * very claim took before its answer was lost; then say of each event what is there. The second part
  * sees the table as it was when the statement began, so whatever it says of a row that was claimed
  * comes from the claim itself. Rows that another worker inserted at this very moment show in neither
- * part: they are leased.
+ * part: they are leased. A lease begins when its row is had: `now()` is older by the wait for its lock.
  */
 const CLAIM_SQL = `
 with asked as materialized (
@@ -101,10 +101,11 @@ with asked as materialized (
     (stage, stage_version, event_key, tenant, event_id, sequence, payload_digest,
      state, lease_token, lease_until)
   select stage, stage_version, event_key, tenant, event_id, sequence, payload_digest,
-     'claimed', $8, now() + $9 * interval '1 millisecond'
+     'claimed', $8, clock_timestamp() + $9 * interval '1 millisecond'
   from asked order by event_key
   on conflict (event_key, stage, stage_version) do update
-    set lease_token = excluded.lease_token, lease_until = excluded.lease_until, claimed_at = now(),
+    set lease_token = excluded.lease_token,
+        lease_until = clock_timestamp() + $9 * interval '1 millisecond', claimed_at = now(),
         abandoned = work.abandoned + case
           when work.lease_token = excluded.lease_token or work.lease_until = '-infinity' then 0
           else 1 end

@@ -73,7 +73,7 @@ export async function release(
 }
 
 /**
- * Extends leases.
+ * Extends leases, from when their rows are had: `now()` is older by the wait for their locks.
  * @returns the claims still held, work under the others must stop; and the database's clock, in ms since 1970
  */
 export async function renewClaims(
@@ -94,7 +94,7 @@ export async function renewClaims(
         order by event_key for no key update of work
       ), renewed as (
       update memfleet.stage_work as work
-      set lease_until = now() + $5 * interval '1 millisecond'
+      set lease_until = clock_timestamp() + $5 * interval '1 millisecond'
       from locked as held
       where work.event_key = held.event_key and work.stage = held.stage
         and work.stage_version = held.stage_version
