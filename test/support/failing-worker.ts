@@ -1,9 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { loadConfig } from '@memfleet/fleet';
-import { type ConfigSources, type FleetConfig, runWorker } from '@memfleet/runtime';
+import {
+  type ConfigSources,
+  type FleetConfig,
+  runWorker,
+  type WorkerContext,
+} from '@memfleet/runtime';
 
 /** A worker in which something fails that nobody waits for: FAILURE says how. */
-const failures: Readonly<Record<string, () => void>> = {
+const failures: Readonly<Record<string, (context: WorkerContext) => void>> = {
+  closed: ({ connection }) => void connection.close(),
   rejection: () => void Promise.reject(new Error('a promise that nobody waits for')),
   twice: () => {
     void Promise.reject(new Error('a promise that nobody waits for'));
@@ -19,13 +25,16 @@ function throwing(): never {
 
 const load = async (sources: ConfigSources): Promise<FleetConfig> => loadConfig(sources);
 
-await runWorker('extraction', load, async ({ signal, log }) => {
+await runWorker('extraction', load, async (context) => {
+  const { signal, log, pool } = context;
   const fail = failures[process.env['FAILURE'] ?? ''] ?? throwing;
-  fail();
+  fail(context);
   await delay(60_000, undefined, { signal }).catch(() => undefined);
+  // The rest of the process is still there for what it holds.
+  await pool.query('select');
   log.info('what was held is finished');
   if (process.env['AGAIN'] !== undefined) {
-    fail();
+    fail(context);
     // It is not before the next turn that these are known.
     await delay(10);
   }

@@ -61,6 +61,7 @@ export async function rememberCorpus(
       settings,
       connection: broker.connection,
       pool: fleet.pool,
+      renewals: fleet.pool,
       consumers,
       queue: new TenantQueue({
         db: fleet.pool,

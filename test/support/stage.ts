@@ -39,6 +39,8 @@ export interface StageBench extends AsyncDisposable {
 export interface StartOptions {
   readonly gate?: ProviderGate;
   readonly pool?: Pool;
+  /** For renewals; those of `pool` unless given. */
+  readonly renewals?: Pool;
   readonly operator?: OperatorPause;
   /** Whether tenants may take turns, as with a remote provider. */
   readonly turns?: boolean;
@@ -159,7 +161,14 @@ function queueOf(
 function startStage<Extra>(
   { config, broker, database, durable }: Place,
   stage: Stage<Extra>,
-  { gate = new ProviderGate(), pool, turns = false, reader, operator }: StartOptions,
+  {
+    gate = new ProviderGate(),
+    pool = database.pool,
+    renewals = pool,
+    turns = false,
+    reader,
+    operator,
+  }: StartOptions,
 ): RunningStage {
   const abort = new AbortController();
   const progress = new Progress();
@@ -171,10 +180,11 @@ function startStage<Extra>(
       config,
       settings: config.stages.extraction,
       connection: broker.connection,
-      pool: pool ?? database.pool,
+      pool,
+      renewals,
       consumers: [consumer],
       gate,
-      queue: queueOf({ config, broker, pool: pool ?? database.pool }, stage.name),
+      queue: queueOf({ config, broker, pool }, stage.name),
       turns,
       ...(reader === undefined ? {} : { reader }),
       ...(operator === undefined ? {} : { operator }),

@@ -100,7 +100,9 @@ export class PaidCalls<Result> {
   ): Promise<Answer<Result>> {
     const { gate } = this.#options;
     const { expected = { tokens: 0, usd: 0 } } = question;
-    const reservation = await gate.reserve(tenant, expected);
+    // What was spent is read in the database: a wait for it is no time that the call takes.
+    const endOfWait = waits?.begin();
+    const reservation = await gate.reserve(tenant, expected).finally(endOfWait);
     try {
       const answer = await gate.call(
         () => this.#limit.run((ending) => question.call(ending), signal),

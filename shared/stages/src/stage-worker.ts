@@ -12,6 +12,7 @@ import { RedriveInput } from './dead-letters/redrive-input.ts';
 import { redriveConsumer } from './dead-letters/redrive-queue.ts';
 import { type StageDefinition, stageSettings } from './definition.ts';
 import { ALWAYS, TenantQueue } from './fairness/tenant-queue.ts';
+import { renewalSettings } from './pipeline/heartbeat.ts';
 import { runStage } from './pipeline/run-stage.ts';
 import type { StageIdentity } from './stage.ts';
 import { stageConsumers } from './topology.ts';
@@ -93,6 +94,7 @@ export async function runStageWorker<Extra>(
             : { persist: async (db, extras) => await code.persist?.(db, extras) }),
         },
         settings,
+        renewals: context.connectMore('renewals', renewalSettings(config.database, settings)),
         consumers,
         redrive,
         gate,

@@ -88,6 +88,7 @@ export class EmbeddingFleet implements AsyncDisposable {
       settings,
       connection: broker.connection,
       pool: database.pool,
+      renewals: database.pool,
       consumers,
       queue: new TenantQueue({
         db: database.pool,

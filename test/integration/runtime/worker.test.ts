@@ -41,3 +41,14 @@ test('a second one, of the same fault or of the drain, is said and changes nothi
   expect(logged(worker.log, 'what was held is finished')).toHaveLength(1);
   expect(logged(worker.log, 'stopped')).toHaveLength(1);
 });
+
+test('a broker that ends the connection for good leaves time for what is held', async () => {
+  await using database = await createTestDatabase();
+  const env = { NATS_URL: inject('natsUrl'), DATABASE_URL: database.url, FAILURE: 'closed' };
+  await using worker = new WorkerProcess(MAIN, env);
+  expect(await worker.ended()).toBe(1);
+  expect(logged(worker.log, 'what was held is finished')).toHaveLength(1);
+  expect(logged(worker.log, 'NATS closed the connection:')).toMatchObject([
+    { level: 'fatal', code: 'BROKER_REFUSED' },
+  ]);
+});

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createPool, type Pool } from '@memfleet/runtime';
 import type { Stage } from '@memfleet/stages';
 import { expect, test } from 'vitest';
+import { renewalSettings } from '../../../shared/stages/src/pipeline/heartbeat.ts';
 import { memoryCreated, nothingExtracted } from '../../support/events.ts';
 import { createStageBench, type StageBench } from '../../support/stage.ts';
 import { startTcpGate, type TcpGate } from '../../support/tcp-gate.ts';
@@ -126,3 +127,45 @@ test.each([
     expect(await bench.deadLetters()).toBe(0);
   },
 );
+
+test('claims are renewed while other work has every connection', async () => {
+  await using bench = await createStageBench({
+    'stages.extraction.ackWait': '2s',
+    'stages.extraction.lease': '2s',
+    'database.poolSize': '2',
+  });
+  const { database: settings, stages } = bench.config;
+  const { url } = bench.database;
+  const pool = createPool(url, settings, { name: 'test' });
+  const renewals = createPool(url, renewalSettings(settings, stages.extraction), { name: 'test' });
+  const answer = Promise.withResolvers<void>();
+  let calls = 0;
+  const stage: Stage = {
+    ...IDENTITY,
+    async handle(event, { sequence }) {
+      calls += 1;
+      await answer.promise;
+      return { kind: 'done', events: [nothingExtracted(event, sequence, IDENTITY)] };
+    },
+  };
+  const running = bench.start(stage, { pool, renewals });
+  await bench.publish(memoryCreated('note'));
+  await until('it is called', () => calls === 1);
+  const taken = await Promise.all(Array.from({ length: settings.poolSize }, () => pool.connect()));
+  const leaseUntil = async (): Promise<number> => {
+    const { rows } = await bench.database.pool.query<{ ms: number }>(
+      `select (extract(epoch from lease_until) * 1000)::float8 as ms from memfleet.stage_work`,
+    );
+    return rows[0]?.ms ?? 0;
+  };
+  const first = await leaseUntil();
+  const longer = 2 * stages.extraction.lease;
+  await until('it is renewed', async () => (await leaseUntil()) >= first + longer);
+  for (const client of taken) client.release();
+  answer.resolve();
+  await until('it is done', async () => (await bench.derived()) === 1);
+  await running.stop();
+  expect(calls).toBe(1);
+  expect(await bench.work()).toMatchObject([{ state: 'done', abandoned: 0, published: true }]);
+  await Promise.all([pool.end(), renewals.end()]);
+});

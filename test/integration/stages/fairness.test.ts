@@ -4,6 +4,7 @@ import { type Stage, TenantQueue } from '@memfleet/stages';
 import { expect, test } from 'vitest';
 import type { Delivery } from '../../../shared/runtime/src/broker/delivery.ts';
 import { InFlight } from '../../../shared/stages/src/admission/in-flight.ts';
+import { InputSlots } from '../../../shared/stages/src/admission/input-slots.ts';
 import { Turns } from '../../../shared/stages/src/fairness/turns.ts';
 import { memoryCreated, nothingExtracted } from '../../support/events.ts';
 import { traceQueue } from '../../support/queue-trace.ts';
@@ -158,13 +159,8 @@ test('an outage is no flood: it makes nobody take turns, and ends by itself', as
   await running.stop();
 });
 
-test('where an outage finds turns taken and nobody waiting, one event is read on to probe with', async () => {
-  await using bench = await createStageBench();
-  const { signal } = new AbortController();
-  const gate = new ProviderGate();
-  const inFlight = new InFlight(1);
-  // Nothing here looks at its message.
-  inFlight.hold({} as Delivery);
+/** Taken as soon as an event waits for a slot. @returns also how often the queue was looked at */
+function turnsOf(bench: StageBench, gate: ProviderGate, inFlight: InFlight) {
   const queue = new TenantQueue({
     db: bench.database.pool,
     jsm: bench.broker.jsm,
@@ -183,13 +179,56 @@ test('where an outage finds turns taken and nobody waiting, one event is read on
     lookahead: 100,
     log: silent,
   };
-  const turns = new Turns(options, inFlight);
+  let looks = 0;
+  const waiting = queue.waiting.bind(queue);
+  queue.waiting = async (...asked) => {
+    looks += 1;
+    return await waiting(...asked);
+  };
+  return { turns: new Turns(options, inFlight), looks: () => looks };
+}
+
+test('where an outage finds turns taken and nobody waiting, one event is read on to probe with', async () => {
+  await using bench = await createStageBench();
+  const { signal } = new AbortController();
+  const gate = new ProviderGate();
+  const inFlight = new InFlight(1);
+  // Nothing here looks at its message.
+  inFlight.hold({} as Delivery);
+  const { turns } = turnsOf(bench, gate, inFlight);
   await turns.patience(signal);
   expect(turns.areTaken).toBe(true);
   expect(await turns.roomAhead(signal)).toBe(8);
   await closed(gate);
   expect(await turns.roomAhead(signal)).toBe(1);
   expect(gate.cause).toBe('the service fails: down');
+});
+
+test('turns end when other processes have taken what waited behind the last delivery', async () => {
+  await using bench = await createStageBench();
+  const stop = new AbortController();
+  const inFlight = new InFlight(1);
+  inFlight.hold({} as Delivery);
+  const { turns, looks } = turnsOf(bench, new ProviderGate(), inFlight);
+  const slots = new InputSlots(inFlight, { batch: 8, lingerMs: 0, inputs: 1 });
+  const giving = turns.deliveries(slots, stop.signal).next();
+  const subject = 'memory.acme.note.content.created';
+  const delivery = { subject, redrives: 0, info: { consumer: 'extraction', pending: 50 } };
+  turns.delivered([delivery as Delivery]);
+  await turns.patience(stop.signal);
+  const lookedAtAgain = async (): Promise<void> => {
+    const before = looks();
+    await until('the queue was looked at', () => looks() >= before + 2);
+  };
+  await lookedAtAgain();
+  expect(turns.areTaken).toBe(true);
+  turns.nothingCame('another');
+  await lookedAtAgain();
+  expect(turns.areTaken).toBe(true);
+  turns.nothingCame('extraction');
+  await until('no turns are taken', () => !turns.areTaken);
+  stop.abort();
+  expect(await giving).toEqual({ done: true, value: undefined });
 });
 
 test('a stage that keeps up reads the log and nothing else', async () => {

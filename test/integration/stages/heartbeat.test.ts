@@ -8,8 +8,10 @@ import {
   Heartbeat,
   type HeartbeatOptions,
   LeaseLost,
+  renewalSettings,
 } from '../../../shared/stages/src/pipeline/heartbeat.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { testSettings } from '../../support/settings.ts';
 import { silent } from '../../support/stage.ts';
 import { until } from '../../support/until.ts';
 
@@ -240,3 +242,16 @@ test('what has run out is taken over when the database has been there for two re
   expect(performance.now() - backAt).toBeGreaterThan(800);
   heartbeat.stop();
 });
+
+/** What a client waits for an answer beyond the time that the server may take: see `createPool`. */
+const CLIENT_EXTRA_MS = 2_000;
+
+test.each(['extraction', 'embedding'] as const)(
+  'a renewal of %s that gets no answer leaves its lease another try',
+  (stage) => {
+    const { database: settings, stages } = testSettings();
+    const { poolSize, statementTimeout, connectTimeout } = renewalSettings(settings, stages[stage]);
+    expect(poolSize).toBe(1);
+    expect(statementTimeout + CLIENT_EXTRA_MS + connectTimeout).toBeLessThan(stages[stage].lease);
+  },
+);

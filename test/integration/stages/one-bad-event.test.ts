@@ -164,6 +164,15 @@ test.each<[string, string, (event: Parameters<Stage['handle']>[0]) => unknown]>(
     },
   ],
   [
+    'two events of one id',
+    'invalid_output',
+    (event) => {
+      const derived = nothingExtracted(event, BAD, IDENTITY);
+      const other = { ...derived, data: { ...derived.data, empty_reason: 'another' } };
+      return Promise.resolve({ kind: 'done', events: [derived, other] });
+    },
+  ],
+  [
     'an event that throws',
     'invalid_output',
     (event) => {

@@ -1,6 +1,7 @@
 import { pauseStage, resumeStage } from '@memfleet/stages';
 import { expect, test } from 'vitest';
 import { OperatorPause } from '../../../shared/stages/src/admission/operator-pause.ts';
+import { failingPool, refused } from '../../support/failing-pool.ts';
 import {
   createStageBench,
   type RunningStage,
@@ -28,6 +29,25 @@ async function started(
   await operator.start();
   return { running: bench.start(stage, { operator, turns: true }), operator };
 }
+
+test('before the database has said whether the stage is paused, nothing is taken', async () => {
+  await using bench = await createStageBench();
+  const failing = failingPool(bench.database.pool);
+  let isAway = true;
+  failing.fail = (statement) => (isAway && statement === 'stage-pauses' ? refused() : undefined);
+  const operator = new OperatorPause({ db: failing.pool, stage: STAGE, log: silent });
+  await operator.start();
+  expect(operator.pause?.cause).toMatch(/does not say whether .* paused .*ECONNREFUSED/);
+  isAway = false;
+  await until('it has said so', () => operator.pause === undefined);
+  // What it said once holds.
+  await pauseStage(bench.database.pool, STAGE, 'wrong model');
+  await until('it is paused', () => operator.pause !== undefined);
+  isAway = true;
+  await until('it does not answer', () => failing.failed.length >= 4);
+  expect(operator.pause?.cause).toMatch(/wrong model/);
+  operator.stop();
+});
 
 /** Waits until this number of events is done; those that waited by tenant count too. */
 async function done(bench: StageBench, events: number): Promise<readonly WorkRow[]> {

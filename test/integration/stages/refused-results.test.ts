@@ -2,7 +2,7 @@ import type { Queryable } from '@memfleet/runtime';
 import { park, skip } from '@memfleet/stages';
 import { expect, test } from 'vitest';
 import { memoryCreated, nothingExtracted } from '../../support/events.ts';
-import { coded } from '../../support/failing-pool.ts';
+import { coded, failingPool } from '../../support/failing-pool.ts';
 import { createStageBench } from '../../support/stage.ts';
 import {
   callsOf,
@@ -255,3 +255,50 @@ test.concurrent('told to stop while its results are refused, a stage gives them 
     [1, 2, 3].map(() => ({ state: 'done', attempts: 0, abandoned: 0 })),
   );
 });
+
+test.concurrent('told to stop, a stage gives back what it holds although no cost can be noted', async () => {
+  await using bench = await createStageBench({ 'workers.shutdownGrace': '5s' });
+  await bench.publish(...notes(3));
+  const failing = failingPool(bench.database.pool);
+  failing.fail = (statement) =>
+    statement === 'spend-add' ? coded('42501', 'permission denied for table spend') : undefined;
+  const usage = { calls: 1, input_tokens: 10, output_tokens: 1 };
+  const use = { usage, cost_usd: 1, duration_ms: 1, cached: false };
+  const stage = storing(storesNothing, async (event, { sequence }) => ({
+    kind: 'done',
+    events: [nothingExtracted(event, sequence, IDENTITY)],
+    use,
+  }));
+  const running = bench.start(stage, { pool: failing.pool });
+  await pausedBecause(running, /permission denied for table spend/);
+  await running.stop();
+  const { rows } = await bench.database.pool.query<{ free: boolean }>(
+    `select lease_until = '-infinity' as free from memfleet.stage_work`,
+  );
+  expect(rows).toEqual([{ free: true }, { free: true }, { free: true }]);
+  expect((await bench.work()).map(({ attempts, abandoned }) => [attempts, abandoned])).toEqual([
+    [0, 0],
+    [0, 0],
+    [0, 0],
+  ]);
+});
+
+test.concurrent.each(['57014', '53200', '25P03'])(
+  'a result that is cut off each time (%s) costs its own event its tries, and no other anything',
+  async (code) => {
+    await using bench = await createStageBench({
+      'stages.extraction.maxAttempts': '1',
+      'stages.extraction.linger': '50ms',
+    });
+    await bench.publish(...notes(5));
+    const stage = storing(async (_, extras) => {
+      if (extras.includes(BAD)) throw coded(code, 'cut off');
+    });
+    bench.start(stage);
+    await bench.settled();
+    expect((await bench.work()).map(({ state, abandoned }) => [state, abandoned])).toEqual(
+      [0, 1, 2, 3, 4].map((index) => [index === 2 ? 'parked' : 'done', 0]),
+    );
+    expect(stage.calls).toHaveLength(5);
+  },
+);

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { publishSubject } from '@memfleet/events';
 import { ProviderError } from '@memfleet/models';
+import { createPool } from '@memfleet/runtime';
 import { DEAD_LETTER_HEADERS, park, retry, skip, type Stage } from '@memfleet/stages';
 import { expect, test } from 'vitest';
 import { memoryCreated, nothingExtracted } from '../../support/events.ts';
@@ -200,7 +201,7 @@ test('bytes that are no event are parked as they are, the neighbours are not har
 
 test('unknown types and newer versions are left for a newer worker, not parked at once', async () => {
   await using bench = await createStageBench();
-  const { root, stream } = bench.config.log;
+  const { root } = bench.config.log;
   const newer = { ...memoryCreated('from tomorrow'), schemaversion: 99 };
   const unknown = { ...memoryCreated('of another kind'), type: 'memory.invented' };
   const at = (verb: string): string => publishSubject(root, 'acme', 'note', 'content', verb);
@@ -211,8 +212,10 @@ test('unknown types and newer versions are left for a newer worker, not parked a
   const { progress } = bench.start(stage);
   await until('both are put off', () => progress.counts['retried'] === 2);
   await until('the third is done', () => progress.counts['done'] === 1);
-  const info = await bench.broker.jsm.consumers.info(stream, 'extraction');
-  expect(info.num_ack_pending).toBe(2);
+  // Where they keep nobody from the others.
+  await bench.settled();
+  const waiting = await bench.database.pool.query('select from memfleet.tenant_queue');
+  expect(waiting.rowCount).toBe(2);
   expect(await bench.deadLetters()).toBe(0);
   expect(await bench.work()).toHaveLength(1);
 });
@@ -341,6 +344,48 @@ test('stopping finishes what is held and gives the rest back at once', async () 
   await bench.settled();
   expect(other.calls).toHaveLength(5);
   expect(await bench.derived()).toBe(8);
+});
+
+test('the grace period counts from the signal, whatever an input waits for', async () => {
+  await using bench = await createStageBench({ 'workers.shutdownGrace': '1s' });
+  const [held, over] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  let isHeld = false;
+  const holding = createPool(bench.database.url, bench.config.database, { name: 'test' });
+  const query = holding.query.bind(holding) as (...all: unknown[]) => Promise<unknown>;
+  holding.query = (async (...asked: [{ name?: string }]) => {
+    // The look into the queue does not come to an end.
+    if (isHeld && asked[0].name === 'tenant-queue-waiting') {
+      held.resolve();
+      await over.promise;
+    }
+    return await query(...asked);
+  }) as typeof holding.query;
+  const called = Promise.withResolvers<void>();
+  const running = bench.start(
+    {
+      ...IDENTITY,
+      async handle() {
+        called.resolve();
+        return await Promise.withResolvers<never>().promise;
+      },
+    },
+    { pool: holding },
+  );
+  await bench.publish(memoryCreated('a note'));
+  await called.promise;
+  isHeld = true;
+  await held.promise;
+  const stopping = running.stop();
+  await until('its claim is given back', async () => {
+    const { rows } = await bench.database.pool.query<{ free: boolean }>(
+      `select lease_until = '-infinity' as free from memfleet.stage_work`,
+    );
+    return rows[0]?.free === true;
+  });
+  over.resolve();
+  await stopping;
+  expect(await bench.work()).toMatchObject([{ attempts: 0, abandoned: 0 }]);
+  await holding.end();
 });
 
 test('a deleted durable ends the stage and is not made again', async () => {

@@ -69,7 +69,7 @@ interface Settling {
   readonly persisted: string[];
 }
 
-function settling(): Settling {
+function settling(config = bench.config): Settling {
   const persisted: string[] = [];
   const settler = new Settler<string>({
     stage: {
@@ -79,7 +79,7 @@ function settling(): Settling {
         persisted.push(...extras);
       },
     },
-    config: bench.config,
+    config,
     settings: { batch: 10, linger: 20, maxAttempts: 3 },
     connection: bench.broker.connection,
     pool: bench.database.pool,
@@ -173,4 +173,36 @@ test('what a stale claim parks is not parked', async () => {
   expect(await settleAll(settling(), outcomes)).toEqual(['lost', 'done']);
   expect(await bench.deadLetters()).toBe(before);
   expect([stale.said, live.said]).toEqual([[], ['ack']]);
+});
+
+test('a result that was recorded under larger limits leaves all the same', async () => {
+  const claimed = await claimFor(memoryCreated(`note ${randomUUID()}`), new InFlight(10));
+  const { held, event } = claimed;
+  const outcome = done(claimed, 'x'.repeat(200));
+  const log = { ...bench.config.log, maxDataBytes: 100 };
+  const { settler } = settling({ ...bench.config, log });
+  const key = held.claim?.key ?? '';
+  const derived = outcome.kind === 'done' ? outcome.events : [];
+  expect(
+    await settler.settleAgain({
+      held,
+      key,
+      state: 'done',
+      unpublished: JSON.stringify(derived),
+      redrives: 0,
+      event,
+    }),
+  ).toBe('done');
+  expect(await derivedFrom(claimed)).toEqual(['x'.repeat(200)]);
+  // One that is new must keep to them.
+  const next = await claimFor(memoryCreated(`note ${randomUUID()}`), new InFlight(10));
+  expect(
+    await settler.settle({
+      held: next.held,
+      outcome: done(next, 'x'.repeat(200)),
+      attempts: 1,
+      event: next.event,
+    }),
+  ).toBe('parked');
+  expect(await derivedFrom(next)).toEqual([]);
 });

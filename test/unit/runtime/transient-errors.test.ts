@@ -1,6 +1,9 @@
 import { isTransientDatabaseError, retryTransient } from '@memfleet/runtime';
 import { expect, test } from 'vitest';
-import { isServerError } from '../../../shared/runtime/src/database/transaction.ts';
+import {
+  isServerError,
+  isStatementTrouble,
+} from '../../../shared/runtime/src/database/transaction.ts';
 
 function coded(code: string, message = 'no'): Error {
   return Object.assign(new Error(message), { code });
@@ -25,6 +28,35 @@ test.each([
 ])('%s may well succeed later', (code) => {
   expect(isTransientDatabaseError(coded(code))).toBe(true);
 });
+
+test.each([
+  { code: 'ENOENT', syscall: 'connect', message: 'connect ENOENT /run/postgresql/.s.PGSQL.5432' },
+  { code: 'EACCES', syscall: 'connect' },
+  { code: 'CERT_HAS_EXPIRED' },
+  { code: 'ERR_TLS_CERT_ALTNAME_INVALID' },
+  { code: 'EPROTO' },
+  { message: 'The server does not support SSL connections' },
+])('a connection that cannot be made may be made later: %j', (about) => {
+  expect(isTransientDatabaseError(Object.assign(new Error('no'), about))).toBe(true);
+});
+
+test.each([{ code: 'ENOENT', syscall: 'open' }, { code: 'ENOENT' }])(
+  'a file that is not there is no connection: %j',
+  (about) => {
+    expect(isTransientDatabaseError(Object.assign(new Error('no'), about))).toBe(false);
+  },
+);
+
+test.each(['57014', '25P03', '53200'])('%s may be the trouble of one statement alone', (code) => {
+  expect(isStatementTrouble(coded(code))).toBe(true);
+});
+
+test.each(['57P01', '25006', '08006', '40P01', 'ECONNREFUSED', '42501'])(
+  '%s is no trouble of one statement alone',
+  (code) => {
+    expect(isStatementTrouble(coded(code))).toBe(false);
+  },
+);
 
 test.each(['42501', '42P01', '26000', '25P02', '28P01', '3D000', '58P01', 'XX000', '57P01'])(
   '%s is the fault of the server, whatever it was given',

@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { EventError, type Publisher } from '@memfleet/events';
+import { type Envelope, EventError, type Publisher } from '@memfleet/events';
 import { expect, test } from 'vitest';
 import { DerivedPublisher } from '../../../shared/stages/src/pipeline/publish-derived.ts';
 import { memoryCreated } from '../../support/events.ts';
@@ -8,6 +8,7 @@ import { silent } from '../../support/stage.ts';
 test('a chunk that is refused is tried in parts, few at a time, and only the one is refused', async () => {
   let [running, most] = [0, 0];
   const publisher = {
+    prepareAgain: (event: Envelope) => event,
     async appendBatch(events: readonly { readonly id: string }[]) {
       running += 1;
       most = Math.max(most, running);

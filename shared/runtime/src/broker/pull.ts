@@ -19,6 +19,8 @@ export interface PullOptions {
   readonly signal: AbortSignal;
   /** Told when a request failed and will be made again. */
   readonly onTrouble?: (error: unknown) => void;
+  /** Told when a request ended without a message: nothing waits that the durable gives out now. */
+  readonly onEmpty?: () => void;
 }
 
 /** The server's codes for a stream and a consumer that do not exist (server/errors.json). */
@@ -48,10 +50,15 @@ export async function* pull(consumer: Consumer, options: PullOptions): AsyncGene
       if (signal.aborted) break;
       if (wanted <= 0) continue;
       deliveries.ask(wanted);
-      yield* batches(deliveries, options.lingerMs);
+      let isEmpty = true;
+      for await (const batch of batches(deliveries, options.lingerMs)) {
+        isEmpty = false;
+        yield batch;
+      }
       const { failure } = deliveries;
       if (failure === undefined) {
         failures = 0;
+        if (isEmpty) options.onEmpty?.();
         continue;
       }
       failures += 1;

@@ -107,7 +107,7 @@ const NETWORK_CODES: ReadonlySet<string> = new Set([
  * limit for a connection, which is as long as the pool's and may be over first.)
  */
 const CLIENT_MESSAGES =
-  /connection terminated|timeout exceeded when trying to connect|^timeout expired$|query read timeout|client has encountered a connection error|connection ended|not queryable|received unexpected \w+ message from backend/i;
+  /connection terminated|timeout exceeded when trying to connect|^timeout expired$|query read timeout|client has encountered a connection error|connection ended|not queryable|server does not support SSL|received unexpected \w+ message from backend/i;
 
 /**
  * Classes of SQLSTATE in which the server speaks of itself, its schema or its connection, and not of
@@ -131,6 +131,25 @@ const SERVER_CLASSES: ReadonlySet<string> = new Set([
   'XX', // internal errors, corrupted data
 ]);
 
+/**
+ * Of the transient codes, those that one statement may have for ever: it waits, reads or needs too much.
+ * The server is there, and others may well succeed.
+ */
+const STATEMENT_CODES: ReadonlySet<string> = new Set([
+  '25P03',
+  '25P04',
+  '53100',
+  '53200',
+  '55P03',
+  '57014',
+  '58030',
+]);
+
+/** True when a server that is there could not bring this statement to its end: it may be the only one. */
+export function isStatementTrouble(error: unknown): boolean {
+  return STATEMENT_CODES.has(sqlState(error));
+}
+
 /** True when the server itself, and none of the values, is at fault: now, or until somebody acts. */
 export function isServerError(error: unknown): boolean {
   if (isTransientDatabaseError(error)) return true;
@@ -148,8 +167,23 @@ export function isTransientDatabaseError(error: unknown): boolean {
 function isConnectionError(error: unknown): error is Error {
   if (!(error instanceof Error)) return false;
   const code = sqlState(error);
-  return NETWORK_CODES.has(code) || code.startsWith('08') || CLIENT_MESSAGES.test(messageOf(error));
+  return (
+    NETWORK_CODES.has(code) ||
+    code.startsWith('08') ||
+    isOfSocket(error) ||
+    TLS_CODES.test(code) ||
+    CLIENT_MESSAGES.test(messageOf(error))
+  );
 }
+
+/** Whatever its code: where the socket is a file, a server that restarts has none (ENOENT). */
+function isOfSocket(error: Error): boolean {
+  return 'syscall' in error && SOCKET_CALLS.has(error.syscall);
+}
+
+const SOCKET_CALLS: ReadonlySet<unknown> = new Set(['connect', 'getaddrinfo', 'read', 'write']);
+/** A certificate that ran out, a proxy that answers in the server's place: nothing the statement could help. */
+const TLS_CODES = /^(ERR_TLS_|ERR_SSL_|CERT_|EPROTO$|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_)/;
 
 /** The code of an error of PostgreSQL (SQLSTATE), or of the network; '' where there is none. */
 export function sqlState(error: unknown): string {

@@ -38,6 +38,8 @@ export interface WorkerContext {
   readonly instance: string;
   /** Aborts on SIGTERM, SIGINT, and when the process that started this one is gone. */
   readonly signal: AbortSignal;
+  /** Connections beside those of `pool`, for what must not wait for its turn there; closed with them. */
+  connectMore(name: string, settings: FleetConfig['database']): Pool;
   /**
    * Repeats what is asked of the servers at the start until they answer: one may be restarting, and a
    * worker that ends for it would be started again and again.
@@ -82,9 +84,11 @@ export async function runWorker(
     const config = await load({ defaults: DEFAULT_CONFIG, file, env });
     log = createLogger({ worker, level: config.logging.level, instance });
     exitAfterGrace(stop, config.workers.shutdownGrace, log);
-    await live({ worker, instance, config, log, progress, stop }, work).catch((error: unknown) => {
-      if (!(error instanceof StoppedAtStart)) throw error;
-    });
+    await live({ worker, instance, config, log, progress, stop, beginStop }, work).catch(
+      (error: unknown) => {
+        if (!(error instanceof StoppedAtStart)) throw error;
+      },
+    );
     log.info('stopped');
     return end(hasFailed ? 1 : 0);
   } catch (error) {
@@ -107,10 +111,11 @@ interface Life {
   readonly log: Logger;
   readonly progress: Progress;
   readonly stop: AbortSignal;
+  readonly beginStop: (why: string) => void;
 }
 
 async function live(
-  { worker, instance, config, log, progress, stop }: Life,
+  { worker, instance, config, log, progress, stop, beginStop }: Life,
   work: (context: WorkerContext) => Promise<void>,
 ): Promise<void> {
   const { env } = process;
@@ -119,13 +124,19 @@ async function live(
     context: env['MEMFLEET_CONTEXT'],
     stateDir: env['MEMFLEET_STATE'] ?? '.memfleet',
   });
-  const pool = createPool(databaseUrl, config.database, {
-    name: worker,
-    onError: (error) => {
-      progress.troubled('database', error.message);
-      log.warn({ reason: error.message }, 'a database connection broke, another will be made');
-    },
-  });
+  const pools: Pool[] = [];
+  const connectTo = (name: string, settings: FleetConfig['database']): Pool => {
+    const made = createPool(databaseUrl, settings, {
+      name,
+      onError: (error) => {
+        progress.troubled('database', error.message);
+        log.warn({ reason: error.message }, 'a database connection broke, another will be made');
+      },
+    });
+    pools.push(made);
+    return made;
+  };
+  const pool = connectTo(worker, config.database);
   const answered: WorkerContext['answered'] = async (ask) =>
     await retryTransient(ask, {
       signal: stop,
@@ -162,31 +173,43 @@ async function live(
   const watchdog = startWatchdog(config.workers.blockedAfter, worker);
   log.info({ health: health.url, pid: process.pid }, 'started');
   progress.started();
+  let isOver = false;
+  let refusal: { readonly error: unknown } | undefined;
   try {
-    await Promise.race([
-      closedForGood(connection),
-      work({
-        config,
-        connection,
-        jetstream: client,
-        jsm,
-        pool,
-        log,
-        progress,
-        instance,
-        signal: stop,
-        answered,
-        watchBacklog: (ask) => backlog.watch(ask, log),
-      }),
-    ]);
+    void closedForGood(connection).catch((error: unknown) => {
+      if (isOver) return;
+      // What is held can still be recorded: a call that is under way must not be paid for twice.
+      refusal = { error };
+      beginStop('NATS closed the connection');
+    });
+    const working = work({
+      config,
+      connection,
+      jetstream: client,
+      jsm,
+      pool,
+      log,
+      progress,
+      instance,
+      signal: stop,
+      connectMore: (name, settings) => connectTo(`${worker} ${name}`, settings),
+      answered,
+      watchBacklog: (ask) => backlog.watch(ask, log),
+    });
+    await working.catch((error: unknown) => {
+      // What a work that lost its connection says is no reason of its own.
+      throw refusal === undefined ? error : refusal.error;
+    });
+    if (refusal !== undefined) throw refusal.error;
   } finally {
+    isOver = true;
     await within(CLOSE_LIMIT_MS, backlog.stop());
     await watchdog.stop();
     await within(CLOSE_LIMIT_MS, reporter.stop());
     await health.close();
     // Flushes the last acks before it closes.
     await within(CLOSE_LIMIT_MS, connection.drain());
-    await within(CLOSE_LIMIT_MS, pool.end());
+    await within(CLOSE_LIMIT_MS, Promise.all(pools.map((each) => each.end())));
   }
 
   /** Waits for a step of the shutdown, but not for ever: the other end may be gone. */

@@ -64,12 +64,16 @@ export function pauseCause({ reason, since }: StagePause): string {
   return `paused by an operator since ${since.toISOString()}: ${reason}. Resume it with \`memfleet stage resume\`.`;
 }
 
-/** One process's view of the pause of its stage. Without an answer of the database the last one holds. */
+/**
+ * One process's view of the pause of its stage. Without an answer of the database the last one holds, and
+ * before the first one nothing is taken: it may say that the stage is paused.
+ */
 export class OperatorPause {
   readonly #db: Queryable;
   readonly #stage: string;
   readonly #log: Logger;
   #pause: Pause | undefined;
+  #hasLooked = false;
   #repeated: Repeated | undefined;
 
   constructor({ db, stage, log }: { db: Queryable; stage: string; log: Logger }) {
@@ -103,6 +107,7 @@ export class OperatorPause {
     try {
       const found = (await pausedStages(this.#db)).get(this.#stage);
       const cause = found && pauseCause(found);
+      this.#hasLooked = true;
       if (cause === this.#pause?.cause) return;
       this.#pause = cause === undefined ? undefined : { cause, untilMs: Number.POSITIVE_INFINITY };
       if (cause === undefined) this.#log.info('the stage is resumed');
@@ -110,6 +115,9 @@ export class OperatorPause {
     } catch (error) {
       const reason = messageOf(error);
       this.#log.debug({ reason }, 'whether the stage is paused could not be read');
+      if (this.#hasLooked) return;
+      const cause = `the database does not say whether an operator paused the stage: ${reason}`;
+      this.#pause = { cause, untilMs: Number.POSITIVE_INFINITY };
     }
   }
 }

@@ -66,18 +66,24 @@ export class TenantQueue {
     });
   }
 
-  /** Puts events of the log down, and acks them once that is committed. */
-  async put(messages: readonly Received[]): Promise<void> {
+  /**
+   * Puts events of the log down, and acks them once that is committed.
+   * @param afterMs nobody takes them before
+   */
+  async put(messages: readonly Received[], afterMs = 0): Promise<void> {
     await this.#options.db.query({
       name: 'tenant-queue-put',
-      text: `insert into memfleet.tenant_queue (stage, tenant, sequence)
-        select $1, tenant, sequence from unnest($2::text[], $3::bigint[]) as put (tenant, sequence)
+      text: `insert into memfleet.tenant_queue (stage, tenant, sequence, taken_until)
+        select $1, tenant, sequence,
+          case when $4::int = 0 then '-infinity' else now() + $4::int * interval '1 millisecond' end
+        from unnest($2::text[], $3::bigint[]) as put (tenant, sequence)
         order by tenant, sequence
         on conflict (stage, tenant, sequence) do nothing`,
       values: [
         this.#options.stage,
         messages.map(({ subject }) => tenantOf(subject)),
         messages.map(({ info }) => info.streamSequence),
+        afterMs,
       ],
     });
     crashPoint('after-put');

@@ -91,6 +91,12 @@ export class Turns {
     if (perMs < QUEUE_RATE / 1_000 && this.#pending > perMs * afterMs) this.#begin();
   }
 
+  /** Told when the durable had nothing to deliver: other processes may have taken what waited behind. */
+  nothingCame(durable: string): void {
+    this.#behind.delete(durable);
+    if (this.#pending === 0) this.#behindSince = undefined;
+  }
+
   /** Waits for a free slot as long as an event may wait; then turns are taken. */
   async patience(signal: AbortSignal): Promise<void> {
     const { areAllowed, afterMs } = this.#options;
@@ -168,8 +174,9 @@ export class Turns {
     return [...this.#behind.values()].reduce((sum, events) => sum + events, 0);
   }
 
+  /** A redriven event comes by a durable of its own, which is no part of the log. */
   #notePending(messages: readonly Received[]): void {
-    const info = infoOf(messages.at(-1));
+    const info = infoOf(messages.findLast(({ redrives }) => redrives === 0));
     if (info !== undefined) this.#behind.set(info.consumer, info.pending);
   }
 

@@ -12,10 +12,12 @@ import {
 import type { Held, InFlight } from '../admission/in-flight.ts';
 import type { OutputGate } from '../admission/output-gate.ts';
 import type { Claim } from '../claims/dedupe.ts';
+import type { TenantQueue } from '../fairness/tenant-queue.ts';
 import { type Outcome, park, retry } from '../outcome.ts';
 import type { Stage } from '../stage.ts';
 import { backoffMs } from './backoff.ts';
 import { claimBatch } from './claim-batch.ts';
+import { EarlyEvents } from './early-events.ts';
 import { contextOf } from './event-context.ts';
 import { HandlerFaults } from './handler-faults.ts';
 import { perform } from './perform.ts';
@@ -32,6 +34,8 @@ export interface BatchWorkOptions<Extra> {
   readonly log: Logger;
   readonly inFlight: InFlight;
   readonly settler: Settler<Extra>;
+  /** Where what cannot be read yet waits: there it keeps nobody from the events behind it. */
+  readonly queue: Pick<TenantQueue, 'put'>;
   readonly output: OutputGate;
   /** Nothing new is begun after it. */
   readonly stop: AbortSignal;
@@ -54,10 +58,12 @@ export class BatchWork<Extra> {
   readonly #settler: Settler<Extra>;
   readonly #stop: AbortSignal;
   readonly #faults: HandlerFaults;
+  readonly #early: EarlyEvents;
 
   constructor(options: BatchWorkOptions<Extra>) {
     this.#options = options;
     this.#faults = new HandlerFaults(options.output);
+    this.#early = new EarlyEvents(options, (held, afterMs) => this.giveBack(held, afterMs));
     this.#inFlight = options.inFlight;
     this.#settler = options.settler;
     this.#stop = options.stop;
@@ -83,11 +89,13 @@ export class BatchWork<Extra> {
 
   async #take(batch: readonly Held[]): Promise<void> {
     const { config, reader } = this.#options;
-    const { readable: found, twins, unreadable } = readBatch(batch, config.log.root, reader);
+    const read = readBatch(batch, config.log.root, this.#early.patience, reader);
+    const { readable: found, twins, unreadable, early } = read;
     for (const { held, outcome, decoded } of unreadable) {
       void this.#settle(held, outcome, 0, decoded);
     }
     this.giveBack(twins, LEASED_ELSEWHERE_MS);
+    void this.#early.putOff(early);
     await this.#begin(this.#notInHand(found));
   }
 

@@ -1,21 +1,30 @@
-import { messageOf } from '@memfleet/runtime';
+import { isServerError, isTransientDatabaseError, messageOf, sqlState } from '@memfleet/runtime';
 import { type OutputGate, PROBE_AFTER_MS, Refused } from '../admission/output-gate.ts';
 import type { Outcome } from '../outcome.ts';
 
 /** Events whose failures are remembered; what is forgotten fails once more without an attempt. */
 const MOST_REMEMBERED = 10_000;
+/** About a quarter of an hour, by the waits between them. */
+const MANY_FAILURES = 20;
+/** Rolled back, or a lock that was not had: the next try may well succeed, and others do. */
+const PASSING = /^(40|55P03)/;
+/** One statement took too long, or needed too much memory: the server has it for all, or for this event. */
+const TOO_MUCH = /^(57014|25P03|25P04|53200)$/;
+/** Classes of SQLSTATE that name what is missing, closed or forbidden: no event can be at fault for it. */
+const OF_THE_INSTALLATION = /^(26|28|3D|3F|42|57|58|F0)/;
 
 /**
  * Handlers whose own database complains of itself, as of a table or a permission that is missing. As a
  * rule that is no event's fault: nothing new is taken then, but one event now and then to see whether
- * it is over. An event that fails so again after others were done is to blame itself.
+ * it is over. Where it may be (an internal error, a statement that takes too long), an event that fails
+ * so again after others were done is to blame itself, and so is the only one that goes on failing.
  */
 export class HandlerFaults {
   readonly #gate: OutputGate;
   /** Events that were done, ever. */
   #done = 0;
-  /** By the key of an event that failed so, how many others were done before. */
-  readonly #failed = new Map<string, number>();
+  /** By the key of an event that failed so: how many others were done before, and how often it failed. */
+  readonly #failed = new Map<string, { readonly done: number; readonly failures: number }>();
 
   constructor(gate: OutputGate) {
     this.#gate = gate;
@@ -23,12 +32,22 @@ export class HandlerFaults {
 
   /** @returns whether the event is to blame */
   failed(key: string, error: unknown): boolean {
+    if (!isServerError(error)) return true;
+    const code = sqlState(error);
+    if (PASSING.test(code)) return false;
     const before = this.#failed.get(key);
+    const failures = (before?.failures ?? 0) + 1;
     this.#failed.delete(key);
-    this.#failed.set(key, this.#done);
+    this.#failed.set(key, { done: this.#done, failures });
     const [oldest = ''] = this.#failed.keys();
     if (this.#failed.size > MOST_REMEMBERED) this.#failed.delete(oldest);
-    if (before !== undefined && before < this.#done) return true;
+    const wereOthersDone = before !== undefined && before.done < this.#done;
+    const isMany = failures >= MANY_FAILURES && (wereOthersDone || this.#failed.size === 1);
+    if (TOO_MUCH.test(code)) {
+      if (isMany) return true;
+    } else if (!isTransientDatabaseError(error) && !OF_THE_INSTALLATION.test(code)) {
+      if (wereOthersDone || isMany) return true;
+    }
     const cause = `the database refuses: handlers fail: ${messageOf(error)}. Restore what it names (permission, table, disk); it is tried again until then.`;
     this.#gate.close(this, new Refused(cause, PROBE_AFTER_MS.unclear));
     return false;

@@ -1,4 +1,10 @@
-import { type Logger, messageOf, type Queryable } from '@memfleet/runtime';
+import {
+  type FleetConfig,
+  type Logger,
+  messageOf,
+  type Queryable,
+  type StageConfig,
+} from '@memfleet/runtime';
 import type { Held, InFlight } from '../admission/in-flight.ts';
 import { renewClaims } from '../claims/held-claims.ts';
 import type { StageIdentity } from '../stage.ts';
@@ -6,6 +12,7 @@ import type { StageIdentity } from '../stage.ts';
 export interface HeartbeatOptions {
   readonly stage: StageIdentity;
   readonly inFlight: InFlight;
+  /** For renewals alone, see `renewalSettings`. */
   readonly db: Queryable;
   readonly ackWaitMs: number;
   readonly leaseMs: number;
@@ -16,6 +23,29 @@ export interface HeartbeatOptions {
 
 /** How soon to try again after a renewal that failed: when the database is back, claims go first. */
 const RENEW_AGAIN_MS = 250;
+/** A server that is busy needs as long for a statement, however short a lease is. */
+const MIN_RENEWAL_MS = 1_000;
+
+/**
+ * How renewals reach the database: by a connection of their own, so that they do not wait behind bulk
+ * work, and with a time limit that leaves the lease another try by a new connection.
+ */
+export function renewalSettings(
+  database: FleetConfig['database'],
+  times: Pick<StageConfig, 'lease' | 'ackWait'>,
+): FleetConfig['database'] {
+  const limitMs = Math.max(MIN_RENEWAL_MS, renewEveryMs(times));
+  return {
+    ...database,
+    poolSize: 1,
+    statementTimeout: Math.min(database.statementTimeout, limitMs),
+  };
+}
+
+/** Three within the shorter of the two times that what is held has. */
+function renewEveryMs({ lease, ackWait }: Pick<StageConfig, 'lease' | 'ackWait'>): number {
+  return Math.floor(Math.min(lease, ackWait) / 3);
+}
 
 /** The reason of the abort signal of a held event. */
 export class LeaseLost extends Error {
@@ -32,7 +62,7 @@ export class DeadlineExceeded extends Error {
 export class Heartbeat {
   readonly #options: HeartbeatOptions;
   readonly #timers: NodeJS.Timeout[];
-  /** Between two renewals: three within the shorter of the two times that what is held has. */
+  /** Between two renewals. */
   readonly #everyMs: number;
   #again: NodeJS.Timeout | undefined;
   #lastBeat = performance.now();
@@ -46,7 +76,7 @@ export class Heartbeat {
 
   constructor(options: HeartbeatOptions) {
     this.#options = options;
-    this.#everyMs = Math.min(options.leaseMs, options.ackWaitMs) / 3;
+    this.#everyMs = renewEveryMs({ lease: options.leaseMs, ackWait: options.ackWaitMs });
     this.#timers = [
       setInterval(() => void this.beat(), options.ackWaitMs / 3),
       setInterval(() => void this.renew(), this.#everyMs),

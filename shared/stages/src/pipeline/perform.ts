@@ -21,8 +21,8 @@ export interface PerformOptions {
   /** How often the event was delivered: what counts no attempt waits longer by these. */
   readonly deliveries?: number;
   /**
-   * Asked when a database that the handler uses complains of itself, as of a missing table: whether the
-   * event is to blame all the same. It is, unless the answer is no.
+   * Asked when a database that the handler uses is away or complains of itself, as of a missing table:
+   * whether the event is to blame all the same.
    */
   readonly isToBlame?: (error: unknown) => boolean;
 }
@@ -37,7 +37,12 @@ export async function perform<Extra>(
   stage: Stage<Extra>,
   event: MemoryEvent,
   context: StageContext,
-  { abort, maxAttempts, deliveries = 1, isToBlame }: PerformOptions,
+  {
+    abort,
+    maxAttempts,
+    deliveries = 1,
+    isToBlame = (error) => !isTransientDatabaseError(error),
+  }: PerformOptions,
 ): Promise<Outcome<Extra> | undefined> {
   const { attempt } = context;
   // What was given up before it began has used nothing up.
@@ -67,9 +72,9 @@ export async function perform<Extra>(
     if (error instanceof BudgetSpent) {
       return retry(Math.min(BUDGET_RETRY_MS, error.afterMs), error.message, false);
     }
-    const isFree =
-      isTransientDatabaseError(error) || (isServerError(error) && isToBlame?.(error) === false);
-    if (isFree) return retry(backoffMs(deliveries), messageOf(error), false);
+    if (isServerError(error) && !isToBlame(error)) {
+      return retry(backoffMs(deliveries), messageOf(error), false);
+    }
     return exhausted(again, messageOf(error), context, maxAttempts);
   }
 }

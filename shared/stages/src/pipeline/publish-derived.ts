@@ -2,7 +2,7 @@ import {
   ConflictingPayloadError,
   type Envelope,
   EventError,
-  type PreparedEvent,
+  PreparedEvent,
   type Publisher,
 } from '@memfleet/events';
 import { type Logger, messageOf } from '@memfleet/runtime';
@@ -20,7 +20,7 @@ export interface Derived {
   readonly events: readonly Derivable[];
 }
 
-/** What was prepared before, or an envelope that is prepared when it is appended. */
+/** What was just prepared, or an envelope that was recorded by another process or an earlier delivery. */
 export type Derivable = Envelope | PreparedEvent;
 
 /**
@@ -52,7 +52,12 @@ export class DerivedPublisher {
       return `the result has ${events.length} events, more than the ${MAX_BATCH_EVENTS} of one batch`;
     }
     try {
-      return events.map((event) => this.#publisher.prepare(event));
+      const prepared = events.map((event) => this.#publisher.prepare(event));
+      const keys = new Set(prepared.map(({ key }) => key));
+      // The log would take one of them, and the other for its copy.
+      return keys.size === prepared.length
+        ? prepared
+        : 'the result has two events of one id: derive each with an ordinal of its own';
     } catch (error) {
       // Nothing but the events decides here, so whatever is thrown speaks of them.
       return `the result is no valid event: ${messageOf(error)}`;
@@ -73,7 +78,7 @@ export class DerivedPublisher {
   ): Promise<(readonly [Item, PublishAnswer])[]> {
     try {
       await this.#publisher.appendBatch(
-        chunk.flatMap(({ events }) => events),
+        chunk.flatMap(({ events }) => events.map((event) => this.#prepared(event))),
         { timeIsAssigned: true },
       );
       return chunk.map((item) => [item, 'published']);
@@ -100,6 +105,10 @@ export class DerivedPublisher {
     }
   }
 
+  #prepared(event: Derivable): PreparedEvent {
+    return event instanceof PreparedEvent ? event : this.#publisher.prepareAgain(event);
+  }
+
   /**
    * The log has an effect of this cause already, from before its dedupe row, and the log is right. But
    * it may have only some of the events: each of the others is still to be appended.
@@ -107,7 +116,7 @@ export class DerivedPublisher {
   async #publishApart({ eventKey, events }: Derived): Promise<PublishAnswer> {
     for (const event of events) {
       try {
-        await this.#publisher.append(event, { timeIsAssigned: true });
+        await this.#publisher.append(this.#prepared(event), { timeIsAssigned: true });
       } catch (error) {
         if (!(error instanceof ConflictingPayloadError)) {
           this.#log.error({ eventKey, reason: messageOf(error) }, 'results could not be published');
@@ -140,6 +149,7 @@ function answerOf(error: unknown): 'unpublishable' | Refused {
     case 'EVENT_TOO_LARGE':
       return 'unpublishable';
     case 'APPEND_REFUSED':
+    case 'APPEND_HELD_BACK':
     case 'EVENT_CONFLICTING_PAYLOAD':
     case 'VERSION_CONFLICT':
     case 'CATALOGUE_BROKEN':

@@ -8,7 +8,8 @@ import {
 import { messageOf } from '@memfleet/runtime';
 import type { Held } from '../admission/in-flight.ts';
 import type { ClaimRequest } from '../claims/dedupe.ts';
-import { type Outcome, park, retry } from '../outcome.ts';
+import { type Outcome, park } from '../outcome.ts';
+import type { Patience } from './patience.ts';
 
 type Known = Extract<Decoded, { kind: 'known' }>;
 
@@ -19,10 +20,14 @@ export interface Readable {
   readonly request: ClaimRequest;
 }
 
-/** One that today's registry cannot read, and what is to be done with it. */
-export interface Unreadable {
+/** One that this version of the stage cannot read. */
+interface Unknown {
   readonly held: Held;
   readonly decoded: Exclude<Decoded, Known>;
+}
+
+/** And that is parked for it. */
+export interface Unreadable extends Unknown {
   readonly outcome: Outcome<never>;
 }
 
@@ -31,11 +36,9 @@ export interface ReadBatch {
   /** The same event again within the batch: one is claimed, the others are looked at later. */
   readonly twins: readonly Held[];
   readonly unreadable: readonly Unreadable[];
+  /** What a newer worker may know: in a rolling deploy it takes them. */
+  readonly early: readonly Unknown[];
 }
-
-const NEWER_VERSION_MS = 30_000;
-/** Deliveries (about ten minutes) that a rolling deploy may take before a newer event is parked. */
-const NEWER_VERSION_DELIVERIES = 20;
 
 /** What reads bytes. */
 export type Reader = Pick<EventRegistry, 'decode'>;
@@ -47,31 +50,34 @@ export type Reader = Pick<EventRegistry, 'decode'>;
 export function readBatch(
   batch: readonly Held[],
   root: string,
+  patience: Patience,
   reader: Reader = registry,
 ): ReadBatch {
   const readable: Readable[] = [];
   const twins: Held[] = [];
   const unreadable: Unreadable[] = [];
+  const early: Unknown[] = [];
   const seen = new Set<string>();
   for (const held of batch) {
     const read = readOne(held, root, reader);
-    if ('outcome' in read) unreadable.push(read);
-    else if (seen.has(read.request.key)) twins.push(held);
+    if (!('request' in read)) {
+      const outcome = outcomeOf(read, patience);
+      if (outcome === undefined) early.push(read);
+      else unreadable.push({ ...read, outcome });
+    } else if (seen.has(read.request.key)) twins.push(held);
     else {
       seen.add(read.request.key);
       readable.push(read);
     }
   }
-  return { readable, twins, unreadable };
+  return { readable, twins, unreadable, early };
 }
 
-function readOne(held: Held, root: string, reader: Reader): Readable | Unreadable {
+function readOne(held: Held, root: string, reader: Reader): Readable | Unknown {
   const { message } = held;
   try {
     const decoded = reader.decode(message.data, { root, subject: message.subject });
-    if (decoded.kind !== 'known') {
-      return { held, decoded, outcome: outcomeOf(decoded, message.info.deliveryCount) };
-    }
+    if (decoded.kind !== 'known') return { held, decoded };
     const { envelope } = decoded;
     const request = {
       key: eventKey(envelope),
@@ -82,17 +88,17 @@ function readOne(held: Held, root: string, reader: Reader): Readable | Unreadabl
     };
     return { held, decoded, request };
   } catch (error) {
-    const decoded: Unreadable['decoded'] = {
-      kind: 'invalid',
+    const decoded = {
+      kind: 'invalid' as const,
       reason: `it could not be read: ${messageOf(error)}`,
     };
-    return { held, decoded, outcome: outcomeOf(decoded, 0) };
+    return { held, decoded };
   }
 }
 
-function outcomeOf(decoded: Exclude<Decoded, Known>, deliveries: number): Outcome<never> {
+/** @returns undefined while a newer worker may still come */
+function outcomeOf({ held, decoded }: Unknown, patience: Patience): Outcome<never> | undefined {
   if (decoded.kind === 'invalid') return park('invalid_event', decoded.reason);
-  // In a rolling deploy a newer worker takes it; this one leaves it alone for a while.
-  if (deliveries < NEWER_VERSION_DELIVERIES) return retry(NEWER_VERSION_MS, decoded.reason, false);
+  if (!patience.isOver(held.message.info.streamSequence)) return undefined;
   return park(decoded.kind === 'newer' ? 'newer_version' : 'unknown_type', decoded.reason);
 }

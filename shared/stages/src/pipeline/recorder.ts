@@ -2,6 +2,7 @@ import type { PreparedEvent } from '@memfleet/events';
 import { addSpend, type Spent } from '@memfleet/models';
 import {
   isServerError,
+  isStatementTrouble,
   isTransientDatabaseError,
   type Logger,
   messageOf,
@@ -20,6 +21,9 @@ import type { EventIds } from './deliver.ts';
 import type { Standing } from './outlet.ts';
 import { refusalOf } from './persistently.ts';
 import { finishedOf } from './recorded-result.ts';
+
+/** Times that one batch may be cut off, as by a time limit, before it is tried in parts. */
+const MOST_TROUBLES = 3;
 
 /** An event whose handler has ended. */
 export interface Settlement<Extra> {
@@ -152,8 +156,14 @@ export class Recorder<Extra> {
     };
     const once = (): Promise<HeldClaims> =>
       extras.length + spent.length > 0 ? transaction(pool, write) : write(pool);
+    let troubles = 0;
     return await retryTransient(once, {
       signal,
+      // What one of them needs too long for must not hold the others: they are tried without it.
+      isTransient: (error) => {
+        if (isStatementTrouble(error)) troubles += 1;
+        return isTransientDatabaseError(error) && troubles < MOST_TROUBLES;
+      },
       onRetry: (error, attempt) => {
         const reason = messageOf(error);
         log.warn({ attempt, reason }, 'results could not be recorded, trying again');

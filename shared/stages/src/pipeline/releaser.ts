@@ -18,13 +18,15 @@ export interface ReleaserOptions {
   readonly pool: Pool;
   readonly gate: OutputGate;
   readonly log: Logger;
+  /** From here on what is unfinished is given back: a cost that cannot be noted is waited for no longer. */
+  readonly handBack: AbortSignal;
   readonly signal: AbortSignal;
 }
 
 /**
  * Gives claims back, and notes what the calls cost that came to nothing. Repeated for as long as the
  * database is away: a claim that is not released would count as the death of a worker, and what was
- * spent would be forgotten. A claim that is released twice counts one try (its lease says so).
+ * spent would be forgotten. At the end of a process only the log has a cost that the database refuses. A claim that is released twice counts one try (its lease says so).
  */
 export class Releaser {
   readonly #options: ReleaserOptions;
@@ -40,11 +42,14 @@ export class Releaser {
   }
 
   async #split(items: readonly Settlement<unknown>[]): Promise<ClaimRef[]> {
-    const { log, signal } = this.#options;
+    const { log, handBack, signal } = this.#options;
     try {
       return await this.#write(items, true);
     } catch (error) {
       const reason = messageOf(error);
+      if (!signal.aborted && handBack.aborted && isServerError(error)) {
+        return await this.#withoutSpend(items, reason);
+      }
       // Until the signal, the database's own trouble is waited for (`persistently`).
       if (signal.aborted) {
         // Whose the events are is not known; the claims run out, and the ack wait brings them again.
@@ -61,7 +66,13 @@ export class Releaser {
   /** A cost that cannot be noted must not hold the claim. */
   async #withoutSpend(items: readonly Settlement<unknown>[], reason: string): Promise<ClaimRef[]> {
     const { log } = this.#options;
-    log.error({ reason }, 'what a call cost could not be noted');
+    const spent = spentOn(items).map(({ tenant, use: { usage, cost_usd: costUsd } }) => ({
+      tenant,
+      inputTokens: usage.input_tokens,
+      outputTokens: usage.output_tokens,
+      costUsd,
+    }));
+    log.error({ reason, spent }, 'what a call cost could not be noted');
     try {
       return await this.#write(items, false);
     } catch (error) {
@@ -71,7 +82,7 @@ export class Releaser {
   }
 
   async #write(items: readonly Settlement<unknown>[], withSpend: boolean): Promise<ClaimRef[]> {
-    const { stage, pool, gate, signal, log } = this.#options;
+    const { stage, pool, gate, handBack, signal, log } = this.#options;
     const releases = items.flatMap(({ held: { claim }, outcome }): Release[] =>
       claim === undefined
         ? []
@@ -83,19 +94,23 @@ export class Releaser {
       await addSpend(db, stage.name, spent);
       return kept;
     };
-    const kept = await persistently(
-      () => (spent.length > 0 ? transaction(pool, write) : write(pool)),
-      {
+    const once = (): Promise<HeldClaims> =>
+      spent.length > 0 ? transaction(pool, write) : write(pool);
+    const until = async (end: AbortSignal): Promise<HeldClaims> =>
+      await persistently(once, {
         gate,
-        signal,
+        signal: end,
         what: 'claims cannot be released',
-        isItsFault: isServerError,
+        isItsFault: (error) => isServerError(error) && !handBack.aborted,
         onRetry: (error, attempt) => {
           const reason = messageOf(error);
           log.warn({ attempt, reason }, 'claims could not be released, trying again');
         },
-      },
-    );
+      });
+    const kept = await until(handBack.aborted ? signal : handBack).catch(async (error: unknown) => {
+      if (!handBack.aborted || signal.aborted) throw error;
+      return await until(signal);
+    });
     return releases.filter((claim) => kept.has(claim));
   }
 }

@@ -31,6 +31,8 @@ export interface StageRun<Extra> {
   readonly settings: StageConfig;
   readonly connection: NatsConnection;
   readonly pool: Pool;
+  /** For renewals of claims, see `renewalSettings`. */
+  readonly renewals: Pool;
   /** One per input of the stage. */
   readonly consumers: readonly Consumer[];
   /** Where dead letters come again. */
@@ -107,7 +109,7 @@ class StageCycle<Extra> {
     const heartbeat = new Heartbeat({
       stage: run.stage,
       inFlight: this.#inFlight,
-      db: run.pool,
+      db: run.renewals,
       ackWaitMs: settings.ackWait,
       leaseMs: settings.lease,
       deadlineMs: settings.deadline,
@@ -125,6 +127,10 @@ class StageCycle<Extra> {
     const { settings, consumers, redrive, signal, progress } = this.#run;
     const gate = this.#admission;
     const onSignal = (): void => this.#stop.abort();
+    const draining = Promise.withResolvers<void>();
+    // From the signal on, not from the end of the inputs: one may end later, as one that waits for a
+    // broker that is away.
+    this.#stop.signal.addEventListener('abort', () => draining.resolve(this.#drain()));
     signal.addEventListener('abort', onSignal, { once: true });
     if (signal.aborted) onSignal();
     progress.watch({
@@ -143,7 +149,7 @@ class StageCycle<Extra> {
       await Promise.all(inputs);
     } finally {
       this.#stop.abort();
-      await this.#drain();
+      await draining.promise;
       this.#heartbeat.stop();
       signal.removeEventListener('abort', onSignal);
     }
@@ -154,6 +160,7 @@ class StageCycle<Extra> {
     const gate = this.#admission;
     const { signal } = this.#stop;
     const turns = redrive === undefined ? this.#turns : undefined;
+    const { name: durable } = await consumer.info(true);
     // Asked for without slots: to be put aside.
     let isAhead = false;
     const slots = new InputSlots(this.#inFlight, {
@@ -175,6 +182,7 @@ class StageCycle<Extra> {
           return await slots.reserve(Math.min(there, await gate.ready(signal)), signal);
         },
         signal,
+        onEmpty: () => turns?.nothingCame(durable),
         onTrouble: (error) => {
           progress.troubled('pull', messageOf(error));
           log.warn({ reason: messageOf(error) }, 'could not pull, trying again');

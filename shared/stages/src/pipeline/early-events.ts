@@ -1,0 +1,66 @@
+import { type Logger, messageOf, type Progress } from '@memfleet/runtime';
+import type { Held, InFlight } from '../admission/in-flight.ts';
+import { QueuedDelivery } from '../fairness/queued-delivery.ts';
+import type { TenantQueue } from '../fairness/tenant-queue.ts';
+import { Patience } from './patience.ts';
+import type { ReadBatch } from './read-batch.ts';
+
+export interface EarlyEventsOptions {
+  /** Where they wait: there they keep nobody from the events behind them. */
+  readonly queue: Pick<TenantQueue, 'put'>;
+  readonly inFlight: InFlight;
+  readonly progress: Progress;
+  readonly log: Logger;
+}
+
+/** When they are looked at again. */
+const AGAIN_MS = 30_000;
+
+/** Events that a newer version of the stage may know: in a rolling deploy its workers take them. */
+export class EarlyEvents {
+  readonly patience = new Patience();
+  readonly #options: EarlyEventsOptions;
+  readonly #giveBack: (held: readonly Held[], afterMs: number) => void;
+
+  constructor(
+    options: EarlyEventsOptions,
+    giveBack: (held: readonly Held[], afterMs: number) => void,
+  ) {
+    this.#options = options;
+    this.#giveBack = giveBack;
+  }
+
+  /**
+   * Of the log, they go to where events wait by tenant: given back to the durable, they would count among
+   * those that it may have out, and enough of them would stop it for everybody. It never throws.
+   */
+  async putOff(early: ReadBatch['early']): Promise<void> {
+    const [first] = early;
+    if (first === undefined) return;
+    const { queue, inFlight, progress, log } = this.#options;
+    const { reason } = first.decoded;
+    log.warn({ events: early.length, reason }, 'left to a newer version of the stage for a while');
+    for (const _ of early) progress.advanced('retried');
+    const { ofLog = [], others = [] } = Object.groupBy(
+      early.map(({ held }) => held),
+      (held) => (isOfLog(held) ? 'ofLog' : 'others'),
+    );
+    this.#giveBack(others, AGAIN_MS);
+    if (ofLog.length === 0) return;
+    try {
+      await queue.put(
+        ofLog.map(({ message }) => message),
+        AGAIN_MS,
+      );
+      for (const held of ofLog) inFlight.letGo(held);
+    } catch (error) {
+      log.warn({ events: ofLog.length, reason: messageOf(error) }, 'events could not be queued');
+      this.#giveBack(ofLog, AGAIN_MS);
+    }
+  }
+}
+
+/** Not from the queue, nor from that of the redriven ones. */
+function isOfLog({ message }: Held): boolean {
+  return message.redrives === 0 && !(message instanceof QueuedDelivery);
+}

@@ -1,0 +1,72 @@
+import { skip } from '@memfleet/stages';
+import { expect, test } from 'vitest';
+import { OutputGate } from '../../../shared/stages/src/admission/output-gate.ts';
+import { HandlerFaults } from '../../../shared/stages/src/pipeline/handler-faults.ts';
+import { coded } from '../../support/failing-pool.ts';
+
+const DONE = { kind: 'done', events: [] } as const;
+
+function watched(): { readonly faults: HandlerFaults; readonly gate: OutputGate } {
+  const gate = new OutputGate();
+  return { faults: new HandlerFaults(gate), gate };
+}
+
+/** What is said of one event that fails again and again, while another is done in between, or not. */
+function verdicts(
+  { faults }: { readonly faults: HandlerFaults },
+  code: string,
+  { times, isAlone }: { readonly times: number; readonly isAlone: boolean },
+): boolean[] {
+  return Array.from({ length: times }, (_, index) => {
+    if (!isAlone) faults.ended(`other ${index}`, DONE);
+    return faults.failed('bad', coded(code));
+  });
+}
+
+test.each(['42501', '42P01', '3D000', '28P01', '26000', 'ECONNREFUSED', '57P03', '53100'])(
+  'for %s no event is to blame, whatever else is done',
+  (code) => {
+    expect(verdicts(watched(), code, { times: 100, isAlone: false })).not.toContain(true);
+    expect(verdicts(watched(), code, { times: 100, isAlone: true })).not.toContain(true);
+  },
+);
+
+test.each(['XX000', '0A000', '25P02'])(
+  'for %s the event is to blame that fails so again after others were done',
+  (code) => {
+    expect(verdicts(watched(), code, { times: 2, isAlone: false })).toEqual([false, true]);
+  },
+);
+
+test.each(['XX000', '57014', '53200'])(
+  'for %s the only one that fails is to blame in the end, and never one of several',
+  (code) => {
+    const alone = verdicts(watched(), code, { times: 20, isAlone: true });
+    expect(alone.indexOf(true)).toBe(19);
+    const several = watched();
+    several.faults.failed('another', coded(code));
+    expect(verdicts(several, code, { times: 100, isAlone: true })).not.toContain(true);
+  },
+);
+
+test('a statement that takes too long is to blame when it did so many times beside others', () => {
+  expect(verdicts(watched(), '57014', { times: 20, isAlone: false }).indexOf(true)).toBe(19);
+});
+
+test.each(['40P01', '40001', '55P03'])('%s passes, and pauses nothing', (code) => {
+  const { faults, gate } = watched();
+  expect(faults.failed('a', coded(code))).toBe(false);
+  expect(gate.cause).toBeUndefined();
+});
+
+test('the cause stands until an event is done or skipped', () => {
+  const { faults, gate } = watched();
+  faults.failed('a', coded('42P01', 'no such table'));
+  expect(gate.cause).toMatch(/handlers fail: no such table/);
+  faults.ended('b', skip('nothing to do'));
+  expect(gate.cause).toBeUndefined();
+  // Who skips has shown nothing.
+  faults.failed('a', coded('XX000'));
+  faults.ended('c', skip('nothing to do'));
+  expect(faults.failed('a', coded('XX000'))).toBe(false);
+});
