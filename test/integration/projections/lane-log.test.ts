@@ -1,8 +1,10 @@
 import { messageAt } from '@memfleet/events';
 import { provisionFleet } from '@memfleet/fleet';
-import { hashTables, laneStatus } from '@memfleet/projections';
+import { durableOf, hashTables, laneStatus } from '@memfleet/projections';
+import { partitionFilter } from '@memfleet/runtime';
 import { expect, test, vi } from 'vitest';
-import { followLog } from '../../../workers/projection/src/engine/quiet.ts';
+import { BrokenDelivery } from '../../../workers/projection/src/engine/feed.ts';
+import { followLog, StrayWatch } from '../../../workers/projection/src/engine/quiet.ts';
 import { brokerOfFile } from '../../support/broker.ts';
 import { contents, created, notesFleet, revised } from '../../support/notes-fleet.ts';
 import { appendAll } from '../../support/test-fleet.ts';
@@ -96,9 +98,48 @@ test('what a durable does not know of yet keeps its lane from being moved on', a
   const movedOn = async (to: number): Promise<number[]> => {
     const skipTo = vi.fn<(position: number) => Promise<void>>();
     const id = { projection: 'notes', generation: 1, lane: to };
-    await followLog(jsm, log, id, { position: 0, skipTo });
+    const source = {
+      jsm,
+      stream: log.stream,
+      durable: durableOf(id),
+      filter: partitionFilter(log.root, to),
+    };
+    expect(await followLog(source, { position: 0, skipTo })).toBeUndefined();
     return skipTo.mock.calls.flat();
   };
   expect(await movedOn(lane)).toEqual([]);
   expect(await movedOn((lane + 1) % 8)).toEqual([1]);
+});
+
+test('an event that another reader of the durable was given is known to be missing', async () => {
+  await using fleet = await notesFleet(broker);
+  const { stream } = fleet.config.log;
+  await appendAll(broker, fleet.config, [created('m', 'one'), revised('m', 'two')]);
+  const durable = durableOf({ projection: 'notes', generation: 1, lane: 0 });
+  const source = { jsm: broker.jsm, stream, durable, filter: '>' };
+  const skipTo = vi.fn<(position: number) => Promise<void>>();
+  const missing = (position: number): Promise<number | undefined> =>
+    followLog(source, { position, skipTo });
+  expect(await missing(0)).toBeUndefined();
+  const stranger = await broker.jetstream.consumers.get(stream, durable);
+  for (const expected of [1, 2]) {
+    const message = await stranger.next();
+    expect(message?.seq).toBe(expected);
+    await message?.ackAck();
+  }
+  expect(await missing(1)).toBe(2);
+  expect(await missing(2)).toBeUndefined();
+  expect(skipTo).not.toHaveBeenCalled();
+});
+
+test('a delivery has time to come before it counts as a stray one', () => {
+  const patient = new StrayWatch();
+  patient.check(7);
+  patient.check(7);
+  const watch = new StrayWatch(0);
+  watch.check(undefined);
+  watch.check(undefined);
+  watch.check(7);
+  watch.check(8);
+  expect(() => watch.check(8)).toThrow(BrokenDelivery);
 });

@@ -89,3 +89,31 @@ test('a durable that is deleted ends the engine', async () => {
     findRunnable({ config: fleet.config, jsm: broker.jsm, db: fleet.pool, projections: [notes] }),
   ).rejects.toMatchObject({ code: 'CONSUMER_MISSING' });
 });
+
+test.each(['1', '8'])(
+  'a row that went back while the log is quiet is read from again, with %s lanes',
+  async (lanes) => {
+    await using fleet = await notesFleet(broker, { 'projections.lanes': lanes });
+    const { pool, config } = fleet;
+    fleet.start();
+    await appendAll(broker, config, [created('m', 'one')]);
+    await fleet.applied(1);
+    // What a standby has, when the last transaction did not reach it.
+    await pool.query(`create table standby_rows as select * from notes_1.notes;
+      create table standby_lanes as select * from memfleet.checkpoints`);
+    await appendAll(broker, config, [revised('m', 'two')]);
+    await fleet.applied(2);
+    await pool.query(`begin;
+      update memfleet.checkpoints set position = standby.position,
+          event_digest = standby.event_digest, event_time = standby.event_time
+        from standby_lanes as standby where standby.lane = checkpoints.lane;
+      delete from notes_1.notes;
+      delete from notes_1.revisions;
+      delete from notes_1.applied;
+      insert into notes_1.notes select * from standby_rows;
+      commit`);
+    await fleet.applied(2);
+    expect(await contents(fleet)).toEqual({ m: 'two' });
+    expect(await laneStatus(pool)).toHaveLength(Number(lanes));
+  },
+);

@@ -27,7 +27,7 @@ import { Inbox } from './inbox.ts';
 import type { LaneMonitor } from './lane-state.ts';
 import { Pace } from './pace.ts';
 import { loadParkedKeys } from './parked-keys.ts';
-import { followLog, QUIET_MS } from './quiet.ts';
+import { followLog, type LaneSource, QUIET_MS, StrayWatch } from './quiet.ts';
 import { readBatch } from './read-batch.ts';
 import { EventReader } from './read-event.ts';
 import { Redriver } from './redrive.ts';
@@ -85,6 +85,8 @@ export async function runLane(
   const stop = new AbortController();
   const { batch, linger, onNewer } = config.projections;
   const inbox = new Inbox(2 * batch);
+  const filter = laneConsumerOf(config, id, context.lanes).config.filter_subject ?? '>';
+  const source: LaneSource = { jsm, stream, durable: durableOf(id), filter };
   const reader = new EventReader(projection, root, onNewer);
   const writer = new ProjectionWriter(projection, schemaOf(id.projection, id.generation));
   const reading = feed({
@@ -93,7 +95,6 @@ export async function runLane(
     inbox,
     position,
     nextInLog: async (from) => {
-      const filter = laneConsumerOf(config, id, context.lanes).config.filter_subject ?? '>';
       return (await messageAt(jsm, stream, { seq: from, next_by_subj: filter }))?.seq;
     },
     batch,
@@ -132,9 +133,8 @@ export async function runLane(
     onRedriven: (applied) => context.onCommitted('applied', applied),
   });
   try {
-    const onQuiet = async (): Promise<void> => {
-      if (context.lanes > 1) await followLog(jsm, config.log, id, committer);
-    };
+    const strays = new StrayWatch();
+    const onQuiet = async (): Promise<void> => strays.check(await followLog(source, committer));
     const between = { size: batch, pace: new Pace(linger), reader, onQuiet, redriver };
     await writeAll(context, inbox, committer, between, signal);
   } finally {
@@ -169,7 +169,9 @@ async function writeAll(
     while (!signal.aborted) {
       const isQuiet = await waitForWork(inbox, size, committing);
       if (isQuiet) await onQuiet();
-      const isAsked = await redriver.isAsked();
+      // While a batch is written its transaction compares, and the row may be before it or behind it.
+      const standsAt = committing === undefined ? committer.position : undefined;
+      const isAsked = await redriver.isAsked(standsAt);
       if (isAsked || inbox.size < size) {
         await committing;
         committing = undefined;

@@ -1,16 +1,21 @@
 import { messageAt } from '@memfleet/events';
-import { durableOf, type LaneId } from '@memfleet/projections';
-import {
-  consumerInfo,
-  type FleetConfig,
-  type JetStreamManager,
-  partitionFilter,
-  streamInfo,
-} from '@memfleet/runtime';
+import { consumerInfo, type JetStreamManager, streamInfo } from '@memfleet/runtime';
 import type { Committer } from './commit.ts';
+import { BrokenDelivery } from './feed.ts';
 
 /** How often a lane without events asks whether the log has moved on without it. */
 export const QUIET_MS = 500;
+/** A delivery that has not come by then went to somebody else: answers that were sent later came. */
+const STRAY_MS = 5_000;
+
+/** What a lane reads. */
+export interface LaneSource {
+  readonly jsm: JetStreamManager;
+  readonly stream: string;
+  readonly durable: string;
+  /** Subjects of the lane. */
+  readonly filter: string;
+}
 
 /**
  * Moves the checkpoint of a lane that has nothing to do up to the end of the log: of several lanes
@@ -18,21 +23,49 @@ export const QUIET_MS = 500;
  * must know that it lacks nothing. The end is read first, so that what is stored in between counts
  * as waiting. That nothing waits is asked of the log: a durable may be led by a server that does not
  * have the newest messages yet, and counts only what it has.
+ * @returns the position of an event that the durable has given out, and the lane does not have
  */
 export async function followLog(
-  jsm: JetStreamManager,
-  log: FleetConfig['log'],
-  id: LaneId,
+  { jsm, stream, durable, filter }: LaneSource,
   committer: Pick<Committer, 'position' | 'skipTo'>,
-): Promise<void> {
-  const { stream, root } = log;
+): Promise<number | undefined> {
   const { position } = committer;
   const { state } = await streamInfo(jsm, stream);
-  if (state.last_seq <= position) return;
-  const { num_pending: waiting, delivered } = await consumerInfo(jsm, stream, durableOf(id));
-  if (waiting > 0 || delivered.stream_seq > position) return;
-  const ofLane = { seq: position + 1, next_by_subj: partitionFilter(root, id.lane) };
-  const next = await messageAt(jsm, stream, ofLane);
-  if (next !== null && next.seq <= state.last_seq) return;
+  if (state.last_seq <= position) return undefined;
+  const { num_pending: waiting, delivered } = await consumerInfo(jsm, stream, durable);
+  if (waiting > 0) return undefined;
+  const next = await messageAt(jsm, stream, { seq: position + 1, next_by_subj: filter });
+  if (next !== null && next.seq <= state.last_seq) {
+    return next.seq <= delivered.stream_seq ? next.seq : undefined;
+  }
+  if (delivered.stream_seq > position) return undefined;
   await committer.skipTo(state.last_seq);
+  return undefined;
+}
+
+/**
+ * Tells a delivery that is under way from one that went to another reader. That one is not seen as a
+ * break between two deliveries while nothing comes after it, and once acknowledged it never comes again.
+ */
+export class StrayWatch {
+  readonly #patienceMs: number;
+  #seq: number | undefined;
+  #since = 0;
+
+  constructor(patienceMs = STRAY_MS) {
+    this.#patienceMs = patienceMs;
+  }
+
+  /** Told, whenever the lane is quiet, what `followLog` has found. @throws BrokenDelivery */
+  check(seq: number | undefined): void {
+    if (seq !== this.#seq) {
+      this.#seq = seq;
+      this.#since = performance.now();
+      return;
+    }
+    if (seq === undefined || performance.now() - this.#since < this.#patienceMs) return;
+    throw new BrokenDelivery(
+      `the durable has delivered position ${seq}, and it did not come: somebody else reads it`,
+    );
+  }
 }

@@ -9,7 +9,7 @@ import {
   transaction,
 } from '@memfleet/runtime';
 import { isFaultOfEvents, makeBatch } from './batch.ts';
-import { lockCheckpoint } from './checkpoint.ts';
+import { LaneLost, lockCheckpoint } from './checkpoint.ts';
 import { type Culprit, ParkedKeys } from './parked-keys.ts';
 import type { EventReader, ReadEvent } from './read-event.ts';
 
@@ -28,8 +28,8 @@ export interface RedriverOptions {
   readonly onRedriven: (applied: number) => void;
 }
 
-/** How often a lane with parked memories asks whether they are to be tried again. */
-const REDRIVE_MS = 500;
+/** How often a lane asks whether parked memories are to be tried again, and looks at its row. */
+const LOOK_MS = 500;
 /** Then the next batch of the log has its turn: what is new must not stand still. */
 const TURN_MS = 500;
 /** Memories that are asked about at once; far more than are tried again in a turn. */
@@ -61,13 +61,23 @@ export class Redriver {
     this.#options = options;
   }
 
-  /** Whether something is to be done; asks now and then, and may do so while a batch is written. */
-  async isAsked(): Promise<boolean> {
-    if (performance.now() - this.#lookedAt < REDRIVE_MS) return false;
+  /**
+   * Whether something is to be done; asks now and then, and may do so while a batch is written.
+   * @param standsAt the lane's position when no batch is: a database that lost its last commits, by a
+   *   crash or to a standby, has set the row back, and nothing else shows it while nothing is written
+   * @throws LaneLost when the row does not say so
+   */
+  async isAsked(standsAt?: number): Promise<boolean> {
+    if (performance.now() - this.#lookedAt < LOOK_MS) return false;
     this.#lookedAt = performance.now();
-    const { id, pool, signal, onRetry } = this.#options;
-    this.#asked = await retryTransient(() => requested(pool, id), { signal, onRetry });
-    return this.#asked.length > 0;
+    const { id, epoch, pool, signal, onRetry } = this.#options;
+    const { row, requests } = await retryTransient(() => look(pool, id), { signal, onRetry });
+    if (standsAt !== undefined && (row?.epoch !== epoch.toString() || row.position !== standsAt)) {
+      const found = row === undefined ? 'gone' : `at ${row.position}, epoch ${row.epoch}`;
+      throw new LaneLost(`the lane stood at ${standsAt}, epoch ${epoch}, and its row is ${found}`);
+    }
+    this.#asked = requests;
+    return requests.length > 0;
   }
 
   /** Does what is asked for; only while no batch of the lane is under way. @throws LaneLost */
@@ -178,18 +188,39 @@ function canApply(kind: ReadEvent['reading']['kind']): boolean {
   return kind === 'operations' || kind === 'irrelevant';
 }
 
-async function requested(
-  db: Queryable,
-  { projection, generation, lane }: LaneId,
-): Promise<Request[]> {
-  const { rows } = await db.query<Request>({
-    name: 'redrives-requested',
-    text: `select tenant, memory, requested_at::text as "requestedAt" from memfleet.parked_redrives
-      where projection = $1 and generation = $2 and lane = $3 and finished_at is null
+interface Look {
+  /** Where the lane stands; undefined when it is gone. */
+  readonly row: { readonly epoch: string; readonly position: number } | undefined;
+  readonly requests: Request[];
+}
+
+async function look(db: Queryable, { projection, generation, lane }: LaneId): Promise<Look> {
+  const { rows } = await db.query<{
+    epoch: string;
+    position: string;
+    tenant: string | null;
+    memory: string | null;
+    requestedAt: string | null;
+  }>({
+    name: 'lane-look',
+    text: `select epoch, position, tenant, memory, requested_at::text as "requestedAt"
+      from memfleet.checkpoints left join memfleet.parked_redrives as asked
+        on (asked.projection, asked.generation, asked.lane)
+          = (checkpoints.projection, checkpoints.generation, checkpoints.lane)
+          and finished_at is null
+      where checkpoints.projection = $1 and checkpoints.generation = $2 and checkpoints.lane = $3
       order by requested_at, tenant, memory limit $4`,
     values: [projection, generation, lane, MEMORIES],
   });
-  return rows;
+  const [first] = rows;
+  return {
+    row: first && { epoch: first.epoch, position: Number(first.position) },
+    requests: rows.flatMap(({ tenant, memory, requestedAt }) =>
+      tenant === null || memory === null || requestedAt === null
+        ? []
+        : [{ tenant, memory, requestedAt }],
+    ),
+  };
 }
 
 async function waiting(
