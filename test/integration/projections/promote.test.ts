@@ -1,12 +1,28 @@
-import { type Projection, promoteNext, rollBack, verifyNext } from '@memfleet/projections';
+import {
+  type Projection,
+  promoteNext,
+  retireGeneration,
+  rollBack,
+  type Swap,
+  verifyNext,
+} from '@memfleet/projections';
 import { type Pool, transaction } from '@memfleet/runtime';
 import type { QueryConfig } from 'pg';
 import { expect, test } from 'vitest';
 import { holdLanes, releaseLanes } from '../../../shared/projections/src/rebuild/hold.ts';
+import { readMigrations } from '../../../shared/runtime/src/database/migrate.ts';
 import { brokerOfFile } from '../../support/broker.ts';
 import { contents, created, parked, revised } from '../../support/notes-fleet.ts';
 import { over } from '../../support/over.ts';
-import { filled, fleetOf, PROMOTE, rebuild, SWAP, VERIFY } from '../../support/rebuild-fleet.ts';
+import {
+  filled,
+  fleetOf,
+  never,
+  PROMOTE,
+  rebuild,
+  SWAP,
+  VERIFY,
+} from '../../support/rebuild-fleet.ts';
 import { appendAll, type TestFleet } from '../../support/test-fleet.ts';
 import { until } from '../../support/until.ts';
 import { notes } from './notes/projection.ts';
@@ -255,4 +271,66 @@ test('two commands that swap at once do not swap twice', async () => {
   ]);
   expect(await states(fleet)).toEqual(['live', 'previous', 'next']);
   expect(outcomes.map(({ status }) => status)).toContain('fulfilled');
+});
+
+test('a rollback beside a rebuild that begins leaves one next generation', async () => {
+  await using fleet = await verified(notes);
+  const { pool } = fleet;
+  await promoteNext(pool, notes, PROMOTE);
+  const rebuilding = await pool.connect();
+  let rollingBack: Promise<Swap>;
+  try {
+    // As a rebuild does: the row of the next generation is there, and its durables are being made.
+    await rebuilding.query('begin');
+    await rebuilding.query(
+      'lock table memfleet.projection_generations in share row exclusive mode',
+    );
+    await rebuilding.query(
+      `insert into memfleet.projection_generations (projection, generation, version, lanes, state)
+        values ('notes', 3, 1, 1, 'next')`,
+    );
+    rollingBack = rollBack(pool, notes, SWAP);
+    rollingBack.catch(() => undefined);
+    await until('the rollback waits for the rebuild', async () => {
+      const { rows } = await pool.query(
+        `select from pg_locks where not granted
+          and relation = 'memfleet.projection_generations'::regclass`,
+      );
+      return rows.length > 0;
+    });
+    await rebuilding.query('commit');
+  } finally {
+    rebuilding.release(true);
+  }
+  expect(await rollingBack).toMatchObject({ live: 1, before: 2 });
+  expect(await states(fleet)).toEqual(['live', 'previous', 'next']);
+});
+
+test('a retirement beside a rollback does not retire what the rollback makes live', async () => {
+  await using fleet = await verified(notes);
+  const { pool, config } = fleet;
+  await promoteNext(pool, notes, PROMOTE);
+  const outcomes = await Promise.allSettled([
+    rollBack(pool, notes, SWAP),
+    retireGeneration({ config, jsm: broker.jsm, pool }, 'notes', 1, never),
+  ]);
+  expect(outcomes.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
+  expect(await states(fleet)).toContain('live');
+});
+
+test('two next generations become one when the database is migrated', async () => {
+  await using fleet = await verified(notes);
+  const { pool } = fleet;
+  const migration = readMigrations().find(({ name }) => name === 'one_next_generation');
+  await pool.query('drop index memfleet.projection_generations_next');
+  await pool.query(
+    `insert into memfleet.projection_generations
+        (projection, generation, version, lanes, state, demoted_at)
+      values ('notes', 3, 1, 1, 'next', now())`,
+  );
+  await pool.query(migration?.sql ?? '');
+  expect(await states(fleet)).toEqual(['live', 'next', 'previous']);
+  await expect(
+    pool.query(`update memfleet.projection_generations set state = 'next' where generation = 3`),
+  ).rejects.toMatchObject({ code: '23505' });
 });

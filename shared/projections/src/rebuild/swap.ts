@@ -169,7 +169,10 @@ async function swapOnce(
 ): Promise<Omit<Swapped, 'blockedMs'>> {
   const { name } = projection;
   await limitLockWaits(client);
-  // Two swaps at once: the second sees what the first has made.
+  // A rebuild or a provisioning beside it: each sees what the other has made. Rows alone can be locked
+  // while a next generation is made that is not seen yet.
+  await client.query('lock table memfleet.projection_generations in share row exclusive mode');
+  // Two swaps at once, or a retirement, which locks its row: the second sees what the first has made.
   await client.query(
     'select from memfleet.projection_generations where projection = $1 order by generation for update',
     [name],
