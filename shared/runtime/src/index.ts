@@ -12,6 +12,7 @@ export {
 export {
   type Change,
   checkConsumers,
+  checkFilter,
   checkLog,
   compareTopology,
   describeChange,

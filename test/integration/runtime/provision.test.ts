@@ -5,6 +5,7 @@ import {
   describeChange,
   provisionTopology,
 } from '@memfleet/runtime';
+import { AckPolicy } from '@nats-io/jetstream';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { connectTestBroker, type TestBroker } from '../../support/broker.ts';
 import { testSettings } from '../../support/settings.ts';
@@ -58,6 +59,40 @@ test('what differs is told field by field, and mended in place', async () => {
   ]);
   await provisionTopology(broker.jsm, topologyOf(changed));
   expect(await compareTopology(broker.jsm, topologyOf(changed))).toEqual([]);
+});
+
+test.each([
+  ['one filter', (root: string) => ({ filter_subject: `${root}.1.>` })],
+  ['two filters', (root: string) => ({ filter_subjects: [`${root}.1.>`, `${root}.2.>`] })],
+])('a filter that a durable should not have is removed: %s', async (_, filterOf) => {
+  const config = settings();
+  const { stream, root } = config.log;
+  const { streams } = topologyOf(config);
+  const wanted = { durable_name: 'whole', ack_policy: AckPolicy.All };
+  const consumers = [{ kind: 'consumer' as const, stream, name: 'whole', config: wanted }];
+  await provisionTopology(broker.jsm, { streams, consumers: [] });
+  await broker.jsm.consumers.add(stream, { ...wanted, ...filterOf(root) });
+  expect(await provisionTopology(broker.jsm, { streams, consumers })).toHaveLength(1);
+  const info = await broker.jsm.consumers.info(stream, 'whole');
+  expect(info.config.filter_subject).toBeUndefined();
+  expect(info.config.filter_subjects).toBeUndefined();
+  await checkConsumers(broker.jsm, stream, consumers);
+});
+
+test('one filter takes the place of two', async () => {
+  const config = settings();
+  const { stream, root } = config.log;
+  const { streams } = topologyOf(config);
+  const wanted = { durable_name: 'part', ack_policy: AckPolicy.All };
+  await provisionTopology(broker.jsm, { streams, consumers: [] });
+  await broker.jsm.consumers.add(stream, {
+    ...wanted,
+    filter_subjects: [`${root}.1.>`, `${root}.2.>`],
+  });
+  const part = { ...wanted, filter_subject: `${root}.3.>` };
+  const consumers = [{ kind: 'consumer' as const, stream, name: 'part', config: part }];
+  expect(await provisionTopology(broker.jsm, { streams, consumers })).toHaveLength(1);
+  await checkConsumers(broker.jsm, stream, consumers);
 });
 
 test('another number of partitions is refused, and then nothing at all is changed', async () => {

@@ -7,6 +7,7 @@ import {
 } from '@nats-io/jetstream';
 import type { FleetConfig } from '../config/schema.ts';
 import { RuntimeError } from '../errors.ts';
+import { consumerInfo } from './manager.ts';
 import { logStream, type Topology, type WantedConsumer, type WantedStream } from './topology.ts';
 
 /** One difference between what should be and what is. */
@@ -17,6 +18,9 @@ export interface Change {
   /** "field: before → after" lines; empty when it is created. */
   readonly differences: readonly string[];
 }
+
+/** The two ways in which the server names what a durable reads. */
+const FILTERS = ['filter_subject', 'filter_subjects'] as const;
 
 const STREAM_NOT_FOUND = 10059;
 const CONSUMER_NOT_FOUND = 10014;
@@ -122,6 +126,20 @@ export async function checkConsumers(
 }
 
 /**
+ * Whether a durable gives out what it should, whatever else of it differs: with another filter its
+ * reader would pass what it was never given.
+ * @throws RuntimeError CONSUMER_MISSING | DRIFT
+ */
+export async function checkFilter(jsm: JetStreamManager, wanted: WantedConsumer): Promise<void> {
+  const { config } = await consumerInfo(jsm, wanted.stream, wanted.name);
+  const differences = FILTERS.filter((field) => !isSame(wanted.config[field], config[field])).map(
+    (field) => `${field}: ${show(config[field])} → ${show(wanted.config[field])}`,
+  );
+  if (differences.length === 0) return;
+  throw new RuntimeError('DRIFT', `consumer ${wanted.name} differs: ${differences.join(', ')}`);
+}
+
+/**
  * Whether the log was created as configured. The number of partitions cannot be changed afterwards,
  * and lanes made by another number would leave partitions unread.
  * @throws RuntimeError STREAM_MISSING | LOG_DIFFERS
@@ -153,8 +171,29 @@ async function applyConsumer(
   wanted: WantedConsumer,
   change: Change,
 ): Promise<void> {
-  if (change.action === 'create') await jsm.consumers.add(wanted.stream, wanted.config);
-  else await jsm.consumers.update(wanted.stream, wanted.name, wanted.config);
+  if (change.action === 'create') {
+    await jsm.consumers.add(wanted.stream, wanted.config);
+    return;
+  }
+  const { config } = await jsm.consumers.update(
+    wanted.stream,
+    wanted.name,
+    namingFilters(wanted.config),
+  );
+  const left = compare(wanted, { ...config });
+  if (left === undefined) return;
+  throw new RuntimeError(
+    'DRIFT',
+    `consumer ${wanted.name} was updated and still differs: ${left.differences.join(', ')}`,
+  );
+}
+
+/**
+ * With its filters, those included that it should not have: an update takes over from the durable what
+ * it does not name.
+ */
+function namingFilters(config: WantedConsumer['config']): WantedConsumer['config'] {
+  return { ...config, ...Object.fromEntries(FILTERS.map((field) => [field, config[field]])) };
 }
 
 function compare(
@@ -163,15 +202,8 @@ function compare(
 ): Change | undefined {
   const { kind, name } = wanted;
   if (found === undefined) return { kind, name, action: 'create', differences: [] };
-  const fields = Object.entries(wanted.config).filter(
-    ([field, value]) => !isSame(value, found[field]),
-  );
-  // A filter that should not be there does not show among the wanted fields.
-  const filter =
-    kind === 'consumer' && wanted.config.filter_subject === undefined
-      ? found['filter_subject']
-      : undefined;
-  if (filter !== undefined) fields.push(['filter_subject', undefined]);
+  const config = wanted.kind === 'consumer' ? namingFilters(wanted.config) : wanted.config;
+  const fields = Object.entries(config).filter(([field, value]) => !isSame(value, found[field]));
   if (fields.length === 0) return undefined;
   const differences = fields.map(
     ([field, value]) => `${field}: ${show(found[field])} → ${show(value)}${lossOf(field, found)}`,

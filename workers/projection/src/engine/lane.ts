@@ -9,7 +9,7 @@ import {
   schemaOf,
 } from '@memfleet/projections';
 import {
-  consumerInfo,
+  checkFilter,
   type FleetConfig,
   type JetStreamManager,
   type Lease,
@@ -53,7 +53,7 @@ export interface LaneContext {
  * Runs a lane under a lease until the signal: read the checkpoint, prove that the stream is the one
  * it speaks of, set the durable to it, then read and write. Returns when the last transaction that
  * was begun is committed.
- * @throws LaneLost, BrokenDelivery (run it again), RuntimeError LANE_HALTED, CONSUMER_MISSING
+ * @throws LaneLost, BrokenDelivery (run it again), RuntimeError LANE_HALTED, DRIFT, CONSUMER_MISSING
  */
 export async function runLane(
   context: LaneContext,
@@ -75,7 +75,8 @@ export async function runLane(
   const streamCreated = await verifyAnchor(jsm, stream, checkpoint);
   const parked = await loadParkedKeys(pool, id);
   const { position } = checkpoint;
-  await consumerInfo(jsm, stream, durableOf(id));
+  const wanted = laneConsumerOf(config, id, context.lanes);
+  await checkFilter(jsm, wanted);
   await jsm.consumers.reset(stream, durableOf(id), position + 1);
   const consumer = await jetstream.consumers.get(stream, durableOf(id));
   log.info({ ...id, position, epoch: lease.epoch.toString() }, 'the lane runs');
@@ -85,7 +86,7 @@ export async function runLane(
   const stop = new AbortController();
   const { batch, linger, onNewer } = config.projections;
   const inbox = new Inbox(2 * batch);
-  const filter = laneConsumerOf(config, id, context.lanes).config.filter_subject ?? '>';
+  const filter = wanted.config.filter_subject ?? '>';
   const source: LaneSource = { jsm, stream, durable: durableOf(id), filter };
   const reader = new EventReader(projection, root, onNewer);
   const writer = new ProjectionWriter(projection, schemaOf(id.projection, id.generation));
