@@ -1,5 +1,7 @@
+import { defineEventType, registry } from '@memfleet/events';
 import { laneStatus, readParkedKeys, readRedriven, requestRedrives } from '@memfleet/projections';
 import { expect, test } from 'vitest';
+import { z } from 'zod';
 import { brokerOfFile, laggingReplica } from '../../support/broker.ts';
 import { contents, created, notesFleet, parked, revised } from '../../support/notes-fleet.ts';
 import { appendAll, appendBytes } from '../../support/test-fleet.ts';
@@ -117,4 +119,85 @@ test('where so configured, an event of a newer version or an unknown type parks 
     ['late', 5, 'waits for 2'],
   ]);
   expect(await laneStatus(fleet.pool)).toMatchObject([{ position: 5, state: 'running' }]);
+});
+
+/** Types of a module that are read by the notes, since their verbs are theirs as well. */
+const strict = z.strictObject({ content: z.string() });
+const MODULE_TYPES = [
+  defineEventType({
+    type: 'strict.created',
+    eventClass: 'content',
+    summary: 'Quotes the name of a field that it does not know',
+    versions: { 1: strict },
+    latest: strict,
+    upcasters: [],
+    fixtures: [],
+  }),
+  defineEventType({
+    type: 'quoting.created',
+    eventClass: 'content',
+    summary: 'Quotes what cannot be upcast',
+    versions: { 1: z.looseObject({}), 2: strict },
+    latest: strict,
+    upcasters: [
+      {
+        from: 1,
+        to: 2,
+        upcast: (data: Record<string, unknown>) => {
+          throw new Error(`cannot read ${Object.keys(data).join(', ')}`);
+        },
+      },
+    ],
+    fixtures: [],
+  }),
+];
+
+test.each([
+  ['U+0000', 'strict.created', 'a\u0000b', 'a\ufffdb'],
+  ['half a character', 'strict.created', 'a\ud83d', 'a\ufffd'],
+  ['U+0000 in an upcaster', 'quoting.created', 'a\u0000b', 'a\ufffdb'],
+])(
+  'a reason that PostgreSQL would refuse parks its memory all the same: %s',
+  async (_, type, field, shown) => {
+    if (registry.definition(type) === undefined) registry.add(MODULE_TYPES);
+    await using fleet = await notesFleet(broker);
+    const odd = { ...created('odd', 'x'), type, schemaversion: 1, data: { [field]: 1 } };
+    await appendAll(broker, fleet.config, [odd, created('good', 'one')]);
+    fleet.start();
+    await fleet.applied(2);
+    expect(await contents(fleet)).toEqual({ good: 'one' });
+    expect(await parked(fleet)).toEqual([['odd', 1, expect.stringContaining(shown)]]);
+    const { pool } = fleet;
+    const keys = await readParkedKeys(pool, {});
+    await requestRedrives(pool, keys);
+    const redriven = await until('it is tried again', async () => {
+      const found = await readRedriven(pool, keys);
+      return found.length === 1 && found;
+    });
+    expect(redriven).toMatchObject([
+      { applied: 0, reason: expect.stringContaining(shown) as string },
+    ]);
+    expect(await parked(fleet)).toEqual([['odd', 1, expect.stringContaining(shown)]]);
+  },
+);
+
+test('a row of the lane itself that is refused halts it, and is not tried for ever', async () => {
+  await using fleet = await notesFleet(broker);
+  const { pool } = fleet;
+  await pool.query(
+    `alter table memfleet.parked_events add constraint planted check (memory <> 'throws')`,
+  );
+  await appendAll(broker, fleet.config, [created('throws', 'thrown'), created('good', 'one')]);
+  fleet.start();
+  const halted = await until('the lane is halted', async () => {
+    const [lane] = await laneStatus(pool);
+    return lane?.state === 'halted' ? lane : undefined;
+  });
+  expect(halted).toMatchObject({
+    position: 0,
+    cause: expect.stringContaining('planted') as string,
+  });
+  await pool.query('alter table memfleet.parked_events drop constraint planted');
+  await fleet.applied(2);
+  expect(await parked(fleet)).toEqual([['throws', 1, 'the handler failed: no such note']]);
 });

@@ -186,9 +186,17 @@ export class Committer {
   async #commitApart(messages: readonly Delivery[], error: unknown): Promise<Committed> {
     const [first] = messages;
     if (messages.length === 1 && first !== undefined) {
-      const { tenant, memory, sequence } = this.#options.read(first);
+      const { parked, read } = this.#options;
+      const { tenant, memory, sequence, reading } = read(first);
+      // No row of it was to be written: what was refused is not its own, and would be refused again.
+      if (
+        reading.kind !== 'operations' ||
+        parked.reasonFor(tenant, memory, sequence) !== undefined
+      ) {
+        throw error;
+      }
       const reason = `the row was refused: ${messageOf(error)}`;
-      this.#options.parked.addLate(tenant, memory, { sequence, reason });
+      parked.addLate(tenant, memory, { sequence, reason });
       return await this.commit(this.#prepareAgain(messages));
     }
     const middle = Math.ceil(messages.length / 2);

@@ -1,6 +1,7 @@
 import type { LaneId } from '@memfleet/projections';
 import type { Queryable } from '@memfleet/runtime';
 import type { LaneState } from './lane-state.ts';
+import { storableReason } from './parked-keys.ts';
 
 /** Says of every lane held how it is, where `memfleet status` reads it. */
 export async function reportLanes(
@@ -27,7 +28,7 @@ export async function reportLanes(
       lanes.map(({ id }) => id.generation),
       lanes.map(({ id }) => id.lane),
       lanes.map(({ current }) => current.state),
-      lanes.map(({ current }) => current.cause ?? null),
+      lanes.map(({ current }) => current.cause && storableReason(current.cause)),
     ],
   });
 }

@@ -105,7 +105,7 @@ export function parkingStatement(id: LaneId, events: readonly ParkedEvent[]): Bo
         textArray(events.map(({ tenant }) => tenant)),
         textArray(events.map(({ memory }) => memory)),
         bigintArray(events.map(({ sequence }) => sequence)),
-        textArray(events.map(({ reason }) => reason.slice(0, MAX_REASON))),
+        textArray(events.map(({ reason }) => storableReason(reason))),
       ],
     },
   ];
@@ -113,3 +113,11 @@ export function parkingStatement(id: LaneId, events: readonly ParkedEvent[]): Bo
 
 /** A reason is a sentence; a handler's message may be anything. */
 const MAX_REASON = 1_000;
+
+/**
+ * As PostgreSQL takes it: a message may quote what is in an event, U+0000 and half characters included.
+ * A reason that is refused would keep its event from being set aside for ever.
+ */
+export function storableReason(reason: string): string {
+  return reason.slice(0, MAX_REASON).replaceAll('\u0000', '\ufffd').toWellFormed();
+}

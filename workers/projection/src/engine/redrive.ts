@@ -10,7 +10,7 @@ import {
 } from '@memfleet/runtime';
 import { isFaultOfEvents, makeBatch } from './batch.ts';
 import { LaneLost, lockCheckpoint } from './checkpoint.ts';
-import { type Culprit, ParkedKeys } from './parked-keys.ts';
+import { type Culprit, ParkedKeys, storableReason } from './parked-keys.ts';
 import type { EventReader, ReadEvent } from './read-event.ts';
 
 export interface RedriverOptions {
@@ -250,7 +250,7 @@ async function rename(
     text: `update memfleet.parked_events
       set reason = case when sequence = $5 then $6 else concat('waits for ', $5::bigint) end
       where projection = $1 and generation = $2 and tenant = $3 and memory = $4`,
-    values: [projection, generation, tenant, memory, sequence, reason.slice(0, 1_000)],
+    values: [projection, generation, tenant, memory, sequence, storableReason(reason)],
   });
 }
 
@@ -273,7 +273,7 @@ async function finish(
       tenant,
       memory,
       applied,
-      culprit === undefined ? null : `position ${culprit.sequence}: ${culprit.reason}`,
+      culprit && storableReason(`position ${culprit.sequence}: ${culprit.reason}`),
       requestedAt,
     ],
   });
