@@ -48,7 +48,8 @@ export async function requestRedrives(db: Queryable, keys: readonly ParkedKey[])
     `insert into memfleet.parked_redrives (projection, generation, lane, tenant, memory)
       select * from unnest($1::text[], $2::int[], $3::int[], $4::text[], $5::text[])
       on conflict (projection, generation, tenant, memory) do update set
-        requested_at = now(), finished_at = null, applied = null, reason = null`,
+        lane = excluded.lane, requested_at = now(), finished_at = null, applied = null,
+        reason = null`,
     [
       keys.map(({ projection }) => projection),
       keys.map(({ generation }) => generation),

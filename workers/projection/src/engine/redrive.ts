@@ -1,6 +1,7 @@
 import { messageAt } from '@memfleet/events';
 import type { LaneId, ProjectionWriter } from '@memfleet/projections';
 import {
+  bigintArray,
   type JetStreamManager,
   messageOf,
   type Pool,
@@ -12,6 +13,7 @@ import { isFaultOfEvents, makeBatch } from './batch.ts';
 import { LaneLost, lockCheckpoint } from './checkpoint.ts';
 import { type Culprit, ParkedKeys, storableReason } from './parked-keys.ts';
 import type { EventReader, ReadEvent } from './read-event.ts';
+import { finish, type Key, look, type Request } from './redrive-requests.ts';
 
 export interface RedriverOptions {
   readonly id: LaneId;
@@ -32,19 +34,13 @@ export interface RedriverOptions {
 const LOOK_MS = 500;
 /** Then the next batch of the log has its turn: what is new must not stand still. */
 const TURN_MS = 500;
-/** Memories that are asked about at once; far more than are tried again in a turn. */
-const MEMORIES = 1_000;
 /** Events of one memory in one transaction. */
 const CHUNK = 500;
 
-interface Key {
-  readonly tenant: string;
-  readonly memory: string;
-}
-
-interface Request extends Key {
-  /** As PostgreSQL writes it, so that no digit is lost: tells this request from a later one. */
-  readonly requestedAt: string;
+/** Events of one memory that are tried together. */
+interface Chunk extends Key {
+  /** Of all that were parked, those included that the log does not have any more. */
+  readonly sequences: readonly number[];
 }
 
 /**
@@ -108,7 +104,10 @@ export class Redriver {
     );
   }
 
-  /** One memory, from the first event that waits; stops at one that still cannot be applied. */
+  /**
+   * One memory, from the first event that waits; stops at one that still cannot be applied. Of the
+   * key that collects what names no memory, other lanes have events as well: those are theirs to try.
+   */
   async #redrive(key: Key): Promise<{ applied: number; culprit: Culprit | undefined }> {
     const { id, pool } = this.#options;
     let applied = 0;
@@ -116,7 +115,8 @@ export class Redriver {
       const sequences = await waiting(pool, id, key);
       if (sequences.length === 0) return { applied, culprit: undefined };
       const events = await this.#read(sequences);
-      const culprit = await this.#apply(key, events, sequences.at(-1) ?? 0);
+      const chunk = { ...key, sequences };
+      const culprit = await this.#apply(chunk, events, sequences.at(-1) ?? 0);
       applied += events.filter(({ sequence }) => sequence < (culprit?.sequence ?? Infinity)).length;
       if (culprit !== undefined) return { applied, culprit };
     }
@@ -137,16 +137,20 @@ export class Redriver {
    * Applies events up to the first that fails; when rows are refused, halves, down to it.
    * @returns the one that is to blame
    */
-  async #apply(key: Key, events: readonly ReadEvent[], upTo: number): Promise<Culprit | undefined> {
+  async #apply(
+    chunk: Chunk,
+    events: readonly ReadEvent[],
+    upTo: number,
+  ): Promise<Culprit | undefined> {
     const bad = events.findIndex(({ reading }) => !canApply(reading.kind));
     const first = events[bad];
     if (first !== undefined && 'reason' in first.reading) {
       const before = events.slice(0, bad);
       const culprit = { sequence: first.sequence, reason: first.reading.reason };
-      return (await this.#apply(key, before, first.sequence - 1)) ?? culprit;
+      return (await this.#apply(chunk, before, first.sequence - 1)) ?? culprit;
     }
     try {
-      await this.#transact(key, events, upTo);
+      await this.#transact(chunk, events, upTo);
       return undefined;
     } catch (error) {
       const [only] = events;
@@ -157,16 +161,17 @@ export class Redriver {
       const middle = Math.ceil(events.length / 2);
       const half = events.slice(0, middle);
       return (
-        (await this.#apply(key, half, half.at(-1)?.sequence ?? 0)) ??
-        (await this.#apply(key, events.slice(middle), upTo))
+        (await this.#apply(chunk, half, half.at(-1)?.sequence ?? 0)) ??
+        (await this.#apply(chunk, events.slice(middle), upTo))
       );
     }
   }
 
-  async #transact(key: Key, events: readonly ReadEvent[], upTo: number): Promise<void> {
+  async #transact(chunk: Chunk, events: readonly ReadEvent[], upTo: number): Promise<void> {
     const { id, epoch, pool, writer, signal, onRetry } = this.#options;
     // A lost answer to the commit does no harm: the same events end the same.
     const batch = makeBatch(events, writer, new ParkedKeys());
+    const done = chunk.sequences.filter((sequence) => sequence <= upTo);
     await retryTransient(
       () =>
         transaction(pool, async (client) => {
@@ -175,8 +180,15 @@ export class Redriver {
           await client.query({
             name: 'parked-applied',
             text: `delete from memfleet.parked_events where projection = $1 and generation = $2
-              and tenant = $3 and memory = $4 and sequence <= $5`,
-            values: [id.projection, id.generation, key.tenant, key.memory, upTo],
+              and lane = $3 and tenant = $4 and memory = $5 and sequence = any ($6::bigint[])`,
+            values: [
+              id.projection,
+              id.generation,
+              id.lane,
+              chunk.tenant,
+              chunk.memory,
+              bigintArray(done),
+            ],
           });
         }),
       { signal, onRetry },
@@ -188,52 +200,17 @@ function canApply(kind: ReadEvent['reading']['kind']): boolean {
   return kind === 'operations' || kind === 'irrelevant';
 }
 
-interface Look {
-  /** Where the lane stands; undefined when it is gone. */
-  readonly row: { readonly epoch: string; readonly position: number } | undefined;
-  readonly requests: Request[];
-}
-
-async function look(db: Queryable, { projection, generation, lane }: LaneId): Promise<Look> {
-  const { rows } = await db.query<{
-    epoch: string;
-    position: string;
-    tenant: string | null;
-    memory: string | null;
-    requestedAt: string | null;
-  }>({
-    name: 'lane-look',
-    text: `select epoch, position, tenant, memory, requested_at::text as "requestedAt"
-      from memfleet.checkpoints left join memfleet.parked_redrives as asked
-        on (asked.projection, asked.generation, asked.lane)
-          = (checkpoints.projection, checkpoints.generation, checkpoints.lane)
-          and finished_at is null
-      where checkpoints.projection = $1 and checkpoints.generation = $2 and checkpoints.lane = $3
-      order by requested_at, tenant, memory limit $4`,
-    values: [projection, generation, lane, MEMORIES],
-  });
-  const [first] = rows;
-  return {
-    row: first && { epoch: first.epoch, position: Number(first.position) },
-    requests: rows.flatMap(({ tenant, memory, requestedAt }) =>
-      tenant === null || memory === null || requestedAt === null
-        ? []
-        : [{ tenant, memory, requestedAt }],
-    ),
-  };
-}
-
 async function waiting(
   db: Queryable,
-  { projection, generation }: LaneId,
+  { projection, generation, lane }: LaneId,
   { tenant, memory }: Key,
 ): Promise<number[]> {
   const { rows } = await db.query<{ sequence: string }>({
     name: 'parked-waiting',
     text: `select sequence from memfleet.parked_events
-      where projection = $1 and generation = $2 and tenant = $3 and memory = $4
-      order by sequence limit $5`,
-    values: [projection, generation, tenant, memory, CHUNK],
+      where projection = $1 and generation = $2 and lane = $3 and tenant = $4 and memory = $5
+      order by sequence limit $6`,
+    values: [projection, generation, lane, tenant, memory, CHUNK],
   });
   return rows.map(({ sequence }) => Number(sequence));
 }
@@ -241,40 +218,15 @@ async function waiting(
 /** The first that waits bears the reason, the others its position. */
 async function rename(
   db: Queryable,
-  { projection, generation }: LaneId,
+  { projection, generation, lane }: LaneId,
   { tenant, memory }: Key,
   { sequence, reason }: Culprit,
 ): Promise<void> {
   await db.query({
     name: 'parked-again',
     text: `update memfleet.parked_events
-      set reason = case when sequence = $5 then $6 else concat('waits for ', $5::bigint) end
-      where projection = $1 and generation = $2 and tenant = $3 and memory = $4`,
-    values: [projection, generation, tenant, memory, sequence, storableReason(reason)],
-  });
-}
-
-/** Ends this request; one that was made meanwhile asks for another try, and stands. */
-async function finish(
-  db: Queryable,
-  { projection, generation }: LaneId,
-  { tenant, memory, requestedAt }: Request,
-  applied: number,
-  culprit: Culprit | undefined,
-): Promise<void> {
-  await db.query({
-    name: 'redrive-finished',
-    text: `update memfleet.parked_redrives set finished_at = now(), applied = $5, reason = $6
-      where projection = $1 and generation = $2 and tenant = $3 and memory = $4
-        and requested_at = $7::timestamptz`,
-    values: [
-      projection,
-      generation,
-      tenant,
-      memory,
-      applied,
-      culprit && storableReason(`position ${culprit.sequence}: ${culprit.reason}`),
-      requestedAt,
-    ],
+      set reason = case when sequence = $6 then $7 else concat('waits for ', $6::bigint) end
+      where projection = $1 and generation = $2 and lane = $3 and tenant = $4 and memory = $5`,
+    values: [projection, generation, lane, tenant, memory, sequence, storableReason(reason)],
   });
 }
