@@ -4,6 +4,7 @@ import {
   retireGeneration,
   rollBack,
   type Swap,
+  type Verification,
   verifyNext,
 } from '@memfleet/projections';
 import { type Pool, transaction } from '@memfleet/runtime';
@@ -163,6 +164,55 @@ test('a verification is as old as what it compared, however long that took', asy
   );
   expect(rows).toHaveLength(1);
   expect(Number(rows[0]?.at)).toBeLessThanOrEqual(comparedAt);
+});
+
+/** A verification that has compared the tables, and says what it found when it is let. */
+async function slowVerification(
+  pool: Pool,
+): Promise<{ readonly conclude: () => Promise<Verification> }> {
+  const compared = Promise.withResolvers<void>();
+  const concluding = Promise.withResolvers<void>();
+  const slow = over(pool, {
+    query: async (statement: QueryConfig | string, values?: unknown[]) => {
+      const text = typeof statement === 'string' ? statement : statement.text;
+      if (text.includes('set verified_against')) {
+        compared.resolve();
+        await concluding.promise;
+      }
+      return await pool.query(statement, values);
+    },
+    connect: async () => await pool.connect(),
+  });
+  const verifying = verifyNext(slow, 'notes', VERIFY);
+  verifying.catch(() => undefined);
+  await Promise.race([compared.promise, verifying]);
+  return {
+    conclude: async () => {
+      concluding.resolve();
+      return await verifying;
+    },
+  };
+}
+
+test.each([
+  { name: 'they became different', later: false },
+  { name: 'they became equal', later: true },
+])('of two verifications that of the later tables counts: $name', async ({ later }) => {
+  await using fleet = await verified(notes);
+  const { pool } = fleet;
+  const change = async (content: string): Promise<void> => {
+    await pool.query(`update notes_2.notes set content = $1 where memory = 'm'`, [content]);
+  };
+  if (later) await change('another');
+  const slow = await slowVerification(pool);
+  await change(later ? 'one' : 'another');
+  expect(await verifyNext(pool, 'notes', VERIFY)).toMatchObject({ equal: later });
+  expect(await slow.conclude()).toMatchObject({ equal: !later });
+  const outcome = await promoteNext(pool, notes, PROMOTE).then(
+    ({ live }) => `generation ${live}`,
+    (error: unknown) => String(error),
+  );
+  expect(outcome).toContain(later ? 'generation 2' : 'has not been verified against the live one');
 });
 
 test('a hold that ran out does not end the one after it, even at the same position', async () => {

@@ -145,7 +145,8 @@ async function parkedIn(
 }
 
 /**
- * A promotion asks for it. Tables of one version that differ are no grounds to promote.
+ * A promotion asks for it. Tables of one version that differ are no grounds to promote. Of two
+ * comparisons at once the one of the later tables counts, whichever ends first.
  * @param seenAt when the tables were as they were compared: a comparison may take hours
  */
 async function recordVerification(
@@ -158,11 +159,8 @@ async function recordVerification(
   await pool.query(
     `update memfleet.projection_generations
       set verified_against = $3, verified_at = $4, verified_position = $5
-      where projection = $1 and generation = $2`,
-    [
-      projection,
-      next.generation,
-      ...(isGood ? [live.generation, seenAt, position] : [null, null, null]),
-    ],
+      where projection = $1 and generation = $2
+        and (verified_at is null or verified_at <= $4::timestamptz)`,
+    [projection, next.generation, isGood ? live.generation : null, seenAt, position],
   );
 }
