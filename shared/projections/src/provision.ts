@@ -32,11 +32,12 @@ export async function provisionProjection(
     limitMs,
     onRetry: () => onWait?.(projection.name),
     isWorthARetry: isLockWait,
-    onTimeout: (reason: string) =>
-      new RuntimeError(
+    onTimeout: (reason: string) => {
+      throw new RuntimeError(
         'VIEWS_BUSY',
         `the views of projection ${projection.name} could not be replaced within ${Math.round(limitMs / 1_000)} s: ${reason}`,
-      ),
+      );
+    },
   };
   return await givingWay(options, () => provisionOnce(pool, projection, lanes));
 }

@@ -264,12 +264,16 @@ test('no lane moves between the look at the lanes and the commit of a promotion'
   expect(await promoting).toMatchObject({ live: 2, behind: 0 });
 });
 
-/** A pool that loses the answer to the first commit of a swap, as a connection that is cut does. */
-function losingAnswer(pool: Pool): Pool {
+/**
+ * A pool that loses the answer to the first commit of a swap, as a connection that is cut does; and
+ * whether it has connections afterwards.
+ */
+function losingAnswer(pool: Pool, isBack = true): Pool {
   let isLost = false;
   return over(pool, {
     query: (statement: QueryConfig | string, values?: unknown[]) => pool.query(statement, values),
     connect: async () => {
+      if (isLost && !isBack) throw new Error('Connection terminated unexpectedly');
       const client = await pool.connect();
       let isSwap = false;
       return over(client, {
@@ -308,6 +312,22 @@ test('a swap whose commit had no answer is known, and not done a second time', a
   expect(rolledBack).toMatchObject({ live: 1, before: 2, attempts: 2 });
   expect(await states(fleet)).toEqual(['live', 'previous', 'next']);
   expect(retries).toBe(2);
+});
+
+test('a swap whose commit had no answer when its time was over is looked for once more', async () => {
+  await using fleet = await verified(notes);
+  const { pool } = fleet;
+  const short = { ...PROMOTE, limitMs: 0 };
+  const promoted = await promoteNext(losingAnswer(pool), notes, short);
+  expect(promoted).toMatchObject({ live: 2, before: 1, attempts: 1 });
+  expect(await states(fleet)).toEqual(['previous', 'live']);
+  await expect(rollBack(losingAnswer(pool, false), notes, short)).rejects.toMatchObject({
+    message: expect.stringContaining(
+      'it is not known whether generation 1 of notes became live',
+    ) as string,
+    hint: expect.not.stringContaining('Nothing was changed') as string,
+  });
+  expect(await states(fleet)).toEqual(['live', 'next']);
 });
 
 test('two commands that swap at once do not swap twice', async () => {

@@ -7,14 +7,14 @@ import { type Client, messageOf, sqlState } from '@memfleet/runtime';
  */
 const LOCK_MS = 200;
 
-export interface GiveWay {
+export interface GiveWay<Result> {
   readonly signal: AbortSignal;
   /** How long to try for, in ms: a long query on a view is waited for, but never with locks held. */
   readonly limitMs: number;
   readonly onRetry: (reason: string) => void;
   readonly isWorthARetry: (error: unknown) => boolean;
-  /** What to throw when the time is over. */
-  readonly onTimeout: (reason: string) => Error;
+  /** Has the last word when the time is over: throws, unless the last attempt has succeeded after all. */
+  readonly onTimeout: (reason: string, attempt: number) => Promise<Result>;
 }
 
 /** To be run first in a transaction that changes views. */
@@ -24,7 +24,7 @@ export async function limitLockWaits(client: Client): Promise<void> {
 
 /** Tries `work` until it succeeds or the time is over, and lets readers pass between two tries. */
 export async function givingWay<Result>(
-  { signal, limitMs, onRetry, isWorthARetry, onTimeout }: GiveWay,
+  { signal, limitMs, onRetry, isWorthARetry, onTimeout }: GiveWay<Result>,
   work: (attempt: number) => Promise<Result>,
 ): Promise<Result> {
   const deadline = performance.now() + limitMs;
@@ -35,7 +35,7 @@ export async function givingWay<Result>(
     } catch (error) {
       if (!isWorthARetry(error)) throw error;
       const reason = messageOf(error);
-      if (performance.now() > deadline) throw onTimeout(reason);
+      if (performance.now() > deadline) return await onTimeout(reason, attempt);
       onRetry(reason);
       // Readers that queued up behind the locks get their turn.
       await delay(100 + Math.random() * 200, undefined, { signal });

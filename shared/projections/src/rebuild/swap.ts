@@ -2,13 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import {
   type Client,
   isTransientDatabaseError,
+  messageOf,
   type Pool,
   type Queryable,
   transaction,
 } from '@memfleet/runtime';
 import type { Projection } from '../kit/define.ts';
 import { LanesHeld, RebuildError } from './errors.ts';
-import { givingWay, limitLockWaits } from './give-way.ts';
+import { type GiveWay, givingWay, limitLockWaits } from './give-way.ts';
 import { holdLanes, releaseLanes } from './hold.ts';
 import { behindBy, liveOf, type Place, readPlaces } from './places.ts';
 import { pointViews } from './views.ts';
@@ -72,42 +73,74 @@ export async function swap(
   choose: Choose,
 ): Promise<Swap> {
   const { name } = projection;
-  const options = {
+  const from = performance.now();
+  let plan: Plan | undefined;
+  const known = (done: Done, attempts: number): Swap => {
+    return { projection: name, ...done, attempts, blockedMs: performance.now() - from };
+  };
+  const options: GiveWay<Swap> = {
     signal,
     limitMs,
     onRetry,
     isWorthARetry: (error: unknown) =>
       error instanceof NotLevel || error instanceof LanesHeld || isTransientDatabaseError(error),
-    onTimeout: (reason: string) =>
-      new RebuildError(
+    onTimeout: async (reason, attempts) => {
+      const done = plan && (await lookAgain(pool, name, plan));
+      if (done !== undefined) return known(done, attempts);
+      throw new RebuildError(
         `could not swap within ${Math.round(limitMs / 1_000)} s: ${reason}`,
         'Nothing was changed. Look for long queries on the views, or for a lane that stands still.',
-      ),
+      );
+    },
   };
-  const from = performance.now();
-  let plan: Plan | undefined;
   return await givingWay(options, async (attempts) => {
     const places = await readPlaces(pool, name);
     const live = liveOf(name, places);
-    if (plan !== undefined && live.generation === plan.target) {
-      // It was done by the try before, whose commit had no answer.
-      const before = places.find(({ generation }) => generation === plan?.live);
-      const behind = before === undefined ? 0 : behindBy(before, live);
-      const blockedMs = performance.now() - from;
-      return {
-        projection: name,
-        live: plan.target,
-        before: plan.live,
-        behind,
-        attempts,
-        blockedMs,
-      };
-    }
+    const done = plan && doneBy(plan, places, live);
+    if (done !== undefined) return known(done, attempts);
     const { target, mustBeLevel } = await choose(pool, places);
     plan ??= { live: live.generation, target: target.generation };
     checkPlan(name, plan, live, target);
     return { ...(await swapLevel(pool, projection, plan, mustBeLevel, choose)), attempts };
   });
+}
+
+type Done = Pick<Swap, 'live' | 'before' | 'behind'>;
+
+/** What a try before has done whose commit had no answer; undefined when it has done nothing. */
+function doneBy(plan: Plan, places: readonly Place[], live: Place): Done | undefined {
+  if (live.generation !== plan.target) return undefined;
+  const before = places.find(({ generation }) => generation === plan.live);
+  const behind = before === undefined ? 0 : behindBy(before, live);
+  return { live: plan.target, before: plan.live, behind };
+}
+
+/**
+ * What the last try has done, if its commit had no answer. It may be under way still: its rows are
+ * waited for.
+ * @throws RebuildError when the database does not say
+ */
+async function lookAgain(pool: Pool, name: string, plan: Plan): Promise<Done | undefined> {
+  try {
+    return await transaction(pool, async (client) => {
+      await limitLockWaits(client);
+      await lockGenerations(client, name);
+      const places = await readPlaces(client, name);
+      return doneBy(plan, places, liveOf(name, places));
+    });
+  } catch (error) {
+    throw new RebuildError(
+      `it is not known whether generation ${plan.target} of ${name} became live: ${messageOf(error)}`,
+      'See `memfleet projection list` when the database answers.',
+    );
+  }
+}
+
+async function lockGenerations(client: Client, name: string): Promise<void> {
+  await client.query(
+    'select from memfleet.projection_generations where projection = $1 order by generation for update',
+    [name],
+  );
 }
 
 /** @throws RebuildError when another command has swapped meanwhile */
@@ -173,10 +206,7 @@ async function swapOnce(
   // while a next generation is made that is not seen yet.
   await client.query('lock table memfleet.projection_generations in share row exclusive mode');
   // Two swaps at once, or a retirement, which locks its row: the second sees what the first has made.
-  await client.query(
-    'select from memfleet.projection_generations where projection = $1 order by generation for update',
-    [name],
-  );
+  await lockGenerations(client, name);
   // No lane moves from here to the commit, even when the hold has run out.
   await client.query(
     `select from memfleet.checkpoints where projection = $1 order by generation, lane for update`,
