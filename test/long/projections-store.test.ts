@@ -190,7 +190,7 @@ test('a stream deleted and made anew under running workers: nothing of it is rea
     await worker.process.endsWith(1);
     fleet.start();
   }
-  await haltedBecause(fleet, /was recreated: it is of .* up to position 60 was of /);
+  await haltedBecause(fleet, /was recreated: it was created at .* up to position 60 are from /);
   expect(await hashesOf(fleet)).toEqual(before);
 });
 

@@ -118,7 +118,7 @@ test('a stream that was recreated', async () => {
   const { lane, seconds } = await shown(
     fleet,
     { state: 'halted', position: 2, lagEvents: 1 },
-    /was recreated: it is of /,
+    /was recreated: it was created at /,
   );
   expect(lane.owner).toContain(`-${again.pid}-`);
   expect(seconds).toBeLessThan(SECONDS);

@@ -21,7 +21,7 @@ await runWorker('projection', load, async (context) => {
       ({ generation: { projection, generation, lanes: count } }) =>
         lanesOf(projection, generation, count),
     );
-    // What waits for others says nothing about this process: it may have no lane at all.
+    // The backlog of other workers says nothing about this process: it may have no lane at all.
     const others = await heldByOthers(pool, instance);
     const infos = await Promise.all(
       lanes

@@ -4,9 +4,9 @@ import type { Checkpoint } from './checkpoint.ts';
 import { digestOf } from './commit.ts';
 
 /**
- * Whether the stream is the one that was read up to the checkpoint. Sequence numbers are given anew
- * by a stream that was recreated, and once more by one that was restored from an older copy: reading
- * on would skip events, or write over rows by events of another history.
+ * Checks that the stream is the one that was read up to the checkpoint. A stream that was recreated,
+ * or restored from an older copy, assigns the same sequence numbers again: reading on would skip
+ * events, or overwrite rows with events of another history.
  * @returns when the stream was created
  * @throws RuntimeError LANE_HALTED that says what the stream is instead
  */
@@ -19,7 +19,7 @@ export async function verifyAnchor(
   const { first_seq: first, last_seq: last } = state;
   if (streamCreated !== null && streamCreated !== created) {
     throw halt(
-      `stream ${stream} was recreated: it is of ${created}, and what was read up to position ${position} was of ${streamCreated}`,
+      `stream ${stream} was recreated: it was created at ${created}, but the events read up to position ${position} are from the stream created at ${streamCreated}`,
     );
   }
   if (last < position) {
@@ -34,7 +34,7 @@ export async function verifyAnchor(
   }
   if (eventDigest === null || first > position) return created;
   const stored = await messageAt(jsm, stream, { seq: position });
-  // A message that was erased cannot speak for the stream; its neighbours and its age have.
+  // An erased message proves nothing about the stream; the checks of its age and its ends above do.
   if (stored !== null && !digestOf(stored.data).equals(eventDigest)) {
     throw halt(
       `stream ${stream} was restored from an older copy and written to since: position ${position} holds another event than the one that was read`,

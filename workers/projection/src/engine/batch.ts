@@ -12,7 +12,7 @@ import type { ReadEvent } from './read-event.ts';
 /** A stretch of the lane, ready to be written. */
 export interface Batch {
   readonly parking: readonly ParkedEvent[];
-  /** Of the parked keys it was made with. */
+  /** The version of the parked keys it was made with. */
   readonly parkedVersion: number;
   /** Writes all but what was applied before. */
   readonly rows: WriteStep;
@@ -54,7 +54,7 @@ export function makeBatch(
   return { parking, parkedVersion, rows: onlyOnce(writer, { applying, once, copies }, rows) };
 }
 
-/** Apart, since it keeps the events until they are written, and most batches need not. */
+/** A function of its own: it keeps the events until they are written, which most batches need not. */
 function onlyOnce(
   writer: ProjectionWriter,
   { applying, once, copies }: Applying,
@@ -74,7 +74,7 @@ function onlyOnce(
   };
 }
 
-/** An event that cannot be read parks its memory here and now; those behind it wait. */
+/** An event that cannot be read parks its memory immediately; later events of the memory wait. */
 function reasonToPark(
   { tenant, memory, sequence, reading }: ReadEvent,
   parked: ParkedKeys,
@@ -82,12 +82,12 @@ function reasonToPark(
   if (reading.kind === 'unreadable') {
     parked.add(tenant, memory, { sequence, reason: reading.reason });
   }
-  // What has no effect need not wait for anything.
+  // An event without effect need not wait.
   if (reading.kind === 'irrelevant') return undefined;
   return parked.reasonFor(tenant, memory, sequence);
 }
 
-/** Events that must have one effect, each with its key; and second copies within the batch. */
+/** Events that must be applied exactly once, each with its key; and second copies within the batch. */
 function apartFromCopies(applying: readonly ReadEvent[]): {
   once: Once[];
   copies: ReadonlySet<ReadEvent>;
@@ -117,8 +117,8 @@ function foldOf(applying: readonly ReadEvent[], without: ReadonlySet<ReadEvent>)
 }
 
 /**
- * Whether an error tells of the rows rather than of the database: PostgreSQL's classes for data (22),
- * constraints (23) and limits (54). Anything else, such as a missing table, is nobody's event's fault.
+ * Whether the rows caused an error, rather than the database: PostgreSQL's classes for data (22),
+ * constraints (23) and limits (54). No event is to blame for anything else, such as a missing table.
  */
 export function isFaultOfEvents(error: unknown): boolean {
   if (error instanceof UnwritableValue) return true;

@@ -1,7 +1,7 @@
 import type { LaneId } from '@memfleet/projections';
 import { type FlightStatement, type Queryable, sqlState } from '@memfleet/runtime';
 
-/** How far a lane is, and by what to recognise the log it has read. */
+/** How far a lane is, and what identifies the log it has read. */
 export interface Checkpoint {
   readonly position: number;
   /** Null until something was read. */
@@ -9,12 +9,12 @@ export interface Checkpoint {
   readonly eventDigest: Buffer | null;
 }
 
-/** Somebody with a higher epoch has the lane: nothing of this batch may stand. */
+/** A worker with a higher epoch has the lane: nothing of this batch may be kept. */
 export class LaneLost extends Error {
   override readonly name = 'LaneLost';
 }
 
-/** Somebody compares generations at this position: the lane may come up to it, and no further. */
+/** A comparison of generations runs at this position: the lane may go up to it, and no further. */
 export class LaneHeld extends Error {
   override readonly name = 'LaneHeld';
   readonly position: number;
@@ -33,9 +33,9 @@ interface CheckpointRow {
 }
 
 /**
- * Stamps the lane's row with our epoch and reads it. Whoever held the lane before either has
- * committed by now, and we read what it wrote, or will find its epoch gone.
- * @throws LaneLost when a higher epoch stands there
+ * Stamps the lane's row with our epoch and reads it. The previous owner either has committed by now,
+ * and we read what it wrote, or its commit will fail because its epoch is gone.
+ * @throws LaneLost when the row has a higher epoch
  */
 export async function takeCheckpoint(
   db: Queryable,
@@ -69,8 +69,8 @@ export interface Advance {
 }
 
 /**
- * The statement that moves the checkpoint, as one of a flight. When the lane may not move, it fails
- * and says what refused it: see `throwUnlessAdvanced`.
+ * The statement that moves the checkpoint, as part of a flight. When the lane may not move, the
+ * statement fails and says why: see `throwUnlessAdvanced`.
  * @throws RangeError when the checkpoint would go back
  */
 export function advanceStatement(id: LaneId, epoch: bigint, advance: Advance): FlightStatement {
@@ -81,7 +81,7 @@ export function advanceStatement(id: LaneId, epoch: bigint, advance: Advance): F
   };
 }
 
-/** The same by itself, or in a transaction that waits for each answer. */
+/** The same as a single statement, or in a transaction that waits for each answer. */
 export async function advanceCheckpoint(
   db: Queryable,
   id: LaneId,
@@ -109,9 +109,9 @@ interface Refusal {
 }
 
 /**
- * Reads from a refusal why the checkpoint was not moved; nothing is wrong when it was moved before, by
- * a transaction whose answer was lost. There is no second look at the row: the hold that stands there
- * by now may be another one, and says nothing about the events before it.
+ * Reads from a refusal why the checkpoint was not moved. It is no error when an earlier transaction,
+ * whose answer was lost, had moved it already. The row is not read a second time: it may hold another
+ * hold by now, which says nothing about the events before it.
  * @throws LaneLost, LaneHeld; the error itself when it is no refusal
  */
 export function throwUnlessAdvanced(error: unknown, epoch: bigint, { from, to }: Advance): void {

@@ -33,18 +33,18 @@ export interface CommitterOptions {
   readonly writer: ProjectionWriter;
   readonly parked: ParkedKeys;
   readonly streamCreated: string;
-  /** Where the lane stands. */
+  /** The lane's position when the session begins. */
   readonly position: number;
-  /** Reads an event a second time, which only a batch that is taken apart needs. */
+  /** Reads an event a second time, which only a batch that is split needs. */
   readonly read: (message: Delivery) => LaneEvent;
-  /** What the log holds at a position; null when it was erased. */
+  /** The event that the log holds at a position; null when it was erased. */
   readonly readLog: (position: number) => Promise<StoredEvent | null>;
-  /** Nobody reads these tables. */
+  /** True while nobody reads these tables. */
   readonly isBackground: () => boolean;
   /** Ends the retries. */
   readonly signal: AbortSignal;
   readonly onRetry: (error: unknown) => void;
-  /** Told when the lane is held, and waits. */
+  /** Called when the lane is held and waits. */
   readonly onHeld: () => void;
 }
 
@@ -62,8 +62,8 @@ export interface Committed {
 }
 
 /**
- * Writes batches, one transaction each: checkpoint, rows, parked events. It is where a failing event
- * is told from a failing database.
+ * Writes batches, one transaction each: checkpoint, rows, parked events. It distinguishes a failing
+ * event from a failing database.
  */
 export class Committer {
   readonly #options: CommitterOptions;
@@ -79,8 +79,8 @@ export class Committer {
   }
 
   /**
-   * Folds and encodes; the work that may overlap the transaction before. What is kept of the events
-   * until then are their bytes: see `readBatch`.
+   * Folds and encodes events, which may overlap the previous transaction. Of the events only their
+   * bytes are kept until then: see `readBatch`.
    */
   prepare(events: readonly LaneEvent[]): Prepared {
     const { writer, parked } = this.#options;
@@ -98,8 +98,8 @@ export class Committer {
   }
 
   /**
-   * Commits a batch; when rows of it are refused, its halves, down to the event that is to blame.
-   * A lane that is held stops where it should in the midst of a batch, and waits there.
+   * Commits a batch. When the database refuses its rows, commits its halves, down to the event that is
+   * to blame. A lane that is held stops at the hold, even in the middle of a batch, and waits there.
    * @throws LaneLost, BrokenDelivery when the signal ends the wait, or what is wrong with the database
    */
   async commit(prepared: Prepared): Promise<Committed> {
@@ -113,7 +113,7 @@ export class Committer {
     }
   }
 
-  /** Made anew when more memories are parked than when it was prepared. @throws UnwritableValue */
+  /** Makes the batch again when more memories are parked since. @throws UnwritableValue */
   #batchOf({ messages, batch, refusal }: Prepared): Batch {
     const { parked, read, writer } = this.#options;
     if (refusal !== undefined) throw refusal;
@@ -126,8 +126,8 @@ export class Committer {
   }
 
   /**
-   * Moves on over positions that are proved to hold nothing for this lane, up to `position` or to
-   * where the lane is held before it. @throws LaneLost
+   * Skips positions that are known to hold nothing for this lane, up to `position` or to an earlier
+   * hold. @throws LaneLost
    */
   async skipTo(position: number): Promise<void> {
     let upTo = position;
@@ -137,8 +137,8 @@ export class Committer {
         return;
       } catch (error) {
         if (!(error instanceof LaneHeld)) throw error;
-        // A hold refuses only what lies beyond it. Another that has followed may be lower still, down to
-        // where the lane stands.
+        // A hold refuses only positions beyond it. A later hold may be lower still, down to the lane's
+        // own position.
         upTo = error.position;
       }
     }
@@ -164,7 +164,7 @@ export class Committer {
     this.#position = position;
   }
 
-  /** Up to where it is held, then wait, then the rest. */
+  /** Commits up to the hold, waits, then commits the rest. */
   async #commitHeld(messages: readonly Delivery[], { position }: LaneHeld): Promise<Committed> {
     const { id, pool, signal, onRetry, onHeld } = this.#options;
     const upTo = messages.filter(({ seq }) => seq <= position);
@@ -172,7 +172,7 @@ export class Committer {
     const before = await this.commit(this.#prepareAgain(upTo));
     const next = rest.at(0);
     if (next === undefined) return before;
-    // Events come in order, and the next one of this lane lies beyond: nothing is left in between.
+    // Events come in order, and this lane's next one lies beyond the hold: there is none in between.
     await this.skipTo(position);
     onHeld();
     while (!(await retryTransient(() => mayAdvance(pool, id, next.seq), { signal, onRetry }))) {
@@ -223,7 +223,7 @@ export class Committer {
     return { applied: messages.length - parking.length, parked: parking.length };
   }
 
-  /** In one flight, as long as no row turns up that was there before. @throws LaneLost, LaneHeld */
+  /** Writes in one flight, unless a row turns out to exist already. @throws LaneLost, LaneHeld */
   async #write(batch: Batch, advance: Advance): Promise<void> {
     const { fresh } = batch.rows;
     try {
@@ -268,15 +268,15 @@ export class Committer {
   }
 }
 
-/** Nobody reads these tables: a crash may take the last transactions along, rows and checkpoint. */
+/** Nobody reads these tables, so a crash may lose the last transactions, rows and checkpoint alike. */
 const LAZILY = 'set local synchronous_commit = off';
-/** SQLSTATE of a batch of which some rows were there before. */
+/** SQLSTATE of a batch some of whose rows existed before. */
 const NOT_FRESH = 'MF002';
 
 export interface Prepared {
   readonly messages: readonly Delivery[];
   readonly batch?: Batch;
-  /** Why there is no batch: a row of it cannot be written. */
+  /** Why there is no batch: one of its rows cannot be written. */
   readonly refusal?: UnwritableValue;
 }
 

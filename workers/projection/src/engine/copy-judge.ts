@@ -15,21 +15,21 @@ export interface CopyJudgeOptions {
   readonly stream: string;
   readonly log: Logger;
   readonly everyMs: number;
-  /** Whether it is for this process to look: one of a fleet is enough. */
+  /** Whether this process should look: one in the fleet is enough. */
   readonly isOurs: () => boolean;
 }
 
-/** Copies compared in one go; two messages each are read and kept meanwhile. */
+/** Copies compared at a time; the two messages of each are held in memory meanwhile. */
 const BATCH = 50;
-/** Lines a batch: a publisher that mixes up its ids does so by the thousand. */
+/** Log lines per batch: a publisher that mixes up its ids does so thousands of times. */
 const MOST_LINES = 5;
 
 type Envelope = Extract<Decoded, { readonly envelope: unknown }>['envelope'];
 
 /**
- * Compares events that the log holds twice, beside the lanes. What was said once may be said again;
- * another payload under the same id is an error of whoever published it, and is flagged. Copies that
- * were found and not compared are there still after a crash: the next look finds them.
+ * Compares events that the log holds twice, beside the lanes. An identical copy is harmless; another
+ * payload under the same id is an error of the publisher, and is flagged. After a crash, copies that
+ * were found but not compared are still recorded: the next look finds them.
  */
 export class CopyJudge {
   readonly #options: CopyJudgeOptions;
@@ -53,7 +53,7 @@ export class CopyJudge {
       while (!this.#isStopped && (await this.#judgeSome()) === BATCH);
       this.#isFailing = false;
     } catch (error) {
-      // Once, and not every second of an outage: the copies wait, and `status` counts them.
+      // Logged once, not every second of an outage: the copies wait, and `status` counts them.
       if (!this.#isFailing) {
         this.#options.log.warn(
           { reason: messageOf(error) },
@@ -90,7 +90,7 @@ export class CopyJudge {
     };
   }
 
-  /** The event at a position; undefined when it was erased, or the stream is another one by now. */
+  /** The event at a position; undefined when it was erased, or the stream has been replaced. */
   async #read({ eventKey: key }: EventCopy, seq: number): Promise<Envelope | undefined> {
     const { jsm, stream } = this.#options;
     const stored = await messageAt(jsm, stream, { seq });
@@ -108,7 +108,7 @@ export class CopyJudge {
     )) {
       log.error(
         { tenant, eventId, type, sequence, firstSequence },
-        'the log holds another payload under the same event id: compare both by `memfleet events show`, and publish what should count under an id of its own',
+        'the log holds another payload under the same event id: compare both with `memfleet events show`, and publish the payload that should count under an id of its own',
       );
     }
     const rest = conflicting.slice(MOST_LINES);
@@ -121,7 +121,7 @@ export class CopyJudge {
   }
 }
 
-/** By the digest that the stages claim events with: time and trace are not part of what is said. */
+/** Uses the digest by which the stages claim events: it leaves out time and trace. */
 function verdictOf(
   first: Envelope | undefined,
   again: Envelope | undefined,

@@ -1,21 +1,21 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LaneMonitor } from './lane-state.ts';
 
-/** The most that a batch of a rebuild waits: it is slowed down, and never starved. */
+/** The longest that a batch of a rebuild waits: it is slowed down, but never starved. */
 const MOST_MS = 50;
 const POLL_MS = 2;
 
 /**
- * Of a full batch, while others are at work: making one ready holds them up, in one piece. With 1,000
- * events/s beside a rebuild of 300,000, append to row took 225 ms (p99) with full batches, 100 so; the
- * rebuild ran at half its speed.
+ * A rebuild takes this fraction of a full batch while live lanes work, because preparing a batch blocks
+ * them for as long as it takes. With 1,000 events/s beside a rebuild of 300,000, append to row took
+ * 225 ms (p99) with full batches and 100 ms with a quarter; the rebuild ran at half its speed.
  */
 const SHARE = 4;
 
 /**
- * Lets others go first. Tables that are read come before tables that are being rebuilt: between two
- * of its batches a lane of the latter waits until none of the former has a transaction under way.
- * @returns how many events its next batch may have, of so many
+ * Lets live lanes go first. Tables that are read come before tables that are being rebuilt: between
+ * two of its batches, a rebuilding lane waits until no live lane has a transaction in progress.
+ * @returns how many events its next batch may have, at most `size`
  */
 export async function giveWayTo(others: readonly LaneMonitor[], size: number): Promise<number> {
   if (!others.some(isBusy)) return size;

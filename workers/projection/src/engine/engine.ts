@@ -43,15 +43,15 @@ interface Seat {
   /** Aborts when the generation is retired. */
   readonly retired: AbortController;
   isHeld: boolean;
-  /** Held beyond the share, since nobody else took it. */
+  /** This process holds it beyond its share, since no other process took it. */
   isLeftOver: boolean;
   yielding: AbortController;
 }
 
 /**
- * Runs the lanes of all generations that these projections fit, as many of them as are this process's
- * share, until the signal. Generations that are made or retired meanwhile are taken up and let go of.
- * @throws what ends the process: a durable or stream that is gone
+ * Runs lanes of all generations that these projections fit, up to this process's share, until the
+ * signal. It takes up generations that are made meanwhile, and releases those that are retired.
+ * @throws the error that ends the process: a durable or stream is gone
  */
 export async function runEngine(
   context: EngineContext,
@@ -106,7 +106,7 @@ class Engine {
     });
     void this.#watchConnection(signal);
     try {
-      // One lane that cannot go on for good ends the process, and not the other lanes in silence.
+      // A lane that can never continue ends the process; the others must not carry on without it.
       await Promise.race([ended, this.#failed.promise]);
     } finally {
       this.#stop.abort();
@@ -115,7 +115,7 @@ class Engine {
     }
   }
 
-  /** Takes up lanes that are new, and lets go of those whose generation is retired. */
+  /** Takes up new lanes, and releases those whose generation is retired. */
   #seat(runnables: readonly Runnable[]): void {
     const wanted = new Set<string>();
     for (const runnable of runnables) {
@@ -156,7 +156,7 @@ class Engine {
     this.#running.add(running);
   }
 
-  /** A durable that is gone is no failure when its generation is. */
+  /** A missing durable is no failure when its generation is retired. */
   async #isRetired({ id, retired }: Seat): Promise<boolean> {
     if (retired.signal.aborted) return true;
     this.#seat(await findGenerations(this.#context.pool, this.#context.config, this.#projections));
@@ -196,7 +196,7 @@ class Engine {
     });
   }
 
-  /** A server that comes back may have been restored meanwhile, and give positions out anew. */
+  /** A server that comes back may have been restored, and assign the same positions again. */
   async #watchConnection(signal: AbortSignal): Promise<void> {
     for await (const { type } of this.#context.connection.status()) {
       if (signal.aborted) return;
@@ -214,17 +214,17 @@ class Engine {
     return this.#all().filter(({ isHeld }) => isHeld);
   }
 
-  /** First lanes that are here: what is to be done once for all lanes of a generation is done there. */
+  /** The first lanes held here: the process that holds one does the work needed once a generation. */
   #first(): Seat[] {
     return this.#held().filter(({ id }) => id.lane === 0);
   }
 
-  /** Those whose indexes this process looks after. */
+  /** The schemas whose indexes this process maintains. */
   #schemas(): string[] {
     return this.#first().map(({ id }) => schemaOf(id.projection, id.generation));
   }
 
-  /** Lanes whose tables are read. */
+  /** The lanes whose tables have readers. */
   #foreground(): LaneMonitor[] {
     return this.#held()
       .filter((seat) => !isBackground(seat))
@@ -232,8 +232,8 @@ class Engine {
   }
 
   /**
-   * Every second: how the lanes are, for status and health; which generations there are; and whether
-   * other workers need a share.
+   * Runs every second: reports the lanes for status and health, looks for generations, and checks
+   * whether other workers need a share.
    */
   async #look(): Promise<void> {
     if (this.#signal.aborted) return;
@@ -241,7 +241,7 @@ class Engine {
     const goneAfterMs = Math.max(config.projections.lease, 3 * config.workers.report);
     const held = this.#held();
     const lanes = held.map(({ id, monitor }) => ({ id, current: monitor.current }));
-    // Those that are not held as well: without the database none can be.
+    // Includes lanes that are not held: without the database none can be.
     for (const { id, monitor } of this.#all()) {
       const { state, cause } = monitor.current;
       if (state === 'troubled') progress.troubled(nameOf(id), cause ?? 'unknown');
@@ -262,7 +262,7 @@ class Engine {
     }
   }
 
-  /** A worker has come: the last of the lanes held beyond the share go to it. */
+  /** Another worker has joined: the last lanes held beyond the share go to it. */
   #giveUpExcess(held: readonly Seat[], log: Logger): void {
     const shared = held.filter(({ isLeftOver }) => !isLeftOver);
     for (const { id, yielding } of shared.slice(this.#share)) {

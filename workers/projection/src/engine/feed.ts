@@ -7,14 +7,14 @@ export interface FeedOptions {
   readonly inbox: Inbox;
   /** Everything up to here is applied. */
   readonly position: number;
-  /** The first position from here on that the log has for this lane; undefined without one. */
+  /** The first position at or after `from` that the log holds for this lane; undefined if none. */
   readonly nextInLog: (from: number) => Promise<number | undefined>;
   readonly batch: number;
   readonly signal: AbortSignal;
   readonly onTrouble: (error: unknown) => void;
 }
 
-/** The broker's deliveries do not join on: what was read may be a hole, or another stream's. */
+/** The broker's deliveries are not contiguous: there may be a hole, or the stream is another one. */
 export class BrokenDelivery extends Error {
   override readonly name = 'BrokenDelivery';
 }
@@ -28,7 +28,7 @@ export async function feed(options: FeedOptions): Promise<void> {
     const batches = pull(consumer, {
       connection: options.connection,
       batch: options.batch,
-      // What has come is handed on at once: the lane decides what is worth waiting for.
+      // Messages are handed on at once: the lane decides how long to wait for more.
       lingerMs: 0,
       room: () => inbox.room(),
       signal,
@@ -47,9 +47,9 @@ export async function feed(options: FeedOptions): Promise<void> {
 }
 
 /**
- * Whether the first delivery is where the lane goes on. Deliveries number themselves from a reset on,
- * so a later reset shows as a break, unless nothing was delivered before it: one that an earlier owner
- * sent, and that arrives late, may leave out what the lane has not read.
+ * Checks that the first delivery is where the lane continues. A reset restarts the numbering of
+ * deliveries, so a later reset shows as a break, unless nothing was delivered before it: a late reset
+ * by an earlier owner may skip events that the lane has not read.
  * @throws BrokenDelivery
  */
 async function checkFirst(
@@ -65,10 +65,10 @@ async function checkFirst(
   );
 }
 
-/** Watches that nothing is missing between two deliveries and nothing is told anew. */
+/** Checks that no delivery is missing and that no position holds a second event. */
 class DeliveryOrder {
   #position: number;
-  /** The durable was reset: it counts its deliveries from 1. */
+  /** The durable was reset, so it numbers its deliveries from 1. */
   #delivery = 0;
 
   constructor(position: number) {
@@ -91,9 +91,11 @@ class DeliveryOrder {
       this.#position = seq;
       return true;
     }
-    // A number given out a second time is not the same event: the stream itself may have gone back.
+    // A first delivery of an old position is another event: the stream itself may have gone back.
     if (!redelivered) {
-      throw new BrokenDelivery(`position ${seq} was delivered anew, after ${this.#position}`);
+      throw new BrokenDelivery(
+        `position ${seq} was delivered as a new event, after ${this.#position}`,
+      );
     }
     return false;
   }

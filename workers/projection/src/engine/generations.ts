@@ -1,7 +1,7 @@
 import { type Projection, readGenerations, type Runnable, runnableOf } from '@memfleet/projections';
 import type { FleetConfig, Queryable } from '@memfleet/runtime';
 
-/** What there is to run at the moment: it changes with every rebuild. */
+/** The generations to run at the moment; every rebuild changes them. */
 export async function findGenerations(
   db: Queryable,
   config: FleetConfig,

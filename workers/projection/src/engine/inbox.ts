@@ -1,8 +1,8 @@
 import type { Delivery } from '@memfleet/runtime';
 
 /**
- * Between reading and writing: events that wait for their transaction, as they came. Bounded, so
- * that a slow database holds the reader up and not the memory.
+ * Buffers events between the reader and the writer, in the order they came. It is bounded, so that a
+ * slow database slows the reader down instead of filling the memory.
  */
 export class Inbox {
   readonly #capacity: number;
@@ -24,7 +24,7 @@ export class Inbox {
     this.#notify();
   }
 
-  /** Nothing more will come; `take` throws the error once all that came before is taken. */
+  /** Nothing more will come; `take` throws the error once everything before it is taken. */
   end(error?: Error): void {
     if (this.#ended) return;
     this.#ended = true;
@@ -32,15 +32,15 @@ export class Inbox {
     this.#notify();
   }
 
-  /** Waits until half of it is free, so that requests stay large, or the end. */
+  /** Waits until half of it is free, so that requests stay large, or until the end. */
   async room(): Promise<number> {
     while (this.#events.length > this.#capacity / 2 && !this.#ended) await this.#changed.promise;
     return this.#ended ? 0 : this.#capacity - this.#events.length;
   }
 
-  /** Waits until so many are there, the end, or `enough`. */
+  /** Waits for `count` events, the end, or `enough`, whichever is first. */
   async filled(count: number, enough?: Promise<unknown>): Promise<void> {
-    // A failure is enough as well: whoever made the promise awaits it.
+    // A failure ends the wait as well: the maker of the promise awaits it.
     const stop = enough?.then(
       () => 'enough',
       () => 'enough',
@@ -54,7 +54,7 @@ export class Inbox {
     }
   }
 
-  /** Up to so many, in order; undefined at the end. @throws what `end` was given */
+  /** Up to `count` events, in order; undefined at the end. @throws the error that `end` was given */
   take(count: number): Delivery[] | undefined {
     if (this.#events.length === 0 && this.#ended) {
       if (this.#error !== undefined) throw this.#error;

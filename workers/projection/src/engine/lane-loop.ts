@@ -15,12 +15,12 @@ import { BrokenDelivery } from './feed.ts';
 import { type LaneContext, runLane } from './lane.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 
-/** How long a halted lane waits before it looks again: a deploy or a person may have mended it. */
+/** How long a halted lane waits before it looks again: a deploy or a person may have fixed it. */
 const HALTED_MS = 3_000;
 const RETRY_MS = 250;
 /**
- * A lane that is free for so many lease times is run beyond the share: whoever it was left to cannot
- * run it, as a worker of another version, or one that dies again and again.
+ * A lane that stays free for this many lease times is run beyond the share: the worker it was left to
+ * cannot run it, because it has another version or keeps crashing.
  */
 const LEFT_OVER_LEASES = 2;
 
@@ -29,13 +29,13 @@ export interface LaneLoop {
   readonly projection: Projection;
   readonly id: LaneId;
   readonly owner: string;
-  /** Whether one more lane is within the share of this process now. */
+  /** Whether this process's share allows one more lane now. */
   readonly mayTake: () => boolean;
-  /** Told of a lane that nobody else took too. */
+  /** Called with every lane taken or given back, including one that no other process took. */
   readonly onHeld: (isHeld: boolean, isLeftOver: boolean) => void;
-  /** Aborts when the lane is to go to another process. */
+  /** Aborts when the lane should go to another process. */
   readonly yielding: () => AbortSignal;
-  /** Aborts when the stream must be looked at again. */
+  /** Aborts when the stream must be verified again. */
   readonly doubt: () => AbortSignal;
   readonly signal: AbortSignal;
 }
@@ -62,7 +62,7 @@ export async function superviseLane(loop: LaneLoop): Promise<void> {
         if (lease !== undefined && isLeftOver) {
           log.warn(
             { ...id },
-            'no other worker took the lane, it is run beyond the share of this one',
+            'no other worker took the lane, so this one runs it beyond its share',
           );
         }
         if (lease !== undefined) await holdLane(loop, lease, isLeftOver);
@@ -72,12 +72,12 @@ export async function superviseLane(loop: LaneLoop): Promise<void> {
       context.monitor.troubled(`database: ${messageOf(error)}`);
       log.warn({ ...id, reason: messageOf(error) }, 'no answer about a lease, trying again');
     }
-    // Jitter, so that of several workers standing by not all ask at once.
+    // Jitter, so that workers standing by do not all ask at once.
     await sleep((leaseMs / 5) * (0.5 + Math.random()), signal);
   }
 }
 
-/** Everything done under one lease; it is given back whatever happens. */
+/** Does everything that is done under one lease, and always gives the lease back. */
 async function holdLane(loop: LaneLoop, lease: Lease, isLeftOver: boolean): Promise<void> {
   const { context, onHeld } = loop;
   const keeper = new LeaseKeeper(
@@ -98,8 +98,8 @@ async function holdLane(loop: LaneLoop, lease: Lease, isLeftOver: boolean): Prom
 }
 
 /**
- * Runs the lane again and again: after a hole or a reconnect at once, when it is halted after a
- * while. Each time it proves anew that the stream is the one it was.
+ * Runs the lane in sessions: after a hole or a reconnect the next one begins at once, after a halt it
+ * begins after a pause. Each session verifies again that the stream is the same.
  */
 async function runSessions(loop: LaneLoop, lease: Lease, signal: AbortSignal): Promise<void> {
   const { context, projection, id } = loop;
@@ -133,7 +133,7 @@ async function runSessions(loop: LaneLoop, lease: Lease, signal: AbortSignal): P
   }
 }
 
-/** A stream or durable that was deleted is never made anew silently: the process ends. */
+/** A deleted stream or durable is never recreated silently: the process ends. */
 function isGone(error: unknown): boolean {
   return (
     error instanceof RuntimeError &&

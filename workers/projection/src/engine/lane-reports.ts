@@ -3,7 +3,7 @@ import type { Queryable } from '@memfleet/runtime';
 import type { LaneState } from './lane-state.ts';
 import { storableReason } from './parked-keys.ts';
 
-/** Says of every lane held how it is, where `memfleet status` reads it. */
+/** Writes the state of every lane this process holds to where `memfleet status` reads it. */
 export async function reportLanes(
   db: Queryable,
   instance: string,

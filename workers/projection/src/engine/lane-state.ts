@@ -1,4 +1,4 @@
-/** What a lane tells of itself. */
+/** What a lane reports about itself. */
 export interface LaneState {
   readonly state: 'running' | 'troubled' | 'halted';
   readonly cause: string | undefined;
@@ -6,17 +6,17 @@ export interface LaneState {
 
 /** How long one transaction may take before the lane says so. */
 const SLOW_MS = 5_000;
-/** How long a trouble is shown after it was last seen. */
+/** How long a problem is shown after it was last seen. */
 const SHOWN_MS = 5_000;
 
-/** Kept by the lane, read by reports and health. */
+/** The lane updates it; reports and health checks read it. */
 export class LaneMonitor {
   #halted: string | undefined;
   #trouble: { cause: string; at: number } | undefined;
   #busySince: number | undefined;
   #inFlight = 0;
 
-  /** It cannot go on, and nothing but a person or a deploy will change that. */
+  /** The lane cannot continue, and only a person or a deploy can change that. */
   halted(cause: string): void {
     this.#halted = cause;
   }
@@ -25,19 +25,19 @@ export class LaneMonitor {
     this.#trouble = { cause, at: performance.now() };
   }
 
-  /** A transaction of so many events begins. */
+  /** A transaction of that many events begins. */
   began(events: number): void {
     this.#busySince = performance.now();
     this.#inFlight = events;
   }
 
-  /** It is held where it is: nothing is under way, and nothing is wrong. */
+  /** The lane is held at its position: no transaction runs, and nothing is wrong. */
   held(): void {
     this.#busySince = undefined;
     this.#inFlight = 0;
   }
 
-  /** A transaction was committed, or the lane read its position and waits for events. */
+  /** A transaction has committed, or the lane has read its position and waits for events. */
   advanced(): void {
     this.#busySince = undefined;
     this.#inFlight = 0;

@@ -39,19 +39,19 @@ export interface LaneContext {
   readonly jsm: JetStreamManager;
   readonly pool: Pool;
   readonly log: Logger;
-  /** Of the generation: one lane alone sees every event. */
+  /** Lanes of the generation: a single lane sees every event. */
   readonly lanes: number;
   readonly monitor: LaneMonitor;
   /** True while nobody reads the generation's tables. */
   readonly isBackground: () => boolean;
-  /** Lets the lanes go first that somebody waits for; at once for those themselves. */
+  /** Lets lanes with live readers go first; returns at once for those lanes. */
   readonly giveWay: (size: number) => Promise<number>;
   readonly onCommitted: (how: 'applied' | 'parked', count: number) => void;
 }
 
 /**
- * Runs a lane under a lease until the signal: read the checkpoint, prove that the stream is the one
- * it speaks of, set the durable to it, then read and write. Returns when the last transaction that
+ * Runs a lane under a lease until the signal: read the checkpoint, verify that the stream is the one
+ * it refers to, reset the durable to it, then read and write. Returns when the last transaction that
  * was begun is committed.
  * @throws LaneLost, BrokenDelivery (run it again), RuntimeError LANE_HALTED, DRIFT, CONSUMER_MISSING
  */
@@ -82,7 +82,7 @@ export async function runLane(
   log.info({ ...id, position, epoch: lease.epoch.toString() }, 'the lane runs');
   monitor.advanced();
 
-  // Ends the reader with the writer, whichever way that ends.
+  // Ends the reader with the writer, however the writer ends.
   const stop = new AbortController();
   const { batch, linger, onNewer } = config.projections;
   const inbox = new Inbox(2 * batch);
@@ -155,8 +155,8 @@ interface Between {
 }
 
 /**
- * One transaction at a time, and while it runs the next batch is made ready: as soon as a full one
- * has been read, or else with whatever is there when the transaction is done.
+ * Runs one transaction at a time and prepares the next batch meanwhile: as soon as a full batch has
+ * been read, or else with the events that have come when the transaction is done.
  */
 async function writeAll(
   context: LaneContext,
@@ -189,9 +189,9 @@ async function writeAll(
       if (signal.aborted) break;
       pace.began();
       committing = commit(context, committer, prepared);
-      // It is awaited in the next round; until then a failure must not count as unhandled.
+      // The next round awaits it; until then a failure must not count as unhandled.
       committing.catch(() => undefined);
-      // What comes before is applied; a newer version reads on, and nothing is skipped meanwhile.
+      // Earlier events are applied; a newer version will read on, and nothing is skipped meanwhile.
       if (newer !== undefined) throw newer;
     }
   } finally {
@@ -199,7 +199,7 @@ async function writeAll(
   }
 }
 
-/** @returns true when nothing has come for a while and nothing is being written */
+/** @returns true when no event has come for a while and no transaction runs */
 async function waitForWork(
   inbox: Inbox,
   size: number,
@@ -226,6 +226,6 @@ async function commit(
   monitor.advanced();
   if (applied > 0) onCommitted('applied', applied);
   if (parked > 0) onCommitted('parked', parked);
-  // For displays: the checkpoint is the truth. An ack of the last acks all before it.
+  // Only for displays: the checkpoint is the truth. Acking the last message acks all before it.
   prepared.messages.at(-1)?.ack();
 }

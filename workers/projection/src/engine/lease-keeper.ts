@@ -2,8 +2,8 @@ import { type Lease, type Logger, messageOf, type Pool, renewLease } from '@memf
 import { LaneLost } from './checkpoint.ts';
 
 /**
- * Renews a lease until it is stopped. Its signal aborts when the lease is lost: taken by another, or
- * run out by our own clock while the database did not answer.
+ * Renews a lease until it is stopped. Its signal aborts when the lease is lost: another worker took
+ * it, or it ran out by our own clock while the database did not answer.
  */
 export class LeaseKeeper {
   readonly #pool: Pool;

@@ -2,9 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Inbox } from './inbox.ts';
 
 /**
- * When quiet, an event is committed at once; when events keep coming, no transaction that is not full
- * begins sooner than the linger after the one before. So an event waits for others no longer than that,
- * and a steady stream of them does not become a transaction each.
+ * When traffic is light, each event commits immediately. When events keep coming, a transaction that
+ * is not full begins no sooner than the linger time after the one before. So an event never waits for
+ * others longer than that, and a steady stream does not become one transaction per event.
  */
 export class Pace {
   readonly #lingerMs: number;
@@ -14,7 +14,7 @@ export class Pace {
     this.#lingerMs = lingerMs;
   }
 
-  /** Waits until the next transaction may begin: with so many events, or with what there is. */
+  /** Waits until the next transaction may begin: with `size` events, or with those that have come. */
   async next(inbox: Inbox, size: number): Promise<void> {
     const left = this.#beganAt + this.#lingerMs - performance.now();
     if (left > 0 && inbox.size < size) await inbox.filled(size, delay(left));

@@ -16,19 +16,19 @@ export interface Culprit {
 }
 
 /**
- * The memories that wait: from the event that could not be applied on, every event of that memory is
- * set aside in order, so that a redrive finds them as the log has them.
+ * The memories that wait. From the event that could not be applied, every event of that memory is set
+ * aside in order, so that a redrive finds them in the order of the log.
  */
 export class ParkedKeys {
   readonly #keys = new Map<string, Culprit>();
   #version = 0;
 
-  /** Rises when batches made before do not know any more what is to be parked. */
+  /** Rises when batches made earlier no longer know which events to park. */
   get version(): number {
     return this.#version;
   }
 
-  /** Notes a culprit; of several of one memory the first in the log counts. */
+  /** Notes a culprit; when a memory has several, the first in the log counts. */
   add(tenant: string, memory: string, culprit: Culprit): void {
     const id = idOf(tenant, memory);
     const before = this.#keys.get(id);
@@ -36,13 +36,13 @@ export class ParkedKeys {
     this.#keys.set(id, culprit);
   }
 
-  /** As `add`, for a culprit that only its transaction showed. */
+  /** As `add`, for a culprit that only its transaction revealed. */
   addLate(tenant: string, memory: string, culprit: Culprit): void {
     this.add(tenant, memory, culprit);
     this.#version += 1;
   }
 
-  /** A redrive came so far: to the end without a culprit, or up to another one. */
+  /** Records how far a redrive got: to the end (no culprit), or up to another culprit. */
   redriven(tenant: string, memory: string, culprit: Culprit | undefined): void {
     const id = idOf(tenant, memory);
     if (culprit === undefined) this.#keys.delete(id);
@@ -63,7 +63,7 @@ function idOf(tenant: string, memory: string): string {
   return `${tenant} ${memory}`;
 }
 
-/** What is parked in a generation, whichever of its lanes parked it. */
+/** Everything parked in a generation, by any of its lanes. */
 export async function loadParkedKeys(
   db: Queryable,
   { projection, generation }: LaneId,
@@ -87,7 +87,7 @@ export async function loadParkedKeys(
   return keys;
 }
 
-/** Sets events aside; none when there is nothing to be done. */
+/** Sets events aside; no statement when there are none. */
 export function parkingStatement(id: LaneId, events: readonly ParkedEvent[]): BoundStatement[] {
   if (events.length === 0) return [];
   const text = `insert into memfleet.parked_events

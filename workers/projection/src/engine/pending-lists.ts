@@ -3,10 +3,10 @@ import { every, type Logger, messageOf, type Pool, type Repeated } from '@memfle
 const EVERY_MS = 1_000;
 
 /**
- * An index for searching words gathers new entries in a pending list, and the transaction that fills
- * it up merges all of them while the events behind it wait. Merged every second beside the lanes, it
- * seldom fills up, and a search has about a second of entries to look through one by one. (What that
- * does for the latency has not been measured apart.)
+ * Merges the pending lists of GIN indexes every second, beside the lanes. Such an index gathers new
+ * entries in a pending list, and the transaction that fills the list merges all of them while later
+ * events wait. Merged every second, the list seldom fills up, and a search scans about one second of
+ * entries one by one. (The effect on latency has not been measured separately.)
  */
 export class PendingLists {
   readonly #pool: Pool;
@@ -14,7 +14,7 @@ export class PendingLists {
   readonly #schemas: () => readonly string[];
   readonly #repeated: Repeated;
 
-  /** `schemas` are those whose indexes this process is to look after. */
+  /** `schemas` returns the schemas whose indexes this process maintains. */
   constructor(pool: Pool, log: Logger, schemas: () => readonly string[]) {
     this.#pool = pool;
     this.#log = log;
@@ -32,13 +32,13 @@ export class PendingLists {
     try {
       await this.#merge(schemas);
     } catch (error) {
-      // Nothing is lost: the transaction that fills the list up merges it.
+      // Nothing is lost: the transaction that fills the list merges it.
       this.#log.debug({ reason: messageOf(error) }, 'pending entries could not be merged');
     }
   }
 
   async #merge(schemas: readonly string[]): Promise<void> {
-    // Only an owner may; a worker with a lesser role leaves it to the transactions.
+    // Only the owner may merge; a worker with a lesser role leaves it to the transactions.
     await this.#pool.query({
       name: 'merge-pending',
       text: `select gin_clean_pending_list(indexrelid)

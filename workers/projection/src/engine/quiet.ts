@@ -18,12 +18,12 @@ export interface LaneSource {
 }
 
 /**
- * Moves the checkpoint of a lane that has nothing to do up to the end of the log: of several lanes
- * one may not see an event for days, and whoever waits for a position, or wants to trim the log,
- * must know that it lacks nothing. The end is read first, so that what is stored in between counts
- * as waiting. That nothing waits is asked of the log: a durable may be led by a server that does not
- * have the newest messages yet, and counts only what it has.
- * @returns the position of an event that the durable has given out, and the lane does not have
+ * Moves the checkpoint of an idle lane to the end of the log. One of several lanes may not see an
+ * event for days, and a reader that waits for a position, or an operator who trims the log, must know
+ * that the lane has missed nothing. The end is read first, so that events stored meanwhile count as
+ * waiting. The log itself is asked whether anything waits: the server that leads the durable may not
+ * have the newest messages yet, and counts only those it has.
+ * @returns the position of an event that the durable has delivered and the lane does not have
  */
 export async function followLog(
   { jsm, stream, durable, filter }: LaneSource,

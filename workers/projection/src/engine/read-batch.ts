@@ -2,7 +2,7 @@ import { setImmediate as breathe } from 'node:timers/promises';
 import { type Delivery, RuntimeError } from '@memfleet/runtime';
 import type { EventReader, LaneEvent } from './read-event.ts';
 
-/** What is read of a stretch of the log, up to an event that only a newer version can read. */
+/** The events of a stretch of the log, up to the first that only a newer version can read. */
 export interface ReadBatch {
   readonly events: readonly LaneEvent[];
   readonly newer: RuntimeError | undefined;
@@ -12,9 +12,9 @@ export interface ReadBatch {
 const SLICE = 100;
 
 /**
- * Decodes messages just before they are folded. What waits longer waits as bytes: decoded events by
- * the thousand outlive the garbage collections of the young, and then cost as much as their decoding.
- * It is done in slices, so that the transaction which runs meanwhile gets its answers in time.
+ * Decodes messages just before they are folded. Until then they wait as bytes: thousands of decoded
+ * events would survive the young-generation garbage collections, which costs as much as decoding them.
+ * It decodes in slices, so that the transaction running meanwhile gets its answers in time.
  */
 export async function readBatch(
   reader: EventReader,

@@ -12,22 +12,22 @@ import { type Delivery, type FleetConfig, messageOf } from '@memfleet/runtime';
 /** An event of the log as one projection reads it. */
 export interface ReadEvent {
   readonly sequence: number;
-  /** Of the memory it is about; empty when it is irrelevant. */
+  /** The tenant of its memory; empty when the event is irrelevant. */
   readonly tenant: string;
   readonly memory: string;
   readonly reading: Reading;
 }
 
-/** The same as a lane was given it. */
+/** The same, with the message in which the lane received it. */
 export interface LaneEvent extends ReadEvent {
   readonly message: Delivery;
 }
 
-/** What is read of a message, whichever way it came. */
+/** The parts of a message that are read, however it arrived. */
 type Message = Pick<Delivery, 'data' | 'subject' | 'seq'>;
 
 export type Reading =
-  /** Nothing in this projection follows from it. */
+  /** It has no effect in this projection. */
   | { readonly kind: 'irrelevant' }
   | {
       readonly kind: 'operations';
@@ -45,11 +45,11 @@ type OnNewer = FleetConfig['projections']['onNewer'];
 
 const IRRELEVANT: Reading = { kind: 'irrelevant' };
 
-/** Bytes → row operations of one projection. Pure but for what is in the message. */
+/** Turns bytes into row operations of one projection. The result depends only on the message. */
 export class EventReader {
   readonly #projection: Projection;
   readonly #root: string;
-  /** Verbs of events from which nothing follows: a subject with one of them need not be decoded. */
+  /** Verbs of events without effect here: a message whose subject has one need not be decoded. */
   readonly #ignored: ReadonlySet<string>;
   readonly #onNewer: OnNewer;
 
@@ -65,7 +65,7 @@ export class EventReader {
   read<Given extends Message>(message: Given): ReadEvent & { readonly message: Given } {
     const { subject, seq: sequence } = message;
     const verb = verbOf(subject);
-    // What no handler asks for is not decoded: two of the three projections here skip most events.
+    // Events without a handler are not decoded: two of the three projections here skip most events.
     if (this.#ignored.has(verb)) {
       return { message, sequence, tenant: '', memory: '', reading: IRRELEVANT };
     }
@@ -89,7 +89,7 @@ export class EventReader {
     };
   }
 
-  /** A subject that is as the event says need not be taken apart, which is a tenth of all decoding. */
+  /** A subject that matches its event need not be parsed, which saves a tenth of all decoding. */
   #decode({ data, subject }: Message): Decoded {
     const decoded = registry.decode(data);
     if (decoded.kind === 'known') {

@@ -44,9 +44,9 @@ interface Chunk extends Key {
 }
 
 /**
- * Tries parked memories again when somebody asks for it: their events are read from the log and
- * applied in its order, under the lane's own epoch and between two of its batches, so that nothing
- * overtakes them. Guards being log positions, they end as if they had never waited.
+ * Retries parked memories on request. It reads their events from the log and applies them in its
+ * order, under the lane's own epoch and between two of its batches, so that nothing overtakes them.
+ * Since guards are log positions, the rows end as if the events had never waited.
  */
 export class Redriver {
   readonly #options: RedriverOptions;
@@ -76,12 +76,12 @@ export class Redriver {
     return requests.length > 0;
   }
 
-  /** Does what is asked for; only while no batch of the lane is under way. @throws LaneLost */
+  /** Runs the requested redrives; call it only while no batch of the lane runs. @throws LaneLost */
   async run(): Promise<void> {
     const { parked, signal, onRedriven } = this.#options;
     const until = performance.now() + TURN_MS;
     for (const request of this.#asked) {
-      // What is left will be asked for again.
+      // The next look finds the requests that are left.
       if (signal.aborted || performance.now() > until) return;
       const { applied, culprit } = await this.#redrive(request);
       parked.redriven(request.tenant, request.memory, culprit);
@@ -90,7 +90,7 @@ export class Redriver {
     }
   }
 
-  /** Says what came of it, under the epoch as everything else. @throws LaneLost */
+  /** Records the outcome, under the epoch like everything else. @throws LaneLost */
   async #conclude(request: Request, applied: number, culprit: Culprit | undefined): Promise<void> {
     const { id, epoch, pool, signal, onRetry } = this.#options;
     await retryTransient(
@@ -122,7 +122,7 @@ export class Redriver {
     }
   }
 
-  /** What was erased from the log has no effect any more. */
+  /** Events that were erased from the log have no effect any more. */
   async #read(sequences: readonly number[]): Promise<ReadEvent[]> {
     const { jsm, stream, reader } = this.#options;
     const events: ReadEvent[] = [];
@@ -134,8 +134,9 @@ export class Redriver {
   }
 
   /**
-   * Applies events up to the first that fails; when rows are refused, halves, down to it.
-   * @returns the one that is to blame
+   * Applies events up to the first that fails. When the database refuses rows, applies halves, down to
+   * the failing event.
+   * @returns the event that is to blame
    */
   async #apply(
     chunk: Chunk,
@@ -169,7 +170,7 @@ export class Redriver {
 
   async #transact(chunk: Chunk, events: readonly ReadEvent[], upTo: number): Promise<void> {
     const { id, epoch, pool, writer, signal, onRetry } = this.#options;
-    // A lost answer to the commit does no harm: the same events end the same.
+    // A lost answer to the commit does no harm: applying the same events again changes nothing.
     const batch = makeBatch(events, writer, new ParkedKeys());
     const done = chunk.sequences.filter((sequence) => sequence <= upTo);
     await retryTransient(
@@ -215,7 +216,7 @@ async function waiting(
   return rows.map(({ sequence }) => Number(sequence));
 }
 
-/** The first that waits bears the reason, the others its position. */
+/** The first waiting event gets the reason, the others get its position. */
 async function rename(
   db: Queryable,
   { projection, generation, lane }: LaneId,

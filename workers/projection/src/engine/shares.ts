@@ -1,17 +1,17 @@
 import type { Queryable } from '@memfleet/runtime';
 
 /**
- * How many lanes a process may hold so that all live ones have about as many: what is left over goes
- * to whoever asks first.
+ * How many lanes a process may hold so that all live processes hold about the same number. Lanes left
+ * over go to the first process that asks.
  */
 export function fairShare(lanes: number, workers: number): number {
   return Math.ceil(lanes / Math.max(1, workers));
 }
 
 /**
- * Live projection workers, this one included though it may not have reported yet. One that has not
- * reported for `goneAfterMs` is not counted: its lanes are free by then, and the others must not
- * leave a share of them to it.
+ * Counts live projection workers, including this one even if it has not reported yet. A worker that
+ * has not reported for `goneAfterMs` does not count: its lanes are free by then, and the others must
+ * not leave a share of them to it.
  */
 export async function countWorkers(
   db: Queryable,
