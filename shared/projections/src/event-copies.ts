@@ -1,18 +1,18 @@
 import type { Queryable } from '@memfleet/runtime';
 
-/** An event that the log holds again, and where it stands for the first time. */
+/** A later copy of an event in the log, and the position of the first copy. */
 export interface EventCopy {
   readonly eventKey: string;
   readonly sequence: number;
   readonly firstSequence: number;
 }
 
-/** Whether a copy says what the first says; `erased` when the log does not hold both any more. */
+/** Whether a copy has the payload of the first; `erased` when the log no longer holds both. */
 export type Verdict = 'same' | 'other' | 'erased';
 
 export interface JudgedCopy extends EventCopy {
   readonly verdict: Verdict;
-  /** As the copy says it, or else the first; null when neither is there. */
+  /** Read from the copy, or else from the first; null when neither is there. */
   readonly tenant: string | null;
   readonly eventId: string | null;
   readonly type: string | null;
@@ -24,7 +24,7 @@ interface CopyRow {
   readonly first_sequence: string;
 }
 
-/** Copies that nobody has compared yet, the earliest in the log first. */
+/** Copies that have not been compared yet, the earliest in the log first. */
 export async function readUnjudged(db: Queryable, limit: number): Promise<EventCopy[]> {
   const { rows } = await db.query<CopyRow>({
     name: 'copies-unjudged',
@@ -40,9 +40,9 @@ export async function readUnjudged(db: Queryable, limit: number): Promise<EventC
 }
 
 /**
- * Keeps verdicts, each once: one that another process has given already, or that was given against
- * another first, is not kept.
- * @returns those that are kept
+ * Stores verdicts, each once: a verdict is dropped when another process has stored one already, or when
+ * the first copy is another one by now.
+ * @returns the verdicts that were stored
  */
 export async function keepVerdicts(
   db: Queryable,
@@ -72,11 +72,11 @@ export async function keepVerdicts(
   return judged.filter(({ eventKey, sequence }) => kept.has(idOf(eventKey, sequence)));
 }
 
-/** Copies that say something else under the same id, as `memfleet status` shows them. */
+/** Copies with another payload under the same id, as `memfleet status` shows them. */
 export interface ConflictingCopies {
-  /** Those that nobody has acknowledged. */
+  /** Copies that nobody has acknowledged. */
   readonly count: number;
-  /** Copies that are not compared yet. */
+  /** Copies that have not been compared yet. */
   readonly unjudged: number;
   /** A few of them, the latest in the log first. */
   readonly latest: readonly {

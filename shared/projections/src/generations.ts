@@ -6,8 +6,8 @@ import { APPLIED_SQL } from './sql/applied.ts';
 import { deferIndexes } from './sql/indexes.ts';
 
 /**
- * One set of tables of a projection. The live one is what the views show; a rebuild makes the next
- * beside it, a promotion swaps them, and the previous one runs on until it is retired.
+ * One set of tables of a projection. The views show the live one; a rebuild makes the next one beside
+ * it, a promotion swaps them, and the previous one keeps running until it is retired.
  */
 export interface Generation {
   readonly projection: string;
@@ -15,13 +15,13 @@ export interface Generation {
   readonly version: number;
   readonly lanes: number;
   readonly state: 'live' | 'next' | 'previous' | 'retired';
-  /** Of the text of the views that show it; null for a generation that none shows. */
+  /** Digest of the text of the views that show it; null when no view does. */
   readonly viewsDigest: string | null;
-  /** Its history is not in yet, and so neither are the indexes that only readers need. */
+  /** It is still being filled, so the indexes that only readers need are not there yet. */
   readonly isFilling: boolean;
 }
 
-/** Every generation whose tables are there, in order. */
+/** Every generation whose tables exist, in order. */
 export async function readGenerations(db: Queryable): Promise<Generation[]> {
   const { rows } = await db.query<Generation>(
     `select projection, generation, version, lanes, state, views_digest as "viewsDigest",
@@ -32,7 +32,7 @@ export async function readGenerations(db: Queryable): Promise<Generation[]> {
   return rows;
 }
 
-/** Tables, row and checkpoints of a generation; its durables are provisioned from its row. */
+/** Creates a generation's tables, row and checkpoints; its durables are provisioned from its row. */
 export async function createGeneration(
   client: Client,
   projection: Projection,

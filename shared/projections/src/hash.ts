@@ -5,12 +5,12 @@ import { schemaOf } from './lane-names.ts';
 export interface TableHash {
   readonly table: string;
   readonly rows: number;
-  /** Sum of 64-bit hashes of the rows' text: equal for equal rows, in whatever order they lie. */
+  /** Sum of 64-bit hashes of the rows' text: equal rows have equal sums, in any order. */
   readonly hash: string;
 }
 
 /**
- * One hash a table, all of one moment. Read models hold no clock values of their own, so two
+ * One hash per table, all from one snapshot. Read models hold no clock values of their own, so two
  * generations that have applied the same log are equal, row for row.
  */
 export async function hashTables(

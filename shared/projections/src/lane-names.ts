@@ -1,4 +1,4 @@
-/** A part of a generation's work: the whole log, or one partition of it. */
+/** One lane of a generation: it reads the whole log, or one partition of it. */
 export interface LaneId {
   readonly projection: string;
   readonly generation: number;

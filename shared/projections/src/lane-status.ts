@@ -1,7 +1,7 @@
 import type { Queryable } from '@memfleet/runtime';
 import { durableOf } from './lane-names.ts';
 
-/** What is known of a lane, whoever runs it; lag follows from `position` or from the durable. */
+/** What is known about a lane, from any worker; lag follows from `position` or from the durable. */
 export interface LaneStatus {
   readonly projection: string;
   readonly version: number;
@@ -14,17 +14,17 @@ export interface LaneStatus {
   readonly partition: number | undefined;
   /** Instance of the worker that holds the lease; undefined when nobody does. */
   readonly owner: string | undefined;
-  /** For how long that worker has said nothing of the lane, or of itself, in seconds. */
+  /** Seconds since that worker last reported the lane, or itself. */
   readonly silentSeconds: number;
   readonly epoch: number;
   readonly position: number;
-  /** Time of the last event that was applied. */
+  /** Time of the last applied event. */
   readonly eventTime: Date | undefined;
   readonly state: 'running' | 'held' | 'troubled' | 'halted' | 'unowned';
   readonly cause: string | undefined;
-  /** Its history is not in yet. */
+  /** It is still being filled from the log. */
   readonly isFilling: boolean;
-  /** How long it has been in that state, in seconds. */
+  /** Seconds it has been in that state. */
   readonly stateSeconds: number;
   readonly parkedKeys: number;
   readonly parkedEvents: number;
@@ -61,9 +61,9 @@ interface CodeVersion {
 }
 
 /**
- * Every lane of every generation that is not retired. With the `projections` that the code has, it is
- * said of a lane without a worker when the code has another version than its tables; a program that
- * only reads the tables has none.
+ * Every lane of every generation that is not retired. Given the `projections` of the code, the cause of
+ * an unowned lane says when the code has another version than the tables; a program that only reads
+ * the tables passes none.
  */
 export async function laneStatus(
   db: Queryable,
@@ -142,14 +142,14 @@ function stateOf(
 }
 
 /**
- * After a deploy there may be no worker left that can go on with tables of the version before. A
- * lease that ran out tells of a worker that died, hangs, or does not reach the database.
+ * After a deploy there may be no worker left that can write the tables of the previous version. An
+ * expired lease means that its worker died, hangs, or cannot reach the database.
  */
 function whyUnowned(row: StatusRow, projections: readonly CodeVersion[]): string {
   const { projection, version, last_owner: lastOwner, expired_seconds: expired } = row;
   const ours = projections.find(({ name }) => name === projection);
   if (ours !== undefined && ours.version !== version) {
-    return `no worker holds this lane: it is of version ${version}, the code has version ${ours.version}, and a rebuild makes new tables`;
+    return `no worker holds this lane: its tables have version ${version}, the code has version ${ours.version}, and a rebuild makes new tables`;
   }
   return lastOwner === null || expired === null
     ? 'no worker holds this lane'

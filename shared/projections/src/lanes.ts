@@ -32,8 +32,8 @@ export function coversLog(
 }
 
 /**
- * The durable a lane reads by: AckAll, since the checkpoint row is the truth. Its filter is one subject,
- * since two cost a factor of forty.
+ * The durable that a lane reads. It uses AckAll, since the checkpoint row is the truth. Its filter is a
+ * single subject, since two are forty times as slow.
  */
 export function laneConsumerOf(config: FleetConfig, id: LaneId, lanes: number): WantedConsumer {
   const { stream, root } = config.log;
@@ -47,8 +47,8 @@ export function laneConsumerOf(config: FleetConfig, id: LaneId, lanes: number): 
       description: `Projection ${id.projection}, generation ${id.generation}, lane ${id.lane}`,
       ...(lanes === 1 ? {} : { filter_subject: partitionFilter(root, id.lane) }),
       ack_policy: AckPolicy.All,
-      // The lane resets its durable to the checkpoint when it takes over; until then a long wait
-      // spares redeliveries while one transaction is slow.
+      // A lane resets its durable to the checkpoint when it takes over, so this wait may be long: it
+      // avoids redeliveries while a transaction is slow.
       ack_wait: nanos(60_000),
       max_deliver: -1,
       max_ack_pending: 100_000,

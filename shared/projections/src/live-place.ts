@@ -1,9 +1,9 @@
 import type { Queryable } from '@memfleet/runtime';
 
-/** How far the tables are that the views show. */
+/** How far the tables behind the views are. */
 export interface Place {
   readonly generation: number;
-  /** What every lane has passed. */
+  /** Every lane has reached this position. */
   readonly position: number;
   /** Whether any event waits for its memory to be redriven. */
   readonly hasParked: boolean;
@@ -30,7 +30,7 @@ export async function readPlace(db: Queryable, projection: string): Promise<Plac
   return { generation, position: Number(position), hasParked: parked };
 }
 
-/** Which of these positions hold parked events, and why their memories are parked. */
+/** The positions among these that hold parked events, and why their memories are parked. */
 export async function readParkedAt(
   db: Queryable,
   projection: string,

@@ -7,15 +7,16 @@ const LONGEST_MS = 200;
 interface Looks {
   readonly before: Place | undefined;
   readonly now: Place | undefined;
-  /** The lowest position that is waited for. */
+  /** The lowest position that somebody waits for. */
   readonly nearest: number;
-  /** How long the last pause was; undefined before the first. */
+  /** The last pause; undefined before the first. */
   readonly delayMs: number | undefined;
 }
 
 /**
- * When to look again: while the tables move, after half the time that the nearest position is away at
- * their speed, which closes in on it in a few looks; while they stand, less and less often.
+ * Decides when to look again. While the tables advance, that is after half the time they need for the
+ * nearest position at their current speed, which reaches it in a few looks. While they stand still, the
+ * pauses grow.
  */
 export function nextLookMs({ before, now, nearest, delayMs = SHORTEST_MS }: Looks): number {
   const isSame = before !== undefined && before.generation === now?.generation;

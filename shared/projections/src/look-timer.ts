@@ -1,6 +1,6 @@
 import { SHORTEST_MS } from './look-interval.ts';
 
-/** A pause that somebody who comes to wait cuts short, though never below the shortest. */
+/** A pause that a new waiter cuts short, but never below the shortest. */
 export class LookTimer {
   #from = 0;
   #end: (() => void) | undefined;

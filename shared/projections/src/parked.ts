@@ -7,10 +7,10 @@ export interface ParkedKey {
   readonly lane: number;
   readonly tenant: string;
   readonly memory: string;
-  /** Position of the event that could not be applied, and why. */
+  /** Position of the event that could not be applied. */
   readonly sequence: number;
   readonly reason: string;
-  /** How many events wait, that one included. */
+  /** How many events wait, including that one. */
   readonly events: number;
   readonly parkedAt: Date;
 }
@@ -39,7 +39,7 @@ export async function readParkedKeys(db: Queryable, filter: ParkedFilter): Promi
   return rows.map(({ sequence, ...row }) => Object.assign(row, { sequence: Number(sequence) }));
 }
 
-/** Asks the lanes to try these memories again, with the code of today. */
+/** Asks the lanes to try these memories again, with their current code. */
 export async function requestRedrives(db: Queryable, keys: readonly ParkedKey[]): Promise<void> {
   await db.query(
     `delete from memfleet.parked_redrives where finished_at < now() - interval '1 day'`,
@@ -70,7 +70,7 @@ export interface Redriven {
   readonly reason: string | null;
 }
 
-/** What came of the last request for each of these, as far as it is finished. */
+/** The outcome of the last request for each of these memories, where it is finished. */
 export async function readRedriven(db: Queryable, keys: readonly ParkedKey[]): Promise<Redriven[]> {
   const { rows } = await db.query<Redriven>({
     name: 'redriven',

@@ -17,8 +17,8 @@ interface Waiter {
 }
 
 /**
- * Watches how far the live tables of a projection are for as long as somebody waits: one query for
- * all of them, again and again, as soon as it may have another answer.
+ * Watches how far the live tables of a projection are, as long as somebody waits. One query serves all
+ * who wait; it is repeated as soon as its answer may have changed.
  */
 export class ProjectionWatch {
   readonly #db: Queryable;
@@ -28,7 +28,7 @@ export class ProjectionWatch {
   readonly #stillness: Stillness;
   #isRunning = false;
   #place: Place | undefined;
-  /** What the database last said instead of an answer. */
+  /** The last error of the database. */
   #trouble: string | undefined;
 
   constructor(db: Queryable, projection: string) {
@@ -68,7 +68,7 @@ export class ProjectionWatch {
     this.#stillness.reset();
     let delayMs: number | undefined;
     try {
-      // Whoever comes in the same breath is served by the same look.
+      // Callers of the same tick share the first look.
       await Promise.resolve();
       while (this.#waiters.size > 0) {
         const before = this.#place;
@@ -86,9 +86,9 @@ export class ProjectionWatch {
     }
   }
 
-  /** @throws what no waiting mends */
+  /** @throws errors that waiting cannot fix */
   async #look(): Promise<void> {
-    // What is seen now says nothing to those who come later: a rollback may be in between.
+    // This look answers only those who wait now: a rollback may come before later ones.
     const present = [...this.#waiters];
     try {
       const place = await readPlace(this.#db, this.#projection);
@@ -98,9 +98,9 @@ export class ProjectionWatch {
       this.#place = place;
       this.#trouble = undefined;
       await this.#settle(place, present);
-      if (this.#waiters.size > 0) await this.#rejectInVain(place);
+      if (this.#waiters.size > 0) await this.#rejectHopeless(place);
     } catch (error) {
-      // A database that restarts is a reason to wait longer, within each one's limit.
+      // When the database restarts, everybody waits on, each within their own limit.
       if (!isTransientDatabaseError(error)) throw error;
       this.#trouble = messageOf(error);
     }
@@ -122,9 +122,9 @@ export class ProjectionWatch {
     }
   }
 
-  /** Says why to those who wait for what will not come by itself. */
-  async #rejectInVain(place: Place): Promise<void> {
-    for (const { lane, position, code, cause } of await this.#stillness.lanesInVain(place)) {
+  /** Rejects those who wait for a position that will not come by itself, and says why. */
+  async #rejectHopeless(place: Place): Promise<void> {
+    for (const { lane, position, code, cause } of await this.#stillness.stuckLanes(place)) {
       const where = `lane ${lane} of ${this.#projection} stands at position ${position}`;
       const error = new RuntimeError(code, `${where}: ${cause}`);
       for (const waiter of this.#waiters) {

@@ -6,11 +6,11 @@ import { pointViews } from './rebuild/views.ts';
 
 export interface ProjectionTarget {
   readonly pool: Pool;
-  /** How long readers of the views may hold up their replacement, in ms. */
+  /** How long readers of the views may delay their replacement, in ms. */
   readonly limitMs?: number;
   /** Ends the wait for readers. */
   readonly signal?: AbortSignal;
-  /** Told of a projection whose views somebody reads, each time it gives way. */
+  /** Called each time the replacement gives way to readers of a projection's views. */
   readonly onWait?: (projection: string) => void;
 }
 
@@ -19,7 +19,7 @@ const NEVER = new AbortController().signal;
 
 /**
  * Makes the first generation of a projection, or replaces the views of the live one, whichever is needed.
- * @returns what was changed; what has action `refuse` was not, and needs a rebuild
+ * @returns the changes; one with action `refuse` was not made, and needs a rebuild
  * @throws RuntimeError VIEWS_BUSY
  */
 export async function provisionProjection(
@@ -49,7 +49,7 @@ async function provisionOnce(
 ): Promise<Change | undefined> {
   return await transaction(pool, async (client) => {
     await limitLockWaits(client);
-    // Two provisioners at once: the second finds what the first has made.
+    // When two provision at once, the second finds the work of the first.
     await client.query('lock table memfleet.projection_generations in share row exclusive mode');
     const found = await readGenerations(client);
     const change = compareProjection(projection, found, lanes);

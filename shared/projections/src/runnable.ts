@@ -19,9 +19,9 @@ export interface Runnable {
 }
 
 /**
- * What a projection worker runs: every generation made by the versions it has. Those of another
- * version are left to the workers that have it, old ones and new ones side by side in a deploy; when
- * there are none, they stand still and serve their readers until a rebuild is promoted.
+ * The generations that a projection worker runs: all that were made by the versions it has. It leaves
+ * those of another version to workers of that version, which run beside it during a deploy. Without
+ * such workers they stand still and serve their readers until a rebuild is promoted.
  * @throws RuntimeError DRIFT when a projection has no generation at all, CONSUMER_MISSING, STREAM_MISSING
  */
 export async function findRunnable(target: {
@@ -47,9 +47,8 @@ export async function findRunnable(target: {
 }
 
 /**
- * Those of the generations that these projections can be applied to. One whose lanes leave partitions
- * of the log unread is left alone until it is rebuilt: its checkpoints would vouch for events that
- * nobody applied.
+ * The generations that these projections fit. A generation whose lanes leave partitions of the log
+ * unread does not run until it is rebuilt: its checkpoints would vouch for events that no lane applied.
  */
 export function runnableOf(
   found: readonly Generation[],

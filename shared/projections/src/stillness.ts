@@ -2,31 +2,31 @@ import type { RuntimeErrorCode } from '@memfleet/runtime';
 import type { LaneStatus } from './lane-status.ts';
 import type { Place } from './live-place.ts';
 
-/** A lane that will not get on by itself. */
-export interface LaneInVain {
+/** A lane that will not advance by itself. */
+export interface StuckLane {
   readonly lane: number;
   readonly position: number;
   readonly code: Extract<RuntimeErrorCode, 'LANE_HALTED' | 'LANE_UNOWNED'>;
   readonly cause: string;
 }
 
-/** Tables that have not moved for so long are asked why. */
+/** After this long without progress, the watch looks for the cause. */
 const STILL_MS = 500;
-/** Workers report about every second: what is asked sooner has the same answer. */
+/** Workers report about every second: asking sooner gets the same answer. */
 const ASK_MS = 1_000;
-/** A report may be a second old: halted is what is so twice. */
+/** A report may be a second old: a lane counts as halted when two reports say so. */
 const HALTED_MS = 900;
-/** A worker that takes over from a dead one needs less, once its lease has run out. */
+/** After the lease of a dead worker has run out, another worker takes over in less time. */
 const UNOWNED_MS = 5_000;
 
-/** Finds out why tables stand still, and whether they will go on. */
+/** Finds out why tables stand still, and whether they will advance again. */
 export class Stillness {
   readonly #readLanes: () => Promise<readonly LaneStatus[]>;
   #place: Place | undefined;
   #since = 0;
   #askedAt = 0;
   #cause: string | undefined;
-  /** Since when each lane is in the state that it is in. */
+  /** Since when each lane has been in its current state. */
   readonly #states = new Map<
     number,
     { readonly state: LaneStatus['state']; readonly at: number }
@@ -36,7 +36,7 @@ export class Stillness {
     this.#readLanes = readLanes;
   }
 
-  /** Why the tables stand; undefined while they move. */
+  /** Why the tables stand still; undefined while they advance. */
   get cause(): string | undefined {
     return this.#cause;
   }
@@ -47,8 +47,8 @@ export class Stillness {
     this.#states.clear();
   }
 
-  /** Lanes that nobody should wait for; asks nothing while the tables move. */
-  async lanesInVain(place: Place): Promise<LaneInVain[]> {
+  /** Lanes that nobody should wait for; queries nothing while the tables advance. */
+  async stuckLanes(place: Place): Promise<StuckLane[]> {
     const now = performance.now();
     const isSame =
       this.#place?.generation === place.generation && this.#place.position === place.position;
@@ -73,7 +73,7 @@ export class Stillness {
 function inVain(
   { lane, position, state, cause = state }: LaneStatus,
   forMs: number,
-): LaneInVain | undefined {
+): StuckLane | undefined {
   if (state === 'halted' && forMs >= HALTED_MS) {
     return { lane, position, code: 'LANE_HALTED', cause };
   }

@@ -9,21 +9,19 @@ export interface WaitOptions {
 
 const TIMEOUT_MS = 30_000;
 
-/** One watch a projection serves everybody in the process who asks through the same pool. */
+/** One watch per projection serves all callers in the process that use the same pool. */
 const watches = new WeakMap<Queryable, Map<string, ProjectionWatch>>();
 
 /**
- * Read your writes: waits until the live tables of a projection hold what the log says at a position,
- * such as the one an append returned, and everything before it. What is read through the same
- * database afterwards shows it; a replica of it may lag.
+ * Read your writes: waits until the live tables of a projection have applied the log up to a position,
+ * such as the one an append returned. Later reads from the same database see it; a replica may lag.
  *
- * Of several lanes all must have passed the position, since nothing but the log knows which of them
- * the event belongs to: a lane without events of its own follows the log within half a second, and a
- * wait may be longer by that. A promotion meanwhile is waited through: what counts is what the views
- * show.
- * @throws RuntimeError PROJECTION_BEHIND in time; LANE_HALTED and LANE_UNOWNED, when waiting is in
- * vain; EVENT_PARKED, when the event waits for its memory to be redriven; DRIFT for a projection that is
- * not provisioned; the signal's reason, when it ends the wait
+ * With several lanes, all must have passed the position, since only the log knows to which of them the
+ * event belongs. A lane without events of its own follows the log within half a second, and can make the
+ * wait that much longer. The wait goes on through a promotion: what counts is what the views show.
+ * @throws RuntimeError PROJECTION_BEHIND when the time is over; LANE_HALTED and LANE_UNOWNED, when
+ * waiting cannot help; EVENT_PARKED, when the event waits for its memory to be redriven; DRIFT for a
+ * projection that is not provisioned; the signal's reason, when it ends the wait
  */
 export async function waitFor(
   db: Queryable,

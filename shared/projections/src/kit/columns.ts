@@ -1,4 +1,4 @@
-/** What a column of a read model may be. Each has one way to the database; see sql/binary-array.ts. */
+/** The types a column of a read model may have. Each has one encoding; see sql/binary-array.ts. */
 export type ColumnType = 'text' | 'uuid' | 'timestamptz' | 'int' | 'bigint' | 'double precision';
 
 export type Columns = Readonly<Record<string, ColumnType>>;
@@ -11,7 +11,7 @@ type ValueOf<Type extends ColumnType> = Type extends 'text' | 'uuid' | 'timestam
   ? string
   : number;
 
-/** A row as its columns declare it; a missing value is said as null. */
+/** A row as its columns declare it; a missing value is null. */
 export type RowOf<Declared extends Columns> = {
   readonly [Name in keyof Declared]: ValueOf<Declared[Name]> | null;
 };

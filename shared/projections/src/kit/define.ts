@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import type { MemoryEvent, MemoryEventType } from '@memfleet/events';
 import type { ColumnGroup, Operation, Table } from './tables.ts';
 
-/** Where an event stands in the log. All that a handler may know besides the event itself. */
+/** An event's position in the log: all that a handler may know besides the event itself. */
 export interface Position {
   readonly sequence: number;
-  /** The event's key in every dedupe table; worked out when it is asked for. */
+  /** The event's key in every dedupe table; computed on first use. */
   readonly eventKey: string;
 }
 
@@ -20,12 +20,12 @@ export type Handlers = { readonly [Type in MemoryEventType]?: Handler<Type> };
 /** A projection: a fold over the log, kept in tables of its own. */
 export interface Projection {
   readonly name: string;
-  /** Raised when the same log gives other tables; the old ones serve until a rebuild is promoted. */
+  /** Raise it when the same log gives other tables; the old ones serve until a rebuild is promoted. */
   readonly version: number;
-  /** In the order of writing: an owner before what it seals. */
+  /** In the order of writing: an owner before the tables it seals. */
   readonly tables: readonly Table[];
   readonly handlers: Handlers;
-  /** For events of all other types, those that modules bring among them. */
+  /** For events of all other types, including those that modules add. */
   readonly every?: Handler;
   /**
    * Event types whose effect is the same when a copy is stored later in the log. Every other event
@@ -76,7 +76,7 @@ export function defineProjection(definition: {
   });
 }
 
-/** What a projection does with an event of a type; undefined when nothing follows from it. */
+/** A projection's handler for events of a type; undefined when it ignores them. */
 export function handlerOf(
   { handlers, every }: Pick<Projection, 'handlers' | 'every'>,
   type: string,
@@ -91,7 +91,7 @@ export function isRepeatable({ repeatable }: Projection, type: string): boolean 
   return repeatable === 'every' || repeatable.has(type);
 }
 
-/** Every table that a declaration stands for, the sets of a set table included. */
+/** The names of all tables of a declaration, including the member tables of a set table. */
 export function tableNames(table: Table): string[] {
   return table.kind === 'set' ? [table.name, ...Object.keys(table.members)] : [table.name];
 }

@@ -1,7 +1,7 @@
 import type { DataOf, MemoryEventType } from '@memfleet/events';
 import type { Row } from './columns.ts';
 
-/** An event as short as it can be said. */
+/** An event in its shortest form. */
 export type FixtureEvent = NewFixtureEvent | FixtureCopy;
 
 /** The event at an earlier position, stored a second time. */
@@ -22,14 +22,14 @@ type NewFixtureEvent = {
 }[MemoryEventType];
 
 /**
- * A small log, and what the projection makes of it: an example for readers and a test at once. The
- * first event stands at position 1. Of each table all rows are given; columns that a row leaves out
- * may hold anything.
+ * A small log, and the tables that the projection makes from it: an example for readers and a test in
+ * one. The first event is at position 1. Each named table is given with all its rows; columns that a
+ * row leaves out may hold anything.
  */
 export interface ProjectionFixture {
   readonly name: string;
   readonly log: readonly FixtureEvent[];
   readonly tables: Readonly<Record<string, readonly Row[]>>;
-  /** What readers see, by the name of the view in the schema `memory`. */
+  /** The rows that readers see, by the name of the view in the schema `memory`. */
   readonly views?: Readonly<Record<string, readonly Row[]>>;
 }

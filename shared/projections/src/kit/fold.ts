@@ -12,8 +12,8 @@ type KeyedOperation = Extract<Operation, { readonly table: KeyedTable }>;
 export type SetRow = Extract<Operation, { readonly table: SetTable }>;
 
 /**
- * The row operations of a batch, folded per key: what is left of a hundred revisions of one memory
- * is one row. Operations must be added in the order of the log.
+ * The row operations of a batch, folded per key: a hundred revisions of one memory become one row.
+ * Operations must be added in the order of the log.
  */
 export class Fold {
   readonly #keyed = new Map<string, Map<string, KeyedRow>>();
@@ -97,7 +97,7 @@ function entry<Item>(tables: Map<string, Map<string, Item>>, name: string): Map<
   return rows;
 }
 
-/** Keys hold text without U+0000 and numbers, so joined they stay apart. */
+/** Keys hold numbers and text without U+0000, so joined keys stay distinct. */
 function idOf(key: Row): string {
   return Object.values(key).join('\u0000');
 }

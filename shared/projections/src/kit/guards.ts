@@ -1,19 +1,19 @@
 /**
- * A guard says which of two writes to the same columns stands: the higher one, and of equal ones the
- * later in the log. Made of log sequences, so that the answer does not depend on batches, lanes or
- * redeliveries.
+ * A guard decides which of two writes to the same columns wins: the one with the higher guard, and of
+ * equal guards the later in the log. Guards are made from log sequences, so that the result does not
+ * depend on batches, lanes or redeliveries.
  */
 export type Guard = number;
 
-/** The last in the log wins: revisions. */
+/** The last in the log wins: for revisions. */
 export function latest(sequence: number): Guard {
   return sequence;
 }
 
-/** The first in the log wins, and any `latest` stands above it: what was said at creation. */
+/** The first in the log wins, and any `latest` wins over it: for values set at creation. */
 export function earliest(sequence: number): Guard {
   return -sequence;
 }
 
-/** Wins for ever, so that nothing that comes late brings back what was forgotten. */
+/** Always wins, so that no late event brings back a forgotten memory. */
 export const SEALED: Guard = Number.MAX_SAFE_INTEGER;

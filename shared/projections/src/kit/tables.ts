@@ -1,32 +1,32 @@
 import type { ColumnType, Columns, KeyOf, Row, RowOf } from './columns.ts';
 import type { Guard } from './guards.ts';
 
-/** Columns that change together, and the column with the guard of what stands in them. */
+/** Columns that change together, and the column that holds the guard of their current values. */
 export interface ColumnGroup {
   readonly guard: string;
   readonly columns: Columns;
 }
 
-/** One row a key. A write names groups; each stands or falls by its own guard. */
+/** One row per key. A write names groups, and the guard of each decides whether it is written. */
 export interface KeyedTable {
   readonly kind: 'keyed';
   readonly name: string;
   readonly key: Columns;
   readonly groups: Readonly<Record<string, ColumnGroup>>;
-  /** Rows go when this group of the owner is sealed, and none is written after. */
+  /** When this group of the owner is sealed, the rows are deleted and none is written afterwards. */
   readonly sealedBy: { readonly owner: KeyedTable; readonly group: string } | undefined;
 }
 
-/** Rows that are only ever added, one per event; of an event stored twice the first copy stands. */
+/** Rows are only ever added, one per event; of an event stored twice, the first copy counts. */
 export interface LogTable {
   readonly kind: 'log';
   readonly name: string;
   readonly columns: Columns;
-  /** Whether positions of copies are reported, for what they say to be compared. */
+  /** Whether the table reports positions of copies, so that their payloads are compared. */
   readonly reportsCopies: boolean;
 }
 
-/** A row per owner, and sets of rows which a write replaces as a whole. */
+/** One row per owner, and sets of rows that a write replaces as a whole. */
 export interface SetTable {
   readonly kind: 'set';
   readonly name: string;
@@ -35,7 +35,7 @@ export interface SetTable {
   readonly members: Readonly<Record<string, Member>>;
 }
 
-/** Rows of one owner: the owner's key, what tells them apart, and the rest. */
+/** Rows of one owner: the owner's key, the columns that distinguish the rows, and the rest. */
 export interface Member {
   readonly key: Columns;
   readonly columns: Columns;
@@ -99,7 +99,7 @@ export function keyedTable<
   };
 }
 
-/** Columns that every log table has besides its own: which event, and where it stands. */
+/** Columns that every log table has besides its own: the event's key and its position. */
 const LOG_COLUMNS = { event_key: 'uuid', sequence: 'bigint' } as const satisfies Record<
   string,
   ColumnType
@@ -109,7 +109,7 @@ export function logTable<const Declared extends Columns>(
   name: string,
   declaration: {
     readonly columns: Declared;
-    /** For a table that has a row for every event: one such table in the fleet is enough. */
+    /** For a table with a row for every event: one such table in the fleet is enough. */
     readonly reportsCopies?: boolean;
   },
 ) {

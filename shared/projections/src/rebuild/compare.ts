@@ -1,18 +1,18 @@
 import { type Client, withoutTimeLimit } from '@memfleet/runtime';
 import { schemaOf } from '../lane-names.ts';
 
-/** One table as two generations have it. */
+/** One table in two generations. */
 export interface TableComparison {
   readonly table: string;
   /** Undefined when only the next one has the table. */
   readonly liveRows: number | undefined;
   /** Undefined when only the live one has the table. */
   readonly nextRows: number | undefined;
-  /** Over the columns that both have; false for a table that one of them lacks. */
+  /** Whether the columns that both have are equal; false for a table that one of them lacks. */
   readonly equal: boolean;
-  /** Columns that only one has, or that are of another type. */
+  /** Columns that only one of them has, or that have another type. */
   readonly otherColumns: readonly string[];
-  /** Keys of some rows that differ or that one lacks: never what is in them. */
+  /** Keys of some rows that differ or that one lacks: never their contents. */
   readonly differingKeys: readonly Readonly<Record<string, unknown>>[];
 }
 
@@ -24,8 +24,8 @@ interface Side {
 const MOST_KEYS = 10;
 
 /**
- * Counts rows and sums up their hashes, table by table, on both sides at once: equal for equal rows,
- * in whatever order they lie. Both connections must show the same moment.
+ * Counts rows and sums their hashes, table by table, on both sides at once. Equal rows have equal sums,
+ * in any order. Both connections must see the same snapshot.
  */
 export async function compareTables(
   projection: string,

@@ -1,6 +1,6 @@
 import { sqlState } from '@memfleet/runtime';
 
-/** Why a step of a rebuild is not taken, and what to do. */
+/** Why a step of a rebuild was refused, and what to do. */
 export class RebuildError extends Error {
   override readonly name: string = 'RebuildError';
   readonly hint: string;
@@ -23,10 +23,10 @@ export class LanesHeld extends RebuildError {
   }
 }
 
-/** PostgreSQL's code for what cannot be dropped because something else depends on it. */
+/** PostgreSQL's code for an object that cannot be dropped because others depend on it. */
 const DEPENDENT = '2BP01';
 
-/** Says of a drop that was refused what depends on it. @throws RebuildError, or what the drop throws */
+/** Names what depends on an object when its drop is refused. @throws RebuildError, or the drop's error */
 export async function namingDependents(drop: Promise<unknown>): Promise<void> {
   try {
     await drop;
@@ -34,7 +34,7 @@ export async function namingDependents(drop: Promise<unknown>): Promise<void> {
     if (sqlState(error) !== DEPENDENT) throw error;
     const { detail } = error as { detail?: string };
     throw new RebuildError(
-      `something that is not the projection's depends on what is to be dropped: ${detail?.replaceAll('\n', '; ') ?? 'unknown'}`,
+      `an object outside the projection depends on a table or view to be dropped: ${detail?.replaceAll('\n', '; ') ?? 'unknown'}`,
       'Drop it, or let it read the views in the schema memory, and run this again.',
     );
   }

@@ -9,7 +9,7 @@ const LOCK_MS = 200;
 
 export interface GiveWay<Result> {
   readonly signal: AbortSignal;
-  /** How long to try for, in ms: a long query on a view is waited for, but never with locks held. */
+  /** How long to keep trying, in ms: it waits for a long query on a view, but never with locks held. */
   readonly limitMs: number;
   readonly onRetry: (reason: string) => void;
   readonly isWorthARetry: (error: unknown) => boolean;
@@ -17,12 +17,12 @@ export interface GiveWay<Result> {
   readonly onTimeout: (reason: string, attempt: number) => Promise<Result>;
 }
 
-/** To be run first in a transaction that changes views. */
+/** Run it first in a transaction that changes views. */
 export async function limitLockWaits(client: Client): Promise<void> {
   await client.query(`set local lock_timeout = ${LOCK_MS}`);
 }
 
-/** Tries `work` until it succeeds or the time is over, and lets readers pass between two tries. */
+/** Retries `work` until it succeeds or the time is over, and lets readers pass between two tries. */
 export async function givingWay<Result>(
   { signal, limitMs, onRetry, isWorthARetry, onTimeout }: GiveWay<Result>,
   work: (attempt: number) => Promise<Result>,
@@ -43,7 +43,7 @@ export async function givingWay<Result>(
   }
 }
 
-/** Whether somebody else's lock is all that was in the way. */
+/** Whether only another session's lock was in the way. */
 export function isLockWait(error: unknown): boolean {
   return LOCK_CODES.has(sqlState(error));
 }

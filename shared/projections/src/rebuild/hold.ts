@@ -10,7 +10,7 @@ import { LanesHeld, RebuildError } from './errors.ts';
 
 /** Generations all of whose lanes stop at one position of the log. */
 export interface Hold {
-  /** Tells this hold from any other, before or after it, at whatever position. */
+  /** Distinguishes this hold from every other, earlier or later, at any position. */
   readonly id: string;
   readonly projection: string;
   readonly generations: readonly number[];
@@ -20,9 +20,9 @@ export interface Hold {
 const POLL_MS = 10;
 
 /**
- * From now on no lane of these generations passes the position of the one that is furthest; those
- * behind go on up to it. Lanes heed it in the statement that moves their checkpoint, so none slips by.
- * @throws LanesHeld while another hold stands
+ * From now on no lane of these generations passes the position of the furthest one; those behind
+ * advance up to it. The statement that moves a checkpoint obeys the hold, so no lane slips past it.
+ * @throws LanesHeld while another hold is in force
  */
 export async function holdLanes(
   pool: Pool,
@@ -31,7 +31,7 @@ export async function holdLanes(
   holdMs: number,
 ): Promise<Hold> {
   return await transaction(pool, async (client) => {
-    // In order, so that two who do this at once do not wait for each other in a circle.
+    // In order, so that two concurrent commands do not deadlock.
     const { rows } = await client.query<{ position: string; held: boolean }>(
       `select position, coalesce(hold_until > clock_timestamp(), false) as held
         from memfleet.checkpoints where projection = $1 and generation = any($2)
@@ -53,8 +53,8 @@ export async function holdLanes(
 }
 
 /**
- * Ends this hold. One that ran out may have been followed by another command's, which stays. When the
- * database does not take it, the hold runs out by itself: what was done under it is done.
+ * Ends this hold. If it ran out and another command's hold followed, that one stays. When the database
+ * does not answer, the hold runs out by itself: the work done under it is complete.
  */
 export async function releaseLanes(
   db: Queryable,
@@ -81,8 +81,8 @@ export async function releaseLanes(
 }
 
 /**
- * Waits until every lane stands at the position.
- * @throws RebuildError that names a lane which does not come
+ * Waits until every lane is at the position.
+ * @throws RebuildError that names a lane which does not reach it
  */
 export async function allHeld(
   db: Queryable,
@@ -96,7 +96,7 @@ export async function allHeld(
     if (performance.now() > deadline) {
       const { generation, lane, position } = behind;
       throw new RebuildError(
-        `lane ${lane} of generation ${generation} of ${hold.projection} stands at ${position} and does not come to ${hold.position}`,
+        `lane ${lane} of generation ${generation} of ${hold.projection} is at position ${position} and does not reach ${hold.position}`,
         'See `memfleet projection status` for the cause.',
       );
     }

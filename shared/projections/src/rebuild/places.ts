@@ -12,7 +12,7 @@ export interface Place {
   readonly verifiedAgainst: number | null;
   /** How long ago the verification was, in ms; null without one. */
   readonly verifiedAgoMs: number | null;
-  /** When it stopped being live, in ms since 1970; 0 for one that never was. */
+  /** When it stopped being live, in ms since 1970; 0 for one that was never live. */
   readonly demotedAt: number;
   /** Checkpoints, by lane. */
   readonly positions: readonly number[];
@@ -42,8 +42,8 @@ export async function readPlaces(db: Queryable, projection: string): Promise<Pla
 }
 
 /**
- * Memories that the next generation parks and the live one shows, as far as it shows them: their
- * readers would go back to what was before the event that could not be applied.
+ * Counts memories that the next generation parks at a position the live one has passed: their readers
+ * would go back to the state before the event that could not be applied.
  */
 export async function countLost(
   db: Queryable,
@@ -74,7 +74,7 @@ export function liveOf(name: string, places: readonly Place[]): Place {
   throw new RebuildError(`projection ${name} is not provisioned`, 'Run `memfleet provision`.');
 }
 
-/** Lane by lane where both have the same ones; else by the slowest against the fastest. */
+/** Compares lane by lane when both have the same lanes; else the slowest against the fastest. */
 export function behindBy(live: Place, other: Place | undefined): number {
   const positions = other?.positions ?? [];
   const gaps =

@@ -7,16 +7,16 @@ import { swap, type Swap, type SwapOptions } from './swap.ts';
 export interface PromoteOptions extends SwapOptions {
   /** The most events the next generation may be behind before the live one is held. */
   readonly maxLag: number;
-  /** A verification older than this says too little about the tables of today. */
+  /** A verification older than this says too little about the current tables. */
   readonly maxAgeMs: number;
-  /** Promote whatever the next generation lacks, as long as it has its indexes. */
+  /** Promotes the next generation without these checks, as long as it has its indexes. */
   readonly force: boolean;
 }
 
 /**
- * Makes the next generation live in one transaction. The live lanes are held until the next ones have
- * come level, so that no reader sees less than it did a moment before.
- * @throws RebuildError when it may not be promoted, or readers or lanes do not let it in time
+ * Makes the next generation live in one transaction. The live lanes are held until the next ones are
+ * level, so that no reader sees less than a moment before.
+ * @throws RebuildError when it may not be promoted, or readers or lanes block it for too long
  */
 export async function promoteNext(
   pool: Pool,
@@ -38,8 +38,8 @@ export async function promoteNext(
 }
 
 /**
- * Makes the generation live again that was so before. It does not insist on anything: a rollback is
- * for bad moments. What was live becomes the next one, and may be promoted again.
+ * Makes the previous generation live again. It checks nothing first: a rollback is for emergencies. The
+ * generation that was live becomes the next one, and may be promoted again.
  * @throws RebuildError when there is none to go back to
  */
 export async function rollBack(

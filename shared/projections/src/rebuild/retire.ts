@@ -16,7 +16,7 @@ const POLL_MS = 100;
 
 /**
  * Drops a generation that is not live: tables, checkpoints, parked events, durables. Its workers see
- * that it is retired and let go of it first. Run again, it ends what an interrupted run began.
+ * that it is retired and release it first. A second run completes an interrupted one.
  * @throws RebuildError when it is live, unknown, or still held by a worker
  */
 export async function retireGeneration(
@@ -51,7 +51,7 @@ async function deleteDurable(
   await jsm.consumers.delete(stream, durable);
 }
 
-/** A view of somebody else's would keep the tables, when the generation is retired already. */
+/** Checked first: a foreign view would keep the tables of a generation that is already retired. */
 async function checkUnread(pool: Pool, projection: string, generation: number): Promise<void> {
   const { rows } = await pool.query<{ view: string }>(
     `select distinct views.oid::regclass::text as view
@@ -113,7 +113,7 @@ async function markRetired(pool: Pool, projection: string, generation: number): 
   });
 }
 
-/** Waits until no worker holds a lane any more: durables must not go from under one. */
+/** Waits until no worker holds a lane any more: its durable must not disappear while it runs. */
 async function released(
   pool: Pool,
   ids: readonly LaneId[],
@@ -129,7 +129,7 @@ async function released(
     if (held === undefined) return;
     if (performance.now() > deadline) {
       throw new RebuildError(
-        `worker ${held.owner} does not let go of ${held.name}`,
+        `worker ${held.owner} does not release ${held.name}`,
         'Stop it, and run this again.',
       );
     }
@@ -138,8 +138,8 @@ async function released(
 }
 
 async function dropTables(client: Client, projection: string, generation: number): Promise<void> {
-  // The order in which a lane locks: its checkpoint, then the tables it writes. A worker that lost
-  // its lease may still be at it.
+  // Locks in the order of a lane: its checkpoint, then the tables it writes. A worker that lost its
+  // lease may still be writing.
   await client.query(
     `select from memfleet.checkpoints where projection = $1 and generation = $2
       order by lane for update`,
@@ -151,7 +151,7 @@ async function dropTables(client: Client, projection: string, generation: number
       where relnamespace = to_regnamespace($1) and relkind = 'r'`,
     [schema],
   );
-  // All in one, and without cascade: views that somebody else made over them are not taken along.
+  // In one statement and without cascade, so that it drops no foreign views over the tables.
   if (rows.length > 0) {
     const names = rows.map(({ name }) => name).join(', ');
     await namingDependents(client.query(`drop table ${names}`));

@@ -20,8 +20,8 @@ export interface RebuildTarget {
 
 /**
  * Makes the next generation beside the live one, for the workers to fill: tables, durables,
- * checkpoints at 0. One that is there already is gone on with.
- * @throws RebuildError when the next one is not of this version; RuntimeError as of provisioning
+ * checkpoints at 0. It continues with one that exists already.
+ * @throws RebuildError when the next one has another version; RuntimeError like provisioning
  */
 export async function startRebuild(
   { config, jsm, pool }: RebuildTarget,
@@ -49,7 +49,7 @@ export async function startRebuild(
         retireFirst(name, next.generation),
       );
     }
-    // Numbers of retired ones are not given anew: old durables and schemas bear them.
+    // Numbers of retired generations are not reused: old durables and schemas carry them.
     const { rows } = await client.query<{ generation: number }>(
       `select max(generation) + 1 as generation from memfleet.projection_generations
         where projection = $1`,
@@ -58,7 +58,7 @@ export async function startRebuild(
     const generation = rows[0]?.generation ?? 1;
     const lanes = configuredLanes(config);
     await createGeneration(client, projection, { generation, lanes, state: 'next' });
-    // Before the row is seen: a worker that finds a generation without its durables would end.
+    // Before the row is visible: a worker that finds a generation without its durables would exit.
     const consumers = lanesOf(name, generation, lanes).map((id) =>
       laneConsumerOf(config, id, lanes),
     );

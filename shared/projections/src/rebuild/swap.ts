@@ -16,28 +16,28 @@ import { pointViews } from './views.ts';
 
 export interface Swap {
   readonly projection: string;
-  /** What the views show now. */
+  /** The generation that the views show now. */
   readonly live: number;
-  /** What they showed before. */
+  /** The generation that they showed before. */
   readonly before: number;
-  /** Events that readers have seen in the old tables and miss in the new ones; 0 unless forced. */
+  /** Events that readers saw in the old tables and miss in the new ones; 0 unless forced. */
   readonly behind: number;
   readonly attempts: number;
-  /** How long the live lanes did not write, in ms; the views could not be read for a part of that. */
+  /** How long the live lanes did not write, in ms; for part of that the views could not be read. */
   readonly blockedMs: number;
 }
 
 export interface SwapOptions {
   readonly signal: AbortSignal;
-  /** How long to try for, in ms: a long query on a view is waited for, but never with locks held. */
+  /** How long to keep trying, in ms: it waits for a long query on a view, but never with locks held. */
   readonly limitMs: number;
   readonly onRetry: (reason: string) => void;
 }
 
-/** How long the live lanes are held for the others to come level; a rollback takes under a second. */
+/** How long the live lanes are held until the others are level; a rollback takes under a second. */
 const LEVEL_MS = 1_000;
 const ROLLBACK_LEVEL_MS = 500;
-/** When the live lanes go on by themselves, should this process die. */
+/** After this time the live lanes continue by themselves, should this process die. */
 const HOLD_MS = 5_000;
 const POLL_MS = 5;
 
@@ -49,22 +49,22 @@ class NotLevel extends Error {
 export interface Choice {
   readonly target: Place;
   readonly demotedTo: 'previous' | 'next';
-  /** Whether it is better not to swap at all than to show less than before. */
+  /** Whether to refuse the swap rather than show less than before. */
   readonly mustBeLevel: boolean;
 }
 
-/** Chooses what takes the place of what: before anything is held, and in the transaction that swaps. */
+/** Chooses which generation replaces which: before any hold, and again in the swapping transaction. */
 export type Choose = (db: Queryable, places: readonly Place[]) => Promise<Choice>;
 
-/** Which generation takes the place of which: settled once, for all the tries of a command. */
+/** Which generation replaces which: decided once, for all tries of a command. */
 interface Plan {
   readonly live: number;
   readonly target: number;
 }
 
 /**
- * Makes another generation live in one transaction, and tries again while readers or lanes are in the way.
- * @throws RebuildError when it is not to be done, was done by another command, or could not be in time
+ * Makes another generation live in one transaction, and retries while readers or lanes are in the way.
+ * @throws RebuildError when the swap is refused, another command did it, or the time is over
  */
 export async function swap(
   pool: Pool,
@@ -154,7 +154,7 @@ function checkPlan(name: string, plan: Plan, live: Place, target: Place): void {
 
 type Swapped = Omit<Swap, 'attempts'>;
 
-/** Holds the live lanes, waits for the others, swaps, and lets go. */
+/** Holds the live lanes, waits for the others, swaps, and releases the lanes. */
 async function swapLevel(
   pool: Pool,
   projection: Projection,
@@ -164,8 +164,8 @@ async function swapLevel(
 ): Promise<Swapped> {
   const { name } = projection;
   const from = performance.now();
-  // Not by locking their rows: transactions that wait for a lock keep connections, and the lanes
-  // that have to come level may need just those.
+  // Not by locking their rows: transactions that wait for a lock keep their connections, and the lanes
+  // that have to become level may need those.
   const hold = await holdLanes(pool, name, [plan.live], HOLD_MS);
   try {
     await comeLevel(pool, name, plan.target, mustBeLevel);
@@ -176,7 +176,7 @@ async function swapLevel(
   }
 }
 
-/** @throws NotLevel when it must be and is not in time */
+/** @throws NotLevel when it must be level and is not in time */
 async function comeLevel(pool: Pool, name: string, target: number, must: boolean): Promise<void> {
   const deadline = performance.now() + (must ? LEVEL_MS : ROLLBACK_LEVEL_MS);
   for (;;) {
@@ -214,7 +214,7 @@ async function swapOnce(
   );
   const places = await readPlaces(client, name);
   const live = liveOf(name, places);
-  // The commit of the try before may have been under way still.
+  // The commit of the previous try may still have been in progress.
   if (live.generation === plan.target) throw new NotLevel('an earlier try has just succeeded');
   const { target, demotedTo, mustBeLevel } = await choose(client, places);
   checkPlan(name, plan, live, target);

@@ -9,27 +9,27 @@ export interface Verification {
   readonly projection: string;
   readonly live: { readonly generation: number; readonly version: number };
   readonly next: { readonly generation: number; readonly version: number };
-  /** The position of the log at which both were looked at. */
+  /** The position of the log at which both were compared. */
   readonly position: number;
-  /** Every table has the same rows. Of two versions this need not be so. */
+  /** Every table has the same rows. Two versions need not be equal. */
   readonly equal: boolean;
   readonly tables: readonly TableComparison[];
-  /** Events that wait in either; they are missing from its tables. */
+  /** Parked events of each; they are missing from its tables. */
   readonly parkedEvents: { readonly live: number; readonly next: number };
 }
 
 export interface VerifyOptions {
   readonly signal: AbortSignal;
-  /** The most events the next generation may be behind: for so long the live one has to wait. */
+  /** The most events the next generation may be behind: the live one has to wait for them. */
   readonly maxLag: number;
-  /** When the lanes go on by themselves, should this process die. */
+  /** After this time the lanes continue by themselves, should this process die. */
   readonly holdMs?: number;
   readonly onTable?: (table: string) => void;
 }
 
 /**
- * Compares the next generation with the live one at one position of the log. All lanes of both are
- * held until both snapshots are taken, which is a matter of milliseconds; hashing goes on without them.
+ * Compares the next generation with the live one at one position of the log. All lanes of both are held
+ * until both snapshots are taken, which takes milliseconds; hashing goes on after they are released.
  * @throws RebuildError when they cannot be brought to one position
  */
 export async function verifyNext(
@@ -77,7 +77,7 @@ export async function verifyNext(
   }
 }
 
-/** Nothing is held for a generation that would not come along. */
+/** The lanes are not held for a generation that does not advance. */
 async function checkMoving(
   pool: Pool,
   projection: string,
@@ -105,12 +105,12 @@ async function checkMoving(
 }
 
 /**
- * Two connections that see the same moment, however long they look at it.
- * @returns that moment, as PostgreSQL writes it
+ * Opens the same snapshot on two connections, for as long as the comparison takes.
+ * @returns the time of the snapshot, as PostgreSQL writes it
  */
 async function openSnapshots(first: Client, second: Client): Promise<string> {
   for (const client of [first, second]) {
-    // A row's text shows times in the session's zone, and numbers to a number of digits.
+    // A row's text depends on the session's time zone and on its digits for numbers.
     await client.query(
       `set timezone to 'UTC'; set extra_float_digits = 1; set statement_timeout = 0`,
     );

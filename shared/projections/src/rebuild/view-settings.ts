@@ -1,18 +1,18 @@
 import type { Client } from '@memfleet/runtime';
 
-/** One thing that was set on a view, as the statement that sets it again. */
+/** One setting of a view, as the statement that sets it again. */
 interface Setting {
   readonly statement: string;
-  /** The column it is about; null for the view as a whole. */
+  /** The column it applies to; null for the whole view. */
   readonly column: string | null;
-  /** The role it names, which may be gone by now. */
+  /** The role it names, which may have been dropped since. */
   readonly role: string | null;
 }
 
 /** By the name of the view, in the schema `memory`. */
 export type ViewSettings = ReadonlyMap<string, readonly Setting[]>;
 
-/** What is granted and set on those of the views that are there. */
+/** Reads the grants and settings of those views that exist. */
 export async function readSettings(
   client: Client,
   views: readonly string[],
@@ -26,8 +26,8 @@ export async function readSettings(
 }
 
 /**
- * Roles see the view as they did: grants with their grant options, also those of single columns;
- * options such as security_barrier; the comment; and the owner, last, since it is who may do the rest.
+ * Everything that keeps the view the same for roles: grants with their grant options, also on single
+ * columns; options such as security_barrier; the comment; and last the owner, who may set the rest.
  */
 const SETTINGS_SQL = `
 with views as (
@@ -65,7 +65,7 @@ select views.relname as view, coalesce((
 ), '[]') as settings
 from views`;
 
-/** Keeps the settings of views that are dropped. */
+/** Stores the settings of views that are dropped. */
 export async function keepSettings(client: Client, settings: ViewSettings): Promise<void> {
   for (const [view, kept] of settings) {
     await client.query({
@@ -77,7 +77,7 @@ export async function keepSettings(client: Client, settings: ViewSettings): Prom
   }
 }
 
-/** The settings that are kept of these views. */
+/** The stored settings of these views. */
 export async function keptSettings(
   client: Client,
   views: readonly string[],
@@ -90,7 +90,7 @@ export async function keptSettings(
   return new Map(rows.map(({ view, settings }) => [view, settings]));
 }
 
-/** Sets on a new view what was set on one of its name; not for columns or roles that are gone. */
+/** Applies the settings of an earlier view of that name, except for missing columns and roles. */
 export async function applySettings(
   client: Client,
   view: string,

@@ -12,12 +12,12 @@ import {
   type ViewSettings,
 } from './view-settings.ts';
 
-/** PostgreSQL's code for a view that may not be replaced: its columns are others. */
+/** PostgreSQL's code for a view that cannot be replaced because its columns differ. */
 const OTHER_COLUMNS = '42P16';
 
 /**
- * Makes the views of a projection show a generation. Run in the transaction that makes it live. Views
- * that a user made over its tables are no views of the projection, and stay as they are.
+ * Makes the views of a projection show a generation; run it in the transaction that makes it live. Views
+ * that a user made over its tables do not belong to the projection, and stay as they are.
  */
 export async function pointViews(
   client: Client,
@@ -30,13 +30,13 @@ export async function pointViews(
   const former = await formerViews(client, name);
   const there = await readSettings(client, [...wanted, ...former]);
   const replaced = await createViews(client, viewsSql, there);
-  // A view that the new text does not have shows tables that may be dropped.
+  // A view missing from the new text would show tables that may be dropped.
   const stale = new Map([...there].filter(([view]) => !wanted.includes(view)));
   await keepSettings(client, stale);
   if (!replaced) await dropViews(client, stale);
   const kept = await keptSettings(client, wanted);
   for (const view of wanted) {
-    // Also of one that was replaced in place: it keeps its grants then, but not its options.
+    // Also for a view that was replaced in place: it keeps its grants, but not its options.
     await applySettings(client, view, there.get(view) ?? kept.get(view) ?? []);
   }
   await client.query(
@@ -47,8 +47,8 @@ export async function pointViews(
 }
 
 /**
- * Views that generations of this projection have had, of whatever version, and that still read tables
- * of it: one of that name may be another projection's by now, or a user's.
+ * Views of any generation and version of this projection that still read its tables: a view of the same
+ * name may belong to another projection or a user by now.
  */
 async function formerViews(client: Client, projection: string): Promise<string[]> {
   const { rows } = await client.query<{ sql: string }>({
@@ -75,7 +75,7 @@ async function formerViews(client: Client, projection: string): Promise<string[]
   return reading.map(({ view }) => view);
 }
 
-/** @returns whether the views that were there had to be dropped first, since columns differ */
+/** @returns whether it had to drop existing views first, because their columns differ */
 async function createViews(
   client: Client,
   viewsSql: string,
@@ -95,8 +95,8 @@ async function createViews(
 }
 
 /**
- * In one statement, without cascade: a view of somebody else's that reads one of them is not taken along.
- * @throws RebuildError that names it
+ * In one statement and without cascade, so that it drops no foreign view that reads one of them.
+ * @throws RebuildError that names the foreign view
  */
 async function dropViews(client: Client, views: ViewSettings): Promise<void> {
   if (views.size === 0) return;

@@ -7,13 +7,13 @@ import {
   type Statement,
 } from './statement.ts';
 
-/** What makes an application one: the event, and the memory whose order it stands in. */
+/** Identifies one application: the event, and the memory in whose order it is. */
 export interface AppliedKey {
   readonly event_key: string;
   readonly memory: string;
 }
 
-/** Every projection's own dedupe table, for events whose effect a later copy would repeat. */
+/** The dedupe table of each projection, for events whose effect a later copy would repeat. */
 export const APPLIED_SQL = `create table applied (
   event_key uuid not null,
   memory    text not null,
@@ -41,14 +41,14 @@ export class AppliedWriter {
     this.#claimAll = requireFresh(insert);
   }
 
-  /** @returns the ids (`appliedId`) of those that were not applied before. */
+  /** @returns the ids (`appliedId`) of the events that were not applied before. */
   async claim(db: Queryable, keys: readonly AppliedKey[]): Promise<ReadonlySet<string>> {
     const { name, text, values } = bound(this.#claim, keys);
     const { rows } = await db.query<AppliedKey>({ name, text, values: [...values] });
     return new Set(rows.map(appliedId));
   }
 
-  /** Fails unless none was applied before. */
+  /** Fails if any of them was applied before. */
   claimAll(keys: readonly AppliedKey[]): BoundStatement {
     return bound(this.#claimAll, keys);
   }

@@ -1,10 +1,10 @@
 import { given, type Statement } from './statement.ts';
 
 /**
- * Notes where the log has events again, of which some are given. The first of an event is the earliest
- * that is known, whichever is met first: lanes, and a parked memory that is redriven, meet them in any
- * order. What was noted against a later one is noted anew, and compared anew. Two who note the same
- * at once do it in one order.
+ * Records where the log holds copies of the given events. The first copy is the earliest that is known:
+ * lanes, and redrives of parked memories, meet copies in any order. When an earlier first copy turns up,
+ * the later ones are recorded and compared against it again. Two writers of the same copies write them
+ * in the same order.
  */
 export function copiesStatement(schema: string, table: string): Statement {
   const columns = [

@@ -8,14 +8,14 @@ interface Index {
 }
 
 /**
- * Takes the indexes away that only readers need. Rows of a rebuild come in any order of their keys,
- * and an index over a table that is there is made in a fraction of the time its entries take one by
- * one. Unique ones stay: the upserts need them. Runs in a transaction.
+ * Drops the indexes that only readers need. A rebuild inserts rows in random key order, and building an
+ * index over a full table takes a fraction of the time of inserting its entries one by one. Unique
+ * indexes stay: the upserts need them. Runs in a transaction.
  * @returns their definitions
  */
 export async function deferIndexes(client: Client, schema: string): Promise<string[]> {
-  // A definition names a function with its schema only where the path does not lead to it; the session that
-  // makes the index later has another one.
+  // A definition qualifies a function with its schema only when the search path does not include it, and
+  // the session that builds the index later has another search path.
   await client.query('set local search_path to pg_catalog');
   const { rows } = await client.query<Index>(
     `select format('%I.%I', nspname, entry.relname) as name,
@@ -32,13 +32,13 @@ export async function deferIndexes(client: Client, schema: string): Promise<stri
   return rows.map(({ definition }) => definition);
 }
 
-/** Any number that no other lock of ours has: "indexes" in ASCII. */
+/** A number that no other lock of ours uses: "indexes" in ASCII. */
 const LOCK = '29669016903574899';
 const RETRY_MS = 200;
 
 /**
- * Makes the indexes that were put off, while lanes go on writing. An index that an interrupted run
- * left half made is made anew; of two runs at once the second waits for the first.
+ * Builds the deferred indexes while lanes keep writing. It rebuilds an index that an interrupted run
+ * left incomplete; of two concurrent runs, the second waits for the first.
  */
 export async function buildIndexes(
   pool: Pool,
@@ -50,10 +50,10 @@ export async function buildIndexes(
   const client = await pool.connect();
   try {
     await client.query('set statement_timeout = 0');
-    // An index of this size is made once; the default of 64 MB would sort on disk.
+    // An index of this size is built once; the default of 64 MB would sort on disk.
     await client.query(`set maintenance_work_mem = '256MB'`);
-    // Asked again and again: a session that waits holds a snapshot, and an index that is made
-    // beside writers waits for all of those.
+    // Polls instead of waiting: a waiting session holds a snapshot, and a concurrent index build waits
+    // for all snapshots.
     while (!(await isLocked(client))) await delay(RETRY_MS, undefined, { signal });
     const schema = schemaOf(projection, generation);
     for (const definition of await deferredIndexes(client, projection, generation)) {
@@ -111,7 +111,7 @@ async function buildIndex(
   await client.query(withoutTimeLimit(definition.replace('INDEX', 'INDEX CONCURRENTLY')));
 }
 
-/** Readers of a table without statistics get plans for an empty one. */
+/** Without statistics, readers get plans for an empty table. */
 async function analyze(client: Client, schema: string): Promise<void> {
   const { rows } = await client.query<{ name: string }>(
     `select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname = $1`,

@@ -41,7 +41,7 @@ export class KeyedWriter {
     });
   }
 
-  /** Removes what belongs to owners that this batch sealed. */
+  /** Removes rows of owners that this batch sealed. */
   drop(owners: readonly KeyedRow[]): BoundStatement | undefined {
     const { sealedBy } = this.#table;
     if (this.#drop === undefined || sealedBy === undefined) return undefined;
@@ -56,8 +56,8 @@ export class KeyedWriter {
 }
 
 /**
- * A group is written where nothing stands yet or its guard is not lower than the one that stands.
- * Groups that an operation does not name have a null guard: they leave everything as it is.
+ * A group is written when the stored one has no guard yet, or none that is higher. Groups that an
+ * operation does not name have a null guard: they change nothing.
  */
 function upsertStatement(schema: string, table: KeyedTable): Statement {
   const groups = Object.values(table.groups);
@@ -74,7 +74,7 @@ function upsertStatement(schema: string, table: KeyedTable): Statement {
     ),
     `${guard} = greatest(stored.${guard}, excluded.${guard})`,
   ]);
-  // A write that changes nothing makes no new version of the row.
+  // A write that changes nothing creates no new version of the row.
   const changes = groups.map(({ guard }) => `excluded.${guard} is not null and ${wins(guard)}`);
   const text = `insert into ${schema}.${table.name} as stored (${names(columns)})
     select ${casts(columns)} from ${given(columns)}

@@ -30,8 +30,8 @@ export class LogWriter {
 }
 
 /**
- * The same for a table that reports copies. As long as there are none it costs one comparison: every
- * row that is given is a new one.
+ * The same for a table that reports copies. As long as there are none, it costs one comparison: all
+ * given rows are new.
  */
 export class ReportingLogWriter {
   readonly #insert: Statement;
@@ -46,13 +46,13 @@ export class ReportingLogWriter {
     this.#add = new LogWriter(schema, table);
   }
 
-  /** `copies` are rows of the batch which gave way to one of `rows`. */
+  /** `copies` are rows of the batch that gave way to one of `rows`. */
   prepare(rows: readonly Row[], copies: readonly Row[]): WriteStep {
     const insert = bindRows(this.#insert, rows, cellOfRow);
     const write = async (db: Queryable): Promise<void> => {
       const { rowCount: fresh } = await runBound(db, insert);
       if (fresh === rows.length && copies.length === 0) return;
-      // Before a copy that is met first gives way to the first: its position would be lost.
+      // Recorded before a stored copy gives way to an earlier one: its position would be lost.
       await runBound(db, bindRows(this.#record, [...rows, ...copies], cellOfRow));
       if (fresh !== rows.length) await runBound(db, this.#add.add(rows));
     };
@@ -71,8 +71,8 @@ function insertStatement(schema: string, table: LogTable): Statement {
 }
 
 /**
- * Of two copies of an event the one earlier in the log stands, whichever is met first: lanes may
- * meet them in any order when a publisher used one id for two memories.
+ * Of two copies of an event the one earlier in the log is kept, in any order of arrival: lanes may meet
+ * them in any order when a publisher used one id for two memories.
  */
 function addStatement(schema: string, table: LogTable): Statement {
   const columns = columnList(table.columns);

@@ -46,7 +46,7 @@ export class SetWriter {
     const owners = bindRows(this.#owners, rows, (row, column) =>
       column === guard ? row.guard : (row.key[column] ?? row.row[column]),
     );
-    // Nearly always every owner advances: its members are made ready beforehand.
+    // Nearly always every owner advances, so the statements for all members are prepared beforehand.
     const all = this.#replace(rows);
     const { name, text } = this.#allOwners;
     return {
@@ -60,7 +60,7 @@ export class SetWriter {
     };
   }
 
-  /** What to run for owners that advanced: members out, members in. */
+  /** The statements for owners that advanced: remove old members, add new ones. */
   #replace(advanced: readonly SetRow[]): BoundStatement[] {
     if (advanced.length === 0) return [];
     const keys = advanced.map(({ key }) => key);
@@ -78,7 +78,7 @@ export class SetWriter {
     });
   }
 
-  /** Those of the rows whose keys the database returned. */
+  /** The rows whose keys the database returned. */
   #pick(rows: readonly SetRow[], returned: readonly Row[]): SetRow[] {
     const columns = Object.keys(this.#table.key);
     const idOf = (key: Row): string => columns.map((name) => key[name]).join('\u0000');

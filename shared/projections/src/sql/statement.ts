@@ -2,27 +2,27 @@ import type { Cell, FlightStatement, Queryable } from '@memfleet/runtime';
 import type { ColumnType, Columns, Row } from '../kit/columns.ts';
 import { binaryArray, wireType } from './binary-array.ts';
 
-/** A statement over many rows: made once from a table's declaration, never from what events say. */
+/** A statement over many rows: made once from a table's declaration, never from event data. */
 export interface Statement {
   readonly name: string;
   readonly text: string;
   readonly columns: readonly (readonly [name: string, type: ColumnType])[];
 }
 
-/** What the driver runs. */
+/** A statement with its values, as the driver runs it. */
 export interface BoundStatement {
   readonly name: string;
   readonly text: string;
   readonly values: FlightStatement['values'];
 }
 
-/** What a batch does to one table. */
+/** The writes of a batch to one table. */
 export interface WriteStep {
-  /** Whatever stands in the table. */
+  /** Works with any rows already in the table. */
   readonly write: (db: Queryable) => Promise<void>;
   /**
    * The same as statements of a flight, which do not wait for each other: they fail with MF002 when
-   * rows turn out to be there that would make a difference. Undefined when that is known beforehand.
+   * existing rows would change the result. Undefined when that is known beforehand.
    */
   readonly fresh: readonly FlightStatement[] | undefined;
 }
@@ -60,8 +60,8 @@ export function columnList(...parts: readonly Columns[]): [string, ColumnType][]
 }
 
 /**
- * The rows of a statement's parameters, as a table `given`. Side by side in a select list the arrays
- * are taken apart row by row; `unnest` of several in a from clause fills a tuple store first.
+ * The rows of a statement's parameters, as a table `given`. In a select list PostgreSQL unnests the
+ * arrays row by row; an `unnest` of several arrays in a from clause fills a tuple store first.
  * Measured for an upsert of 23 columns: 16.5 µs a row against 21.
  */
 export function given(columns: readonly (readonly [string, ColumnType])[]): string {
@@ -72,8 +72,8 @@ export function given(columns: readonly (readonly [string, ColumnType])[]): stri
 }
 
 /**
- * A statement that inserts rows, or updates owners, as one of a flight that fails with MF002 unless it
- * did so for all that were given: what follows need not wait for its answer. `returning 1` counts.
+ * A statement of a flight that inserts rows or updates owners. It fails with MF002 unless it did so for
+ * all given rows, so later statements need not wait for its answer. `returning 1` counts.
  */
 export function requireFresh({ name, text, columns }: Statement): Statement {
   const [, type] = columns[0] ?? ['', 'text'];
@@ -86,7 +86,7 @@ export function requireFresh({ name, text, columns }: Statement): Statement {
   };
 }
 
-/** A statement that writes, as one of a flight: it fails when the flight's transaction has not begun. */
+/** A writing statement of a flight: it fails when the flight's transaction has not begun. */
 export function inFlight({ name, text, values }: BoundStatement): FlightStatement {
   return {
     name: `${name}-flight`,
@@ -99,7 +99,7 @@ export function names(columns: readonly (readonly [string, ColumnType])[]): stri
   return columns.map(([name]) => name).join(', ');
 }
 
-/** The given values, cast to what the columns are. */
+/** The given values, cast to the types of the columns. */
 export function casts(columns: readonly (readonly [string, ColumnType])[]): string {
   return columns
     .map(([name, type]) => (wireType(type) === type ? `given.${name}` : `given.${name}::${type}`))

@@ -9,7 +9,7 @@ import { type BoundStatement, inFlight, runBound, type WriteStep } from './state
 
 type Step = (fold: Fold) => WriteStep[];
 
-/** Writes folds into the tables of one generation: a handful of statements, whatever the batch. */
+/** Writes folds into the tables of one generation, with a handful of statements for any batch. */
 export class ProjectionWriter {
   readonly applied: AppliedWriter;
   readonly #steps: readonly Step[];
@@ -20,8 +20,8 @@ export class ProjectionWriter {
   }
 
   /**
-   * Makes the parameters now, so that this work overlaps the transaction before; what it returns
-   * runs the statements, in the order of the tables.
+   * Encodes the parameters now, so that this work overlaps the previous transaction; the result runs
+   * the statements, in the order of the tables.
    * @throws UnwritableValue
    */
   prepare(fold: Fold): WriteStep {
@@ -90,7 +90,7 @@ function running(statement: BoundStatement): WriteStep {
   };
 }
 
-/** Undefined as soon as one part is. */
+/** All parts joined; undefined if one of them is. */
 function joined(parts: readonly WriteStep['fresh'][]): WriteStep['fresh'] {
   const known = parts.filter((part) => part !== undefined);
   return known.length === parts.length ? known.flat() : undefined;

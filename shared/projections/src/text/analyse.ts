@@ -4,8 +4,8 @@ import { type Indexed, indexedWord, type Language, languageOf } from './language
 import { type Word, words } from './words.ts';
 
 /**
- * Raised whenever a text would be analysed otherwise, by this code or by another version of the
- * libraries that it uses: the version of the projection `memories` is made of it.
+ * Raise it whenever this code, or another version of a library it uses, would analyse a text
+ * differently: the version of the projection `memories` is derived from it.
  */
 export const ANALYSIS_VERSION = 1;
 
@@ -21,7 +21,7 @@ export interface Analysed {
   readonly length: number;
 }
 
-/** In the language that was declared, or else in the one that it seems to be written in. */
+/** Analyses a text in the declared language, or else in the one it seems to be written in. */
 export function analyse(text: string, declared?: string): Analysed {
   const found = words(fold(text));
   const language = declared === undefined ? detect(text, found) : languageOf(declared);

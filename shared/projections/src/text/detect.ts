@@ -3,21 +3,21 @@ import { isAscii } from './fold.ts';
 import { type Language, LANGUAGES, languageOf, stopWordsOf } from './languages.ts';
 import type { Word } from './words.ts';
 
-/** Languages that are written in Latin letters and have rules of their own. */
+/** Languages with rules of their own that are written in Latin letters. */
 const LATIN: readonly Language[] = LANGUAGES.filter(
   (language) => !['ar', 'el', 'ru', 'uk', 'und'].includes(language),
 );
-/** So much of a text says what language it is in. */
+/** This many words of a text are enough to detect its language. */
 const LOOKED_AT = 24;
 const LOOKED_AT_CHARACTERS = 300;
-/** The library guesses at fewer words than this, unless their letters help. */
+/** With fewer words than this the library only guesses, unless their letters help. */
 const FEWEST_FOR_LIBRARY = 4;
 
 /**
- * The language of a text, whose words are given folded. Words that only one language has decide where
- * they can: that costs a microsecond, where the library takes 200. It is asked for the rest. Total: a
- * text that is too short to tell is taken for English, the commonest; one in a script without rules is
- * `und`.
+ * Detects the language of a text, given its folded words. Words that only one language has decide when
+ * they can: that costs a microsecond, while the library takes 200. The library decides the rest. There
+ * is always an answer: a text too short to tell counts as English, the most common language, and one in
+ * a script without rules as `und`.
  */
 export function detect(text: string, words: readonly Word[]): Language {
   const parted = firstWords(words);
@@ -47,8 +47,8 @@ export function detect(text: string, words: readonly Word[]): Language {
 }
 
 /**
- * Where words of several languages tie, English among them, a text of plain letters is taken for English:
- * names lead the library astray, and a short text is full of them.
+ * When words of several languages tie, English among them, a text of plain letters counts as English:
+ * names mislead the library, and short texts are full of names.
  */
 function ofLatinLetters(text: string, words: readonly string[], isPlain: boolean): Language {
   const likely = byStopWords(words, LATIN);
@@ -67,7 +67,7 @@ function onlyOne(likely: readonly Language[]): Language | undefined {
 
 type Script = 'latin' | 'cyrillic' | 'arabic' | 'greek' | 'other';
 
-/** That of most of the words. */
+/** The script of most of the words. */
 function scriptOf(words: readonly string[]): Script {
   const counts: Record<Script, number> = { latin: 0, cyrillic: 0, arabic: 0, greek: 0, other: 0 };
   for (const word of words) counts[scriptOfWord(word)] += 1;
@@ -85,7 +85,7 @@ function scriptOfWord(word: string): Script {
   return 'other';
 }
 
-/** Which languages leave a word out: a bit for each, by its place in `LANGUAGES`. */
+/** Which languages have a word as a stop word: one bit each, by index in `LANGUAGES`. */
 const STOPPED_BY = new Map<string, number>();
 for (const [place, language] of LANGUAGES.entries()) {
   for (const word of stopWordsOf(language)) {
@@ -93,10 +93,10 @@ for (const [place, language] of LANGUAGES.entries()) {
   }
 }
 
-/** Of one text at a time. */
+/** Counts of the one text that is being detected. */
 const counts = new Int32Array(LANGUAGES.length);
 
-/** The languages that leave most of the words out; several when they tie, none when no word is left out. */
+/** The languages with most of the words as stop words; several on a tie, none without a stop word. */
 function byStopWords(words: readonly string[], among: readonly Language[]): Language[] {
   counts.fill(0);
   for (const word of words) {
@@ -119,7 +119,7 @@ function byStopWords(words: readonly string[], among: readonly Language[]): Lang
   return best;
 }
 
-/** Undefined when it does not know. */
+/** The library's answer; undefined when it does not know. */
 function byLibrary(text: string, among: readonly Language[]): Language | undefined {
   const [best] = detectAll(text.slice(0, LOOKED_AT_CHARACTERS));
   if (best === undefined) return undefined;
@@ -127,10 +127,10 @@ function byLibrary(text: string, among: readonly Language[]): Language | undefin
   return among.includes(language) ? language : undefined;
 }
 
-/** Letters that Persian and Urdu have and Arabic has not. */
+/** Letters that Persian and Urdu have but Arabic does not. */
 const NOT_ARABIC = /[\u067e\u0686\u0698\u06a9\u06af\u06cc\u0679\u0688\u0691\u06ba\u06d2]/;
 
-/** Letters of other languages than Russian and Ukrainian, of Ukrainian alone, and of Russian alone. */
+/** Letters of languages other than Russian and Ukrainian, of Ukrainian alone, and of Russian alone. */
 const OTHER_CYRILLIC = /[ўјљњђћџќѓѕәғқңөұүһӣӯ]/;
 const UKRAINIAN = /[іїєґ]/;
 const RUSSIAN = /[ыэ]/;

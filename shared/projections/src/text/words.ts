@@ -1,6 +1,6 @@
 import { isAscii } from './fold.ts';
 
-/** A word of a text, or a run of writing that does not part its words. */
+/** A word of a text, or a run in a script that does not separate words. */
 export type Word = string | Run;
 
 export interface Run {
@@ -12,15 +12,15 @@ export type UnpartedScript = 'han' | 'kana' | 'hangul' | 'brahmic';
 
 const HAN = String.raw`\p{Script=Han}`;
 const HIRAGANA = String.raw`\p{Script=Hiragana}`;
-/** With the mark of a long vowel, which belongs to no script. */
+/** Includes the long vowel mark, which belongs to no script. */
 const KATAKANA = String.raw`\p{Script=Katakana}\u30fc`;
 const HANGUL = String.raw`\p{Script=Hangul}`;
 const BRAHMIC = String.raw`\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}`;
 const LETTER = String.raw`[[\p{L}\p{N}\p{M}]--[${HAN}${HIRAGANA}${KATAKANA}${HANGUL}${BRAHMIC}]]`;
 
 /**
- * Words with apostrophes inside; runs of one unparted script each; pictographs. A change of script
- * parts a run: in Japanese it is where words end most often.
+ * Matches words, also with apostrophes inside; runs of one script without word separators; pictographs.
+ * A change of script ends a run: in Japanese, words end there most often.
  */
 const WORD = new RegExp(
   [
@@ -47,9 +47,9 @@ export function words(folded: string): Word[] {
 }
 
 /**
- * What stands for a run without words: of Han every character and every two, of kana and Hangul every
- * two, of Thai and its kin, whose characters are parts of syllables, every three. A part of a text has
- * the parts of its run in the same order, so that phrases are found.
+ * The grams that index a run without separate words: for Han every character and every pair; for kana
+ * and Hangul every pair; for Thai and related scripts, whose characters are parts of syllables, every
+ * three. A part of a text has the grams of its run in the same order, so that phrases are found.
  */
 export function gramsOf({ text, script }: Run): string[] {
   const characters = Array.from(text);
@@ -66,7 +66,7 @@ export function gramsOf({ text, script }: Run): string[] {
 
 const HIRAGANA_ONLY = /^\p{Script=Hiragana}+$/u;
 
-/** What was written, whatever it is. */
+/** The original text of a word or a run. */
 export function textOf(word: Word): string {
   return typeof word === 'string' ? word : word.text;
 }

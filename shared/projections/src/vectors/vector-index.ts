@@ -7,11 +7,11 @@ import {
   withoutTimeLimit,
 } from '@memfleet/runtime';
 
-/** From this version on, pgvector's scans go on until as many rows were found as were asked for. */
+/** From this version on, pgvector scans until it has found as many rows as were asked for. */
 const OLDEST_EXTENSION = '0.8';
-/** The index keeps values of half precision, of which it takes as many as this. */
+/** The index stores half-precision values, and takes at most this many. */
 const MOST_DIMENSIONS = 4_000;
-/** Beside the values of a vector: its neighbours in 16 to 32 directions. */
+/** Bytes per vector besides its values: its neighbours in 16 to 32 directions. */
 const GRAPH_BYTES = 420;
 const VALUE_BYTES = 2;
 
@@ -27,10 +27,10 @@ export interface VectorSpace {
   readonly vectors: number;
   readonly index: {
     readonly name: string;
-    /** `broken`: a build that did not end; it is made again. */
+    /** `broken`: its build was interrupted; the next run builds it again. */
     readonly state: 'none' | 'building' | 'broken' | 'ready';
     readonly bytes: number;
-    /** Memory that a quick build needs. */
+    /** Memory that a fast build needs. */
     readonly buildBytes: number;
   };
 }
@@ -72,25 +72,25 @@ export async function vectorSpaces(pool: Pool): Promise<VectorSpace[]> {
 }
 
 export interface IndexBuild {
-  /** Most memory the server may use for it; with less than `buildBytes` it takes several times as long. */
+  /** Most memory the server may use; with less than `buildBytes` the build takes several times as long. */
   readonly memoryBytes: number;
   readonly onProgress?: (share: number) => void;
 }
 
-/** Any number that no other lock of ours has: "vectors" in ASCII. */
+/** A number that no other lock of ours uses: "vectors" in ASCII. */
 const LOCK = '33325517117977203';
 /** SQLSTATE disk_full, which shared memory reports as well. */
 const DISK_FULL = '53100';
 /**
- * Of 200 nearest of 100,000 vectors 198 are found with 200 and 196 with pgvector's own 64, which is built in
- * a third of the time; with a filter that 1 in 100 passes 194 and 190.
+ * Of the 200 nearest among 100,000 vectors, a build with 200 finds 198, and one with pgvector's default of
+ * 64, which takes a third of the time, finds 196; with a filter that 1 in 100 passes, 194 and 190.
  */
 const EF_CONSTRUCTION = 128;
 const PROGRESS_MS = 1_000;
 
 /**
- * Makes the index of a space while others read and write. One that is there stays; one whose build was cut
- * off is made again.
+ * Builds the index of a space while others read and write. It keeps an existing index, and rebuilds one
+ * whose build was interrupted.
  * @returns whether there was something to do
  * @throws RuntimeError VECTORS_NOT_INDEXABLE, with the reason and what to do
  */
@@ -109,7 +109,7 @@ export async function makeVectorIndex(
   const endWatch = onProgress === undefined ? undefined : watchBuild(pool, index.name, onProgress);
   try {
     const schema = await extensionSchema(client);
-    // Of two builds at once the second would wait for the first, and then make it all again.
+    // Of two concurrent builds, the second would wait for the first, and then build everything again.
     const { rows } = await client.query<{ locked: boolean }>(
       `select pg_try_advisory_lock(${LOCK}) as locked`,
     );
@@ -122,7 +122,7 @@ export async function makeVectorIndex(
     await client.query(functionSql(schema));
     const spaces = await vectorSpaces(pool);
     if (spaces.some((now) => now.space === space && now.index.state === 'ready')) return false;
-    // Not in a transaction, which `concurrently` does not take.
+    // Not in a transaction: `concurrently` does not allow one.
     await client.query('set statement_timeout = 0');
     await client.query(`set maintenance_work_mem = '${Math.floor(memoryBytes / 1_024)}kB'`);
     const create = async (): Promise<void> => {
@@ -140,14 +140,14 @@ export async function makeVectorIndex(
       await create();
     } catch (error) {
       if (sqlState(error) !== DISK_FULL) throw error;
-      // Several processes build in shared memory, of which a container has little; one builds in its own.
+      // Parallel builds use shared memory, of which a container has little; one process uses its own.
       await client.query('set max_parallel_maintenance_workers = 0');
       await create();
     }
     return true;
   } finally {
     await endWatch?.();
-    // With its settings and its lock.
+    // Ends the connection, and with it the settings and the lock.
     client.release(true);
   }
 }
@@ -181,8 +181,9 @@ async function extensionSchema(client: Client): Promise<string> {
 }
 
 /**
- * The nearest vectors of a space by its index, nearest first. A function, since its settings must hold for
- * this scan alone, and a condition of an index on a part of a table must stand in the text of the statement.
+ * Finds the nearest vectors of a space through its index, nearest first. It is a function because its
+ * settings must apply to this scan alone, and because the statement's text must contain the condition of
+ * a partial index.
  */
 const functionSql = (schema: string): string => `
 create or replace function memfleet.nearest_vectors(of_space text, query real[], most int)
@@ -203,7 +204,7 @@ begin
     using query, most;
 end $$`;
 
-/** @returns what ends it */
+/** @returns a function that ends the watch */
 function watchBuild(
   pool: Pool,
   name: string,
@@ -221,7 +222,7 @@ function watchBuild(
   };
   let last = Promise.resolve();
   const timer = setInterval(() => {
-    // What is shown meanwhile decides nothing.
+    // Progress is only shown: a failed look changes nothing.
     last = last.then(look).catch(() => undefined);
   }, PROGRESS_MS);
   return async () => {

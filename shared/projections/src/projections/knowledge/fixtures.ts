@@ -1,6 +1,6 @@
 import type { FixtureEvent, ProjectionFixture } from '../../kit/fixture.ts';
 
-/** What a model read out of the content at a position. */
+/** The extraction of the content at a position. */
 function extracted(sequence: number, object: string, people: readonly string[]): FixtureEvent {
   return {
     type: 'memory.extracted',
@@ -28,7 +28,7 @@ function extracted(sequence: number, object: string, people: readonly string[]):
 
 export const fixtures: readonly [ProjectionFixture, ...ProjectionFixture[]] = [
   {
-    name: 'facts of newer content replace those of older content, whichever come first',
+    name: 'facts of newer content replace those of older content, in any order of arrival',
     log: [
       { type: 'memory.created', memory: 'm-1', data: { content: 'Ada drinks tea.' } },
       { type: 'memory.revised', memory: 'm-1', data: { content: 'Ada drinks coffee.' } },
@@ -42,7 +42,7 @@ export const fixtures: readonly [ProjectionFixture, ...ProjectionFixture[]] = [
     },
   },
   {
-    name: 'an entity that a model names in two places is one',
+    name: 'an entity that a model names twice is one entity',
     log: [extracted(1, 'tea', ['Ada', 'Bela', 'Ada'])],
     tables: {
       mentions: [
@@ -58,7 +58,7 @@ export const fixtures: readonly [ProjectionFixture, ...ProjectionFixture[]] = [
     },
   },
   {
-    name: 'nothing is known of what is forgotten, whatever comes after',
+    name: 'a forgotten memory has no facts, even if events follow',
     log: [
       extracted(1, 'tea', ['Ada']),
       { type: 'memory.forgotten', memory: 'm-1', data: {} },

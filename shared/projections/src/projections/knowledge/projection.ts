@@ -25,7 +25,7 @@ const extractions = setTable('extractions', {
   },
 });
 
-/** What was read out of the memories: facts, and who and what they name. */
+/** What the extraction found in memories: facts, and the entities they name. */
 export const knowledge = defineProjection({
   name: 'knowledge',
   version: 1,
@@ -74,7 +74,7 @@ function forgotten({ tenantid, subject }: MemoryForgotten): Operation[] {
   ];
 }
 
-/** A model may name one entity in two places of its answer; it is one entity. */
+/** A model may name an entity twice in its answer; it counts as one. */
 function summed(entities: readonly ExtractedEntity[]): ExtractedEntity[] {
   const sums = new Map<string, ExtractedEntity>();
   for (const entity of entities) {

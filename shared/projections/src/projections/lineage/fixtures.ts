@@ -2,7 +2,7 @@ import type { ProjectionFixture } from '../../kit/fixture.ts';
 
 export const fixtures: readonly [ProjectionFixture, ...ProjectionFixture[]] = [
   {
-    name: 'every event is a row, and one that is stored twice is one',
+    name: 'every event is one row, even if it is stored twice',
     log: [
       { type: 'memory.created', memory: 'm-1', data: { content: 'Ada drinks tea.' } },
       { type: 'memory.accessed', memory: 'm-1', data: {} },

@@ -13,7 +13,7 @@ const lineageTable = logTable('lineage', {
     correlation_id: 'text',
     causation_id: 'text',
   },
-  // It sees every event, whatever its type.
+  // It sees every event, of any type.
   reportsCopies: true,
 });
 

@@ -17,7 +17,7 @@ const vector = (of: string) => ({ content_sha256: of.repeat(64), dimensions: 4 }
 
 export const fixtures: readonly [ProjectionFixture, ...ProjectionFixture[]] = [
   {
-    name: 'a content is indexed by its lexemes, in the language that was declared or else detected',
+    name: 'content is indexed by its lexemes, in the declared or else the detected language',
     log: [
       {
         type: 'memory.created',
@@ -37,7 +37,7 @@ export const fixtures: readonly [ProjectionFixture, ...ProjectionFixture[]] = [
     },
   },
   {
-    name: 'a revision replaces the content, and keeps what it does not speak of',
+    name: 'a revision replaces the content, and keeps everything it does not mention',
     log: [
       {
         type: 'memory.created',
@@ -67,7 +67,7 @@ export const fixtures: readonly [ProjectionFixture, ...ProjectionFixture[]] = [
     },
   },
   {
-    name: 'recalls are counted once, however often they are stored',
+    name: 'a recall is counted once, even if it is stored repeatedly',
     log: [
       { type: 'memory.created', memory: 'm-1', data: { content: 'Ada drinks tea.' } },
       {
@@ -90,7 +90,7 @@ export const fixtures: readonly [ProjectionFixture, ...ProjectionFixture[]] = [
     },
   },
   {
-    name: 'what is forgotten does not come back, not even by a vector that is late',
+    name: 'a forgotten memory does not come back, not even through a late vector',
     log: [
       { type: 'memory.created', memory: 'm-1', data: { content: 'Ada lives in Porto.' } },
       {

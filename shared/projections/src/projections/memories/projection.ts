@@ -58,8 +58,8 @@ const embeddings = keyedTable('embeddings', {
 });
 
 /**
- * What is remembered: content and how it is searched, its history in brief, how often it was recalled,
- * its vectors. A text that is analysed in another way gives other tables.
+ * The memories: their content and its search terms, a short history, how often each was recalled, and
+ * their vectors. Another analysis of the text gives other tables.
  */
 export const memories = defineProjection({
   name: 'memories',
@@ -121,7 +121,7 @@ function revised({ tenantid, subject, time, data }: MemoryRevised, at: Position)
   ];
 }
 
-/** The content, and what is searched of it: in the language that was declared, or else detected. */
+/** The content and its search terms, in the declared or else the detected language. */
 function indexed(content: string, declared: string | undefined) {
   const { language, lexemes, length } = analyse(content, declared);
   return { content, language, lexemes, length };
@@ -152,7 +152,7 @@ function superseded(
   ];
 }
 
-/** Content and vectors go and never come back; that it was, and when it was forgotten, stays. */
+/** Removes content and vectors for ever; keeps that the memory existed and when it was forgotten. */
 function forgotten({ tenantid, subject, time }: MemoryForgotten, at: Position): Operation[] {
   return [
     memoriesTable.write(
