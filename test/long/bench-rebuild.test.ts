@@ -36,6 +36,6 @@ test('measures a rebuild beside a hand-written loop, indexes included', async ()
   const [{ perSecond, settings } = { perSecond: 0, settings: { rowsPerSecond: 0 } }] = lines;
   expect(perSecond).toBeLessThanOrEqual(settings.rowsPerSecond);
   // What readers need is put off while the history comes in.
-  expect(stderr).toContain('making the index memories_keys');
-  expect(stderr).toContain('making the index accesses_memory');
+  expect(stderr).toContain('building the index memories_keys');
+  expect(stderr).toContain('building the index accesses_memory');
 });

@@ -87,7 +87,7 @@ test('what was parked is listed, shown, and takes effect once when the code is m
   ]);
   const again = await bench.cli('redrive', '1');
   expect(again.code).toBe(1);
-  expect(again.stderr).toContain('there is no dead letter 1, or not any more');
+  expect(again.stderr).toContain('there is no dead letter 1 (any more)');
 });
 
 test('what fails again is a dead letter again, under a new id, with all its attempts anew', async () => {
@@ -311,7 +311,7 @@ test('the first of two payloads under one id stands, whatever is redriven', asyn
   const { stdout, code } = await bench.cli('redrive', '--all');
   expect(code).toBe(0);
   expect(stdout).toContain('redriven 1');
-  expect(stdout).toMatch(/1 of them say something else .* discard is the way to be rid of them/);
+  expect(stdout).toMatch(/1 of them has another payload .* discard them to remove them/);
   await until('it is parked again', async () => (await bench.ids())[0] === 2);
   await bench.settled();
   expect(stage.calls).toEqual([event.id]);

@@ -154,7 +154,7 @@ test.each<[string[], RegExp]>([
 test('ids that are not there are told, the others are done', async () => {
   const { code, stderr, stdout } = await bench.cli('redrive', '6', '77', '78', '--json');
   expect(code).toBe(1);
-  expect(stderr).toContain('there are no dead letters 77, 78, or not any more');
+  expect(stderr).toContain('there are no dead letters 77, 78 (any more)');
   expect(JSON.parse(stdout)).toMatchObject({ redriven: 1 });
   expect(await bench.ids()).toEqual([1, 2, 3, 4, 5]);
   const shown = await bench.cli('show', '77');

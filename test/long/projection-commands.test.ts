@@ -162,7 +162,7 @@ test('Ctrl-C ends the display of a rebuild, and wrong names are wrong usage', as
   await until('it says why it does not get on', () => stderr.includes('no worker holds this lane'));
   child.kill('SIGINT');
   expect(await closed).toBe(1);
-  expect(stderr).toContain('The workers go on filling it; run it again');
+  expect(stderr).toContain('The workers continue to fill it; run the command again');
   const [wrong, nothing] = await Promise.all([
     fleet.run(['projection', 'rebuild', 'memorys']),
     fleet.run(['projection', 'rollback', 'memories']),

@@ -69,7 +69,7 @@ test('good lines go in, bad ones are told by number and reason, never by content
   );
   expect(told.get(2)).toBe('the line is not JSON');
   expect(told.get(4)).toBe('memory: must be 1 to 64 letters, digits, "_" or "-"');
-  expect(told.get(5)).toBe('type: not one that is known, did you mean memory.created?');
+  expect(told.get(5)).toBe('type: not a known type, did you mean memory.created?');
   expect(told.get(6)).toBe('correlaton: not a field of the short form, did you mean correlation?');
   expect(told.get(7)).toMatch(/^data\.content: /);
   expect(told.get(8)).toMatch(/^time: must be an RFC 3339 time with an offset/);
@@ -230,7 +230,7 @@ test('without a database it says so and publishes', async () => {
   });
   expect(code).toBe(0);
   expect(JSON.parse(stdout)).toEqual({ published: 1, duplicates: 0, rejected: 0 });
-  expect(stderr).toMatch(/^memfleet: going on without the database .*\n$/);
+  expect(stderr).toMatch(/^memfleet: continuing without the database .*\n$/);
 });
 
 test('an interrupted run ends in order and is gone on with by running it again', async () => {

@@ -217,7 +217,7 @@ test('what was not compared is compared by the next worker, and what was erased 
   ]);
   const waiting = await snapshotOf(fleet);
   expect(waiting.conflictingCopies).toMatchObject({ count: 0, unjudged: 2 });
-  expect(snapshotText(waiting)).toContain('2 copies are not compared yet');
+  expect(snapshotText(waiting)).toContain('2 copies have not been compared yet');
   await engine.stop();
   expect(first.error).not.toHaveBeenCalled();
 

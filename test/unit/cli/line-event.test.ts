@@ -73,9 +73,9 @@ test.each([
   [{ ...line, type: 7 }, 'type: must be a text'],
   [
     { ...line, type: 'memory.forgoten' },
-    'type: not one that is known, did you mean memory.forgotten?',
+    'type: not a known type, did you mean memory.forgotten?',
   ],
-  [{ ...line, type: 'constructor' }, 'type: not one that is known'],
+  [{ ...line, type: 'constructor' }, 'type: not a known type'],
   [{ ...line, data: [] }, 'data: must be an object'],
   [{ ...line, data: null }, 'data: must be an object'],
   [{ ...line, id: null }, 'id: must be a text'],

@@ -1,13 +1,13 @@
-/** What to print about an error that ended a command, and the exit code it means. */
+/** The text to print for the error that ended a command, and its exit code. */
 export interface Failure {
   readonly text: string;
   readonly exitCode: 1 | 2;
 }
 
-/** Codes that blame what was typed or configured rather than what happened. */
+/** Codes that blame the user's input or configuration rather than an event at run time. */
 const USAGE_CODES: ReadonlySet<string> = new Set(['USAGE', 'CONFIG_INVALID', 'RECALL_QUERY_EMPTY']);
 
-/** Wrong usage that only shows once a command looks at its arguments. */
+/** Wrong usage that a command detects only when it checks its arguments. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
   readonly code = 'USAGE';
@@ -25,15 +25,15 @@ export class CommandError extends Error {
   }
 }
 
-/** Codes of PostgreSQL for a table, view or schema that is not there. */
+/** PostgreSQL's codes for a missing table, view or schema. */
 const MISSING_RELATION: ReadonlySet<string> = new Set(['42P01', '3F000']);
 
-/** Nobody can mend a defect of ours without its stack. */
+/** Nobody can fix a defect of ours without its stack. */
 const DEFECTS = [TypeError, RangeError, ReferenceError, SyntaxError];
 
 /**
- * Errors of ours bear a hint and are told in one sentence (a list of settings keeps its lines); so
- * are those of servers and systems, which have none.
+ * Describes an error in one sentence (a list of settings keeps its lines). Our own errors carry a hint;
+ * errors of servers and systems have none.
  */
 export function describeFailure(error: unknown): Failure {
   if (!(error instanceof Error)) return { text: line(String(error)), exitCode: 1 };
@@ -52,7 +52,7 @@ export function describeFailure(error: unknown): Failure {
   return { text: line(isDefect ? (error.stack ?? error.message) : error.message), exitCode };
 }
 
-/** A list keeps its lines, and what to do comes below it. */
+/** A list keeps its lines, and the hint follows below it. */
 function sentence(message: string, hint: string): string {
   if (message.includes('\n')) return `${message}\n${hint}`;
   return /[.?!]$/.test(message) ? `${message} ${hint}` : `${message}. ${hint}`;

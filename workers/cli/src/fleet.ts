@@ -16,7 +16,7 @@ import { note } from './output.ts';
 
 type Connection = Awaited<ReturnType<typeof connectBroker>>;
 
-/** The broker a command talks to; closed when it is disposed of. */
+/** The broker a command talks to; disposing closes it. */
 export interface Broker extends AsyncDisposable {
   readonly config: BuiltInConfig;
   readonly connection: Connection;
@@ -69,7 +69,7 @@ export async function openDatabase(globals: Globals, name: string): Promise<Data
 }
 
 /**
- * The database, once it is known to be provisioned.
+ * Opens the database after checking that it is provisioned.
  * @throws RuntimeError as `openDatabase`, and DATABASE_OUTDATED
  */
 export async function openReadModels(globals: Globals, name: string): Promise<Database> {

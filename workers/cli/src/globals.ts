@@ -4,9 +4,9 @@ import type { Command } from 'commander';
 export interface Globals {
   /** For machines: stable keys on standard output, one document or one line per record. */
   readonly json: boolean;
-  /** A file that says what differs from config/fleet.yaml. */
+  /** A file with the settings that differ from config/fleet.yaml. */
   readonly configFile: string | undefined;
-  /** Where `memfleet up` keeps its fleet, and where `publish` notes how far it is. */
+  /** Where `memfleet up` keeps its fleet, and where `publish` records its progress. */
   readonly stateDir: string;
   /** Name of a NATS context. */
   readonly context: string | undefined;

@@ -1,6 +1,6 @@
 /**
- * Aborts on SIGINT, SIGTERM and SIGHUP, so that a command can end in order. The same signal a second
- * time ends the process at once. Commands that only read do without it: they can be ended anywhere.
+ * Aborts on SIGINT, SIGTERM and SIGHUP, so that a command can end gracefully. The same signal a second
+ * time ends the process at once. Commands that only read do not need it: they can end anywhere.
  */
 export function interruptSignal(): AbortSignal {
   const stop = new AbortController();

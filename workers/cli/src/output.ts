@@ -4,8 +4,8 @@ let closed = false;
 const readersLeft = new AbortController();
 
 /**
- * A reader that has seen enough (`| head`) closes the pipe. That is no failure: what is printed
- * after it goes nowhere, and commands that would print for ever end.
+ * A reader that has seen enough (`| head`) closes the pipe. That is no failure: later output goes
+ * nowhere, and commands that would print for ever end.
  */
 export function survivePipes(): void {
   for (const stream of [process.stdout, process.stderr]) {
@@ -25,7 +25,7 @@ export const readerGone: AbortSignal = readersLeft.signal;
 export async function print(text: string): Promise<void> {
   if (closed) return;
   if (process.stdout.write(text)) return;
-  // `error` of a closed pipe is handled above; the wait ends with it.
+  // `survivePipes` handles the error of a closed pipe; the wait ends with it.
   await once(process.stdout, 'drain', { signal: readerGone }).catch(() => undefined);
 }
 
@@ -38,7 +38,7 @@ export async function printJson(value: unknown): Promise<void> {
   await print(`${JSON.stringify(value)}\n`);
 }
 
-/** A word to the person at the terminal; never part of the output. */
+/** A message to the person at the terminal; never part of the output. */
 export function note(text: string): void {
   process.stderr.write(`${text}\n`);
 }

@@ -18,8 +18,8 @@ import { addGlobalOptions } from './globals.ts';
 import { usageLine } from './usage.ts';
 
 /**
- * Every command there is, in the order of the help. A command's file says its options and help and
- * loads what does the work when it is run: `--help` must not wait for drivers it does not need.
+ * All commands, in the order of the help. A command's file declares its options and help, and imports
+ * the code that does the work only when it runs: `--help` must not wait for drivers it does not need.
  */
 const COMMANDS: readonly (() => Command)[] = [
   demoCommand,
@@ -64,7 +64,7 @@ Examples:
   );
 }
 
-/** Commander hands settings down only to commands it makes itself. */
+/** Commander passes settings down only to commands that it creates itself. */
 function adopt(parent: Command, command: Command): void {
   parent.addCommand(command);
   inherit(parent, command);

@@ -3,7 +3,7 @@ const REDRAW_MS = 100;
 const PLAIN_LINE_MS = 5_000;
 const CLEAR_LINE = '\r\u001B[K';
 
-/** Where a bar is drawn: standard error, or what a test puts in its place. */
+/** Where a bar is drawn: standard error, or a test's replacement. */
 export interface BarStream {
   readonly isTTY?: boolean | undefined;
   write(text: string): unknown;
@@ -11,10 +11,10 @@ export interface BarStream {
 
 export interface BarOptions {
   readonly label: string;
-  /** Undefined while the end is not known: then only the detail is shown. */
+  /** Undefined while the end is unknown: then the bar shows only the detail. */
   readonly total?: number | undefined;
   readonly stream?: BarStream;
-  /** False when a machine listens: then nothing is shown where there is no terminal. */
+  /** False for machine-readable output: then nothing is shown without a terminal. */
   readonly plainLines?: boolean;
   /** Milliseconds that only rise. */
   readonly clock?: () => number;
@@ -40,7 +40,7 @@ export class ProgressBar {
     this.#isTerminal = stream.isTTY === true;
     const plainLineMs = options.plainLines === false ? Infinity : PLAIN_LINE_MS;
     this.#intervalMs = this.#isTerminal ? REDRAW_MS : plainLineMs;
-    // A terminal shows something at once; a log file nothing of what is done in no time.
+    // A terminal shows the bar at once; a log file gets no line for work that is done quickly.
     this.#drawnAt = this.#isTerminal ? -Infinity : clock();
   }
 
@@ -53,14 +53,14 @@ export class ProgressBar {
     else this.#stream.write(`${plainLine(this.#label, done, this.#total, detail)}\n`);
   }
 
-  /** A line of its own above the bar. */
+  /** Prints a line of its own above the bar. */
   note(text: string): void {
     if (this.#isTerminal && this.#line !== '') {
       this.#stream.write(`${CLEAR_LINE}${text}\n${this.#line}`);
     } else this.#stream.write(`${text}\n`);
   }
 
-  /** Takes the bar away; what comes after it stands on a clean line. */
+  /** Removes the bar; later output starts on a clean line. */
   end(): void {
     if (this.#isTerminal && this.#line !== '') this.#stream.write(CLEAR_LINE);
     this.#line = '';

@@ -41,7 +41,7 @@ export function rateInWords(perSecond: number): string {
     : `${grouped(Math.round(perSecond))}/s`;
 }
 
-/** What others wrote, in one line: control and direction characters must not steer the terminal. */
+/** Foreign text in one line: control and direction characters must not steer the terminal. */
 export function printable(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}\s]+/gu, ' ').trim();
 }

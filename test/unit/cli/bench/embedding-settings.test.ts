@@ -23,5 +23,5 @@ test('the provider of the throw-away fleet is the configured one, every field of
 
 test('a local provider is no model', () => {
   const configured = loadConfig({ defaults: DEFAULT_CONFIG, env: {} });
-  expect(() => embeddingSettings(configured)).toThrow('--model wants a model');
+  expect(() => embeddingSettings(configured)).toThrow('--model needs an embedding model');
 });

@@ -16,18 +16,19 @@ export interface LatencyBench {
   readonly seconds: number;
   readonly rate: number;
   readonly bytes: number;
-  /** No other projection is at work. */
+  /** Runs no projection but `memories`. */
   readonly alone?: boolean;
-  /** So many events are in the log before, and `memories` is rebuilt of them meanwhile. */
+  /** Puts this many events into the log first, and rebuilds `memories` from them meanwhile. */
   readonly rebuild?: number;
 }
 
 const WARM_UP_SECONDS = 3;
-/** Between two looks at the checkpoint: what a latency can be too long by. */
+/** Interval between two reads of the checkpoint: the error of a latency. */
 const LOOK_MS = 1;
 
 /**
- * Append → visible in the read model `memories`, at a steady rate. The clock of an event starts before it is sent; the position is committed with the rows.
+ * Measures from the append until the event is visible in the read model `memories`, at a steady rate.
+ * The clock of an event starts before it is sent; the position is committed with the rows.
  */
 export async function benchLatency(
   globals: Globals,
@@ -42,7 +43,7 @@ export async function benchLatency(
   const [first, ...events] = sampleMemories(1 + (WARM_UP_SECONDS + seconds) * rate, bytes);
   const stop = new AbortController();
   const check = (): void => worker.checkAlive();
-  // The clock starts when the lanes run, not with their process.
+  // The clock starts when the lanes run, not when their process starts.
   const { sequence: before } = await fleet.publisher.append(first);
   await watchVisible(fleet, before, check, stop.signal);
   const rebuilding = rebuild === undefined ? undefined : await beginRebuild(fleet, rebuild);
@@ -61,7 +62,7 @@ export async function benchLatency(
   const latencies = [...appended]
     .filter(([sequence]) => sequence > before + WARM_UP_SECONDS * rate)
     .map(([sequence, at]) => seenAt(seen, sequence) - at);
-  // Where the rebuild stands: below the number of its events it was at work all the while.
+  // The rebuild's position: if it is below the number of its events, it ran the whole time.
   const rebuilt =
     rebuilding === undefined
       ? {}
@@ -91,7 +92,7 @@ async function beginRebuild(
   return { events, position: () => leastPosition(fleet, generation) };
 }
 
-/** Sends each event when it is due, whether or not those before are confirmed. @returns sequence → when */
+/** Sends each event when it is due, even if earlier ones are unconfirmed. @returns sequence → send time */
 async function appendAtRate(
   { publisher }: ThrowAwayFleet,
   events: readonly Envelope[],
@@ -119,7 +120,7 @@ interface Sight {
   readonly at: number;
 }
 
-/** Looks at the checkpoint until it has reached the last event. @returns every step it has made */
+/** Reads the checkpoint until it has reached the last event. @returns every step it made */
 async function watchVisible(
   { pool }: ThrowAwayFleet,
   last: number,
@@ -142,7 +143,7 @@ async function watchVisible(
   return seen;
 }
 
-/** When a position was first seen to be reached. */
+/** When the checkpoint was first seen at or past a position. */
 function seenAt(seen: readonly Sight[], sequence: number): number {
   let low = 0;
   let high = seen.length - 1;

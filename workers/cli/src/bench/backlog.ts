@@ -2,7 +2,7 @@ import { createEvent, type Envelope } from '@memfleet/events';
 import type { ThrowAwayFleet } from './throw-away-fleet.ts';
 
 const BATCH = 500;
-/** Under way at once. */
+/** Batches appended concurrently. */
 const BATCHES = 4;
 const TENANTS = 10;
 
@@ -13,7 +13,7 @@ const THINGS = 'tea chess sailing opera running bread maps clocks roses trains b
   ' ',
 );
 
-/** Events of `memory.created`, each of a memory of its own, with content of about the size. */
+/** Events of `memory.created`, each for a memory of its own, with content of about the given size. */
 export function sampleMemories(count: number, contentBytes: number): Envelope[] {
   return Array.from({ length: count }, (_, index) => sampleMemory(index, contentBytes));
 }
@@ -28,7 +28,7 @@ function sampleMemory(index: number, contentBytes: number): Envelope {
   });
 }
 
-/** Plain statements in other words each time, for what is read out of them and searched by words. */
+/** Plain statements with different words each time, for extraction and full-text search. */
 function contentOf(index: number, bytes: number): string {
   const sentences = [`Note ${index}.`];
   let length = 0;
@@ -51,8 +51,8 @@ export async function fillLog(
   contentBytes: number,
 ): Promise<number> {
   let total = 0;
-  // Made as they are sent: millions at once would not fit. A few batches at a time: a server takes no
-  // more than 50 atomic ones of a stream.
+  // Made while they are sent, since millions at once would not fit into memory. A few batches at a time,
+  // since a server allows at most 50 atomic batches per stream.
   for (let from = 0; from < count; from += BATCHES * BATCH) {
     const length = Math.min(BATCHES * BATCH, count - from);
     const events = Array.from({ length }, (_, index) => sampleMemory(from + index, contentBytes));

@@ -4,11 +4,11 @@ import { leash } from '@memfleet/local';
 import { WORKER_FLAGS } from '@memfleet/runtime';
 import type { ThrowAwayFleet } from './throw-away-fleet.ts';
 
-/** A worker as it runs in production: a process of its own. Stopped when it is disposed of. */
+/** A worker as in production, in a process of its own. Disposing stops it. */
 export interface BenchWorker extends AsyncDisposable {
-  /** @throws Error with its last words, when it has ended */
+  /** @throws Error with its last log lines, when it has ended */
   checkAlive(): void;
-  /** The most memory it has held so far, in MB; undefined where the system does not tell. */
+  /** Its peak memory so far, in MB; undefined where the system does not report it. */
   peakMB(): Promise<number | undefined>;
 }
 
@@ -45,7 +45,7 @@ async function peakOf(pid: number): Promise<number | undefined> {
     const kilobytes = /^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1];
     return kilobytes === undefined ? undefined : Math.round((Number(kilobytes) * 1_024) / 1e6);
   } catch {
-    // No Linux: nobody keeps the peak.
+    // Only Linux records the peak.
     return undefined;
   }
 }

@@ -7,7 +7,7 @@ import { type Broker, openBroker, readConfig } from '../fleet.ts';
 import type { Globals } from '../globals.ts';
 import { note } from '../output.ts';
 
-/** The server that is named, or an embedded one for as long as the bench runs. */
+/** The configured server, or an embedded one for the duration of the bench. */
 export async function openBenchBroker(globals: Globals): Promise<Broker> {
   try {
     return await openBroker(globals, 'bench');
@@ -18,7 +18,7 @@ export async function openBenchBroker(globals: Globals): Promise<Broker> {
   return await startBroker(globals);
 }
 
-/** Somebody who names a server wants to know what that one does. */
+/** A user who names a server wants to measure that server. */
 function isNamed({ context }: Globals): boolean {
   return Boolean(process.env['NATS_URL'] || process.env['NATS_URL_FILE'] || context);
 }

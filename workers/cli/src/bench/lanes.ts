@@ -2,11 +2,12 @@ import { type LaneId, lanesOf, leaseOf, readGenerations } from '@memfleet/projec
 import { acquireLease } from '@memfleet/runtime';
 import type { ThrowAwayFleet } from './throw-away-fleet.ts';
 
-/** Longer than any bench takes. */
+/** Longer than any bench runs. */
 const KEPT_AWAY_MS = 3_600_000;
 
 /**
- * Leaves a worker the lanes of these projections, or of all: what another holds, it leaves alone.
+ * Leaves a worker only the lanes of these projections, or of all, by leasing the others: it ignores lanes
+ * that another process holds.
  * @returns the lanes it will run
  */
 export async function lanesToRun(

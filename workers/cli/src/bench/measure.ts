@@ -9,16 +9,16 @@ export interface Measure extends Partial<Latency> {
   readonly bytesPerEvent?: number;
   readonly seconds: number;
   readonly perSecond: number;
-  /** What the raw client does in the same run, and our share of it. */
+  /** The raw client's rate in the same run, and our ratio to it. */
   readonly limitPerSecond?: number;
   readonly ratio?: number;
-  /** The worker's most, or this process's own where no worker is measured. */
+  /** The worker's peak memory, or this process's own when no worker is measured. */
   readonly rssMB: number;
   readonly modelCalls?: number;
   readonly settings: Readonly<Record<string, string | number>>;
 }
 
-/** How long a number of events took. */
+/** A number of events, and how long they took. */
 export interface Run {
   readonly events: number;
   readonly seconds: number;
@@ -30,7 +30,7 @@ export async function timed(events: number, work: () => Promise<void>): Promise<
   return { events, seconds: (performance.now() - started) / 1_000 };
 }
 
-/** The run in the middle, by rate; of an even number the slower of the two. */
+/** The median run by rate; of an even number, the slower of the two in the middle. */
 export function medianRun(runs: readonly Run[]): Run {
   const sorted = runs.toSorted((a, b) => a.events / a.seconds - b.events / b.seconds);
   const median = sorted[Math.ceil(sorted.length / 2) - 1];
@@ -38,7 +38,7 @@ export function medianRun(runs: readonly Run[]): Run {
   return median;
 }
 
-/** Rounded for people: nobody measures milliseconds of a rate. */
+/** Rounded for people: more digits would suggest false precision. */
 export function measureOf(
   run: Run,
   rest: Pick<Measure, 'measure' | 'settings'> & Partial<Measure>,

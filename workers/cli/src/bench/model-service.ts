@@ -2,9 +2,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** A model service of this process: it answers rightly, after the given time. */
+/** A model service in this process: it gives correct answers, after the given time. */
 export interface ModelService extends AsyncDisposable {
-  /** What a `baseUrl` setting wants. */
+  /** The value for a `baseUrl` setting. */
   readonly url: string;
   readonly calls: number;
   readonly inFlight: number;

@@ -32,7 +32,7 @@ interface Measured {
   readonly peakMB: number | undefined;
 }
 
-/** One projection worker through a backlog, beside a hand-written loop on the same log. */
+/** Runs one projection worker through a backlog, beside a hand-written loop on the same log. */
 export async function benchProjection(globals: Globals, options: ProjectionBench): Promise<void> {
   await using servers = await openBenchServers(globals);
   const rounds: Round[] = [];
@@ -69,7 +69,7 @@ export async function benchProjection(globals: Globals, options: ProjectionBench
   );
 }
 
-/** Ours and the raw loop in turn, on one log. */
+/** Runs ours and the raw loop in turn, on one log. */
 async function oneRound(
   globals: Globals,
   servers: BenchServers,
@@ -101,7 +101,7 @@ async function oursOf(
   return { run, peakMB: await worker.peakMB() };
 }
 
-/** How far the slowest lane is, by what its transactions have committed. */
+/** The committed position of the slowest lane. */
 async function leastPosition({ pool }: ThrowAwayFleet, lanes: readonly LaneId[]): Promise<number> {
   const { rows } = await pool.query<{ position: string }>({
     name: 'bench-position',

@@ -10,12 +10,12 @@ import { createThrowAwayLog, type ThrowAwayLog } from './throw-away-log.ts';
 
 const WINDOW = 256;
 const BATCH = 500;
-/** One at a time is slow, and its percentiles are steady after this many. */
+/** Single appends are slow, and their percentiles are stable after this many. */
 const MOST_SINGLE = 5_000;
-/** Enough for the machine code to be made. */
+/** Enough events for the JIT compiler to finish. */
 const WARM_UP = 2_000;
 
-/** Throughput and latency of the publisher beside the raw client's, on one server in one run. */
+/** Measures throughput and latency of the publisher and of the raw client, on one server in one run. */
 export async function benchPublish(
   globals: Globals,
   { events: count, bytes }: { readonly events: number; readonly bytes: number },
@@ -67,7 +67,7 @@ interface Results {
   readonly rawSingle: Run;
 }
 
-/** Each on a stream of its own, so that none finds what another has stored. */
+/** Runs each measure on a stream of its own, so that none finds the events of another. */
 async function run(broker: Broker, what: string, events: readonly Envelope[]): Promise<Results> {
   const few = events.slice(0, MOST_SINGLE);
   const latencies: number[] = [];
@@ -104,7 +104,7 @@ async function run(broker: Broker, what: string, events: readonly Envelope[]): P
       latencies.push(performance.now() - started);
     }
   }, few.length);
-  // Before and after: a machine that others share changes its mind meanwhile.
+  // Before and after: the speed of a shared machine changes meanwhile.
   const rawAfter = await rawRun();
   const raw = {
     events: rawBefore.events + rawAfter.events,
@@ -128,7 +128,7 @@ async function rawWindowed(publish: RawPublish, events: readonly Envelope[]): Pr
 
 type RawPublish = (event: Envelope) => Promise<void>;
 
-/** What the client does by itself: serialise, send, read the server's reply. */
+/** Only what the client itself does: serialise, send, read the server's reply. */
 function rawPublisherOn({ jsm }: Broker, { names }: ThrowAwayLog): RawPublish {
   const client = jsm.jetstream();
   return async (event) => {

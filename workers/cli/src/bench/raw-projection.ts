@@ -12,12 +12,12 @@ interface CreatedEvent {
   readonly data: { readonly content: string };
 }
 
-/** Tables to write into, both with the columns and the key of the real one. */
+/** Target tables; both have the columns and the key of the real one. */
 export type RawTable = 'with_search' | 'without_search';
 
 /**
- * What a hand-written loop does: fetch, JSON.parse, one unnest upsert and a checkpoint per 1,000
- * events, AckAll. No check of what it reads, no fencing, no order between revisions, no parking.
+ * A hand-written loop: fetch, JSON.parse, one unnest upsert and a checkpoint per 1,000 events, AckAll.
+ * It has no validation, no fencing, no order between revisions, no parking.
  */
 export async function rawProjection(
   fleet: ThrowAwayFleet,

@@ -4,12 +4,12 @@ import type { ThrowAwayFleet } from './throw-away-fleet.ts';
 
 const DURABLE = 'raw';
 const BATCH = 256;
-/** So that one loop works while another waits for the server. */
+/** Two, so that one loop works while the other waits for the server. */
 const LOOPS = 2;
 
 /**
- * What the client does by itself for a stage: fetch, publish one event of the given bytes for each,
- * ack. No table, no claim, no decoding, no check of what is published.
+ * The work of a stage with the raw client alone: fetch, publish one event of the given bytes for each,
+ * ack. It has no table, no claim, no decoding, no validation of published events.
  */
 export async function rawStage(
   { config, jsm }: ThrowAwayFleet,

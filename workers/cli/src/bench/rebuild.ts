@@ -26,7 +26,7 @@ export interface RebuildBench {
 
 const PROJECTION = 'memories';
 const WARM_UP_SHARE = 4;
-/** Longer than any bench takes. */
+/** Longer than any bench runs. */
 const KEPT_AWAY_MS = 24 * 3_600_000;
 
 interface Round {
@@ -38,7 +38,7 @@ interface Round {
 }
 
 interface Rebuilt {
-  /** Rows and indexes. */
+  /** Rows and indexes together. */
   readonly whole: Run;
   readonly rows: Run;
   readonly indexSeconds: number;
@@ -46,8 +46,9 @@ interface Rebuilt {
 }
 
 /**
- * A rebuild of `memories` by one worker process: its history into the tables of a new generation, and
- * then its indexes, beside a hand-written loop that writes the same log into a table with all of them.
+ * Measures a rebuild of `memories` by one worker process, which fills the tables of a new generation and
+ * then builds its indexes, beside a hand-written loop that writes the same log into a table that has all
+ * indexes from the start.
  */
 export async function benchRebuild(globals: Globals, options: RebuildBench): Promise<void> {
   await using servers = await openBenchServers(globals);
@@ -82,7 +83,7 @@ export async function benchRebuild(globals: Globals, options: RebuildBench): Pro
   );
 }
 
-/** Ours and the raw loop in turn, on one log. */
+/** Runs ours and the raw loop in turn, on one log. */
 async function oneRound(
   globals: Globals,
   servers: BenchServers,
@@ -101,7 +102,7 @@ async function oneRound(
 
 async function rebuilt(fleet: ThrowAwayFleet, events: number, warmUp: number): Promise<Rebuilt> {
   const { pool } = fleet;
-  // The live tables are as empty as they were made: what another holds, the worker leaves alone.
+  // The live tables stay empty: the worker ignores lanes that another process holds.
   for (const { projection: name, generation, lanes } of await readGenerations(pool)) {
     for (const lane of lanesOf(name, generation, lanes)) {
       await acquireLease(pool, leaseOf(lane), 'bench', KEPT_AWAY_MS);
@@ -114,7 +115,7 @@ async function rebuilt(fleet: ThrowAwayFleet, events: number, warmUp: number): P
   const index = await timed(events, () =>
     buildIndexes(pool, PROJECTION, generation, { signal, onIndex }),
   );
-  // The indexes are of all rows; of their time, as of the events, the warm-up does not count.
+  // The indexes cover all rows; the warm-up's share of their time does not count, as for the events.
   const indexSeconds = index.seconds * (rows.events / events);
   return {
     whole: { events: rows.events, seconds: rows.seconds + indexSeconds },
@@ -131,10 +132,10 @@ export function memoriesProjection(): Projection {
 }
 
 function onIndex(name: string): void {
-  note(`memfleet: making the index ${name}`);
+  note(`memfleet: building the index ${name}`);
 }
 
-/** How far the slowest lane is, by what its transactions have committed. */
+/** The committed position of the slowest lane. */
 export async function leastPosition({ pool }: ThrowAwayFleet, generation: number): Promise<number> {
   const { rows } = await pool.query<{ position: string }>({
     name: 'bench-rebuild-position',

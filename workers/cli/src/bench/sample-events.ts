@@ -1,6 +1,6 @@
 import { createEvent, type Envelope } from '@memfleet/events';
 
-/** Enough for no append to wait for another of its memory. */
+/** Enough that no append waits for another of the same memory. */
 const MEMORIES = 1_000;
 const WORDS = 'the quick report moved to monday and the team in the harbor office agreed'.split(
   ' ',

@@ -13,14 +13,14 @@ import { note } from '../output.ts';
 
 /** A broker and a database to measure on. */
 export interface BenchServers extends AsyncDisposable {
-  /** What this process and the workers read to find them. */
+  /** The environment in which this process and the workers find them. */
   readonly env: NodeJS.ProcessEnv;
   readonly databaseUrl: string;
 }
 
 const NAMING = ['NATS_URL', 'NATS_URL_FILE', 'DATABASE_URL', 'DATABASE_URL_FILE'] as const;
 
-/** The servers that are named or that run in this folder, or embedded ones for as long as the bench runs. */
+/** The configured servers, those of the fleet in this folder, or embedded ones for the bench's duration. */
 export async function openBenchServers(globals: Globals): Promise<BenchServers> {
   const { env } = process;
   try {

@@ -17,11 +17,11 @@ export interface SlowModelBench {
   readonly concurrency: number;
 }
 
-/** How many times the service is asked by every slot; the first and the last do not count. */
+/** How often each slot calls the service; the first and the last call do not count. */
 const TURNS = 12;
 const LOOK_MS = 50;
 
-/** Whether a stage keeps a slow model busy: calls in flight beside the concurrency that is set. */
+/** Measures whether a stage keeps a slow model busy: calls in flight against the set concurrency. */
 export async function benchSlowModel(
   globals: Globals,
   stage: BuiltInStage,
@@ -37,7 +37,7 @@ export async function benchSlowModel(
     [`${name}_PROVIDER_KIND`]: 'openai-compatible',
     [`${name}_PROVIDER_BASE_URL`]: service.url,
     [`${name}_PROVIDER_MODEL`]: 'bench',
-    // One text a call, so that calls and events in flight are the same number.
+    // One text per call, so that calls in flight equal events in flight.
     ...(stage === 'embedding'
       ? { [`${name}_PROVIDER_DIMENSIONS`]: String(DIMENSIONS), [`${name}_PROVIDER_MAX_BATCH`]: '1' }
       : {}),
@@ -67,7 +67,7 @@ export async function benchSlowModel(
   await printMeasure(globals, measureOf(run, measure, limit));
 }
 
-/** Looks at the calls in flight from one number of calls to another, in between the ramps. */
+/** Samples the calls in flight between two call counts, outside the ramps. */
 async function watchCalls(
   service: ModelService,
   from: number,

@@ -15,7 +15,7 @@ export interface StageBench {
   readonly rounds: number;
 }
 
-/** Of the events, so many for the worker to come up to speed: one in so many. */
+/** One in this many events warms the worker up. */
 const WARM_UP_SHARE = 4;
 
 interface Round {
@@ -26,7 +26,7 @@ interface Round {
   readonly settings: Readonly<Record<string, string | number>>;
 }
 
-/** One process of a stage with an instant model, beside the raw client's fetch → publish → ack. */
+/** Runs one process of a stage with an instant model, beside the raw client's fetch → publish → ack. */
 export async function benchStage(
   globals: Globals,
   stage: BuiltInStage,
@@ -55,7 +55,7 @@ export async function benchStage(
   await printMeasure(globals, measure);
 }
 
-/** A fleet each: nothing of the round before is in the tables or in the log. */
+/** Each round has its own fleet: its tables and log hold nothing from an earlier round. */
 async function oneRound(
   globals: Globals,
   servers: BenchServers,
@@ -84,12 +84,12 @@ async function oursOf(
   return { ours, peakMB: await worker.peakMB() };
 }
 
-/** How often a worker says how far it is. */
+/** How often a worker reports its progress. */
 export const REPORTING = { MEMFLEET_WORKERS_REPORT: '100ms' } as const;
 
 /**
- * How many events the worker has finished, by its own account: acked, or handed on within the stage
- * and then finished, is all the same to it, but not to the broker.
+ * How many events the worker has finished, by its own count. It also counts events that the stage acked
+ * early and finished later, which the broker does not distinguish.
  */
 export async function settledBy({ pool }: ThrowAwayFleet, stage: BuiltInStage): Promise<number> {
   const { rows } = await pool.query<{ processed: string }>({
@@ -100,12 +100,12 @@ export async function settledBy({ pool }: ThrowAwayFleet, stage: BuiltInStage): 
   return Number(rows[0]?.processed ?? 0);
 }
 
-/** A derived event as it is in the log: what the raw client publishes weighs the same. */
+/** A derived event as stored in the log, so that the raw client publishes the same number of bytes. */
 async function derivedBytes({ jsm, config }: ThrowAwayFleet): Promise<Uint8Array> {
   const { stream, root } = config.log;
   const found = await jsm.direct.getMessage(stream, {
     last_by_subj: `${root}.*.*.*.derived.*`,
   });
-  if (found === null) throw new Error('the stage has derived nothing');
+  if (found === null) throw new Error('the stage has derived no event');
   return found.data;
 }

@@ -14,9 +14,9 @@ import type { Globals } from '../globals.ts';
 import { note } from '../output.ts';
 import type { BenchServers } from './servers.ts';
 
-/** A fleet under names of its own, in a database of its own: both are gone when it is disposed of. */
+/** A fleet with its own names, in its own database; disposing deletes both. */
 export interface ThrowAwayFleet extends Fleet {
-  /** Of its worker processes. */
+  /** The environment of its worker processes. */
   readonly env: NodeJS.ProcessEnv;
   readonly publisher: Publisher;
 }
@@ -48,7 +48,7 @@ export async function createThrowAwayFleet(
       onError,
     });
     undo.push(() => maintenance.end());
-    // The name is made of hexadecimal digits.
+    // The suffix has only hexadecimal digits, so it needs no quoting.
     await maintenance.query(`create database memfleet_bench_${suffix}`);
     undo.push(() => maintenance.query(`drop database memfleet_bench_${suffix} with (force)`));
     const pool = createPool(url.href, config.database, { name: 'bench', onError });
@@ -92,7 +92,7 @@ function namesOf(suffix: string): Record<string, string> {
   };
 }
 
-/** Variables that are no settings, but say where things are. */
+/** Variables that are not settings, but name places. */
 const PLACES: ReadonlySet<string> = new Set([
   'MEMFLEET_CACHE',
   'MEMFLEET_CONTAINERS',
@@ -100,14 +100,14 @@ const PLACES: ReadonlySet<string> = new Set([
   'MEMFLEET_NATS_SERVER',
 ]);
 
-/** Workers of a bench must not find the model services, and the names, of the fleet that is configured. */
+/** Workers of a bench must not find the model services and the names of the configured fleet. */
 function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(
     Object.entries(env).filter(([name]) => !name.startsWith('MEMFLEET_') || PLACES.has(name)),
   );
 }
 
-/** What of the configured fleet decides about throughput. */
+/** The settings of the configured fleet that determine throughput. */
 function keptSettings({ log, stages, projections }: BuiltInConfig): Record<string, string> {
   const { extraction, embedding } = stages;
   return {

@@ -3,7 +3,7 @@ import type { LogNames } from '@memfleet/events';
 import { topologyOf } from '@memfleet/fleet';
 import type { Broker } from '../fleet.ts';
 
-/** A log like the configured one under a name of its own, deleted when it is disposed of. */
+/** A log like the configured one, under its own name; disposing deletes it. */
 export interface ThrowAwayLog extends AsyncDisposable {
   readonly names: LogNames;
 }

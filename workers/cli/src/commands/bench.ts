@@ -29,13 +29,13 @@ interface RecallFlags {
   readonly model?: boolean;
 }
 
-const WHERE = `Runs on a throw-away stream and database, on the servers that NATS_URL and DATABASE_URL, --context or
-the fleet in this folder name, else on embedded ones that are started for it.`;
+const WHERE = `Runs on a throw-away stream and database: on the servers named by NATS_URL and DATABASE_URL, by
+--context or by the fleet in this folder, or else on embedded servers started for the run.`;
 
 export function benchCommand(): Command {
   return new Command('bench')
     .description(
-      'measure throughput and latency beside the raw client in the same run, and what recall finds',
+      'measure throughput and latency against the raw client in the same run, and what recall finds',
     )
     .addCommand(publishCommand())
     .addCommand(stageCommand('extraction'))
@@ -54,15 +54,16 @@ Example:
 
 function publishCommand(): Command {
   return new Command('publish')
-    .description('appends to the log: windowed, in atomic batches, and one at a time')
+    .description('append to the log: windowed, in atomic batches, and one at a time')
     .option('--events <n>', 'events per measure', wholeNumber(100, 10_000_000), 20_000)
     .option('--bytes <n>', 'bytes of content per event', wholeNumber(1, 60_000), 300)
     .addHelpText(
       'after',
       `
-Runs on a throw-away stream, on the server that NATS_URL, --context or the fleet in this folder names,
-else on an embedded one that is started for it. The limit is the JetStream client's own publish of the
-same bytes, without Msg-Id, validation or duplicate check. With --json one line per measure.
+Runs on a throw-away stream: on the server named by NATS_URL, by --context or by the fleet in this
+folder, or else on an embedded server started for the run. The limit is the JetStream client's own
+publish of the same bytes, without Msg-Id, validation or duplicate check. With --json: one line per
+measure.
 
 Examples:
   $ memfleet bench publish
@@ -76,8 +77,8 @@ Examples:
 
 function stageCommand(stage: 'extraction' | 'embedding'): Command {
   return inRounds(stage, 40_000)
-    .description(`one ${stage} worker through a backlog, with an instant or with a slow model`)
-    .option('--latency <ms>', 'use a model that takes so long instead', wholeNumber(1, 60_000))
+    .description(`run one ${stage} worker through a backlog, with an instant or with a slow model`)
+    .option('--latency <ms>', 'use a model that takes this long instead', wholeNumber(1, 60_000))
     .option('--concurrency <n>', 'calls in flight, with --latency', wholeNumber(1, 4_096), 256)
     .addHelpText(
       'after',
@@ -85,8 +86,8 @@ function stageCommand(stage: 'extraction' | 'embedding'): Command {
 ${WHERE}
 The limit is the raw client's fetch → publish → ack of events of the same sizes, without any table.
 The first quarter of the events warms the worker up and does not count. With --latency, a model
-service in this process answers late, each slot asks it twelve times, and the limit is what the
-concurrency allows; \`settings\` has the calls in flight.
+service in this process delays its answers, each slot calls it twelve times, and the limit is what
+the concurrency allows; \`settings\` has the calls in flight.
 
 Examples:
   $ memfleet bench ${stage}
@@ -105,23 +106,25 @@ Examples:
     });
 }
 
-/** A command with the flags of a measure over a backlog. */
+/** A command with the flags of a measurement over a backlog. */
 function inRounds(name: string, events: number): Command {
   return new Command(name)
     .option('--events <n>', 'events per round', wholeNumber(1_000, 10_000_000), events)
     .option('--bytes <n>', 'bytes of content per event', wholeNumber(1, 60_000), 100)
-    .option('--rounds <n>', 'rounds, of which the median counts', wholeNumber(1, 100), 1);
+    .option('--rounds <n>', 'rounds; the median counts', wholeNumber(1, 100), 1);
 }
 
 function projectionCommand(): Command {
   return inRounds('projection', 100_000)
-    .description('one projection worker through a backlog: memories alone, then all projections')
+    .description(
+      'run one projection worker through a backlog: memories alone, then all projections',
+    )
     .addHelpText(
       'after',
       `
 ${WHERE}
 The limit is a hand-written loop on the same log: fetch, JSON.parse, one upsert and a checkpoint per
-1,000 events, into a table with the same columns and indexes, or without the one for searching words.
+1,000 events, into a table with the same columns and indexes, or without the full-text index.
 The first quarter of the events warms the worker up and does not count.
 
 Examples:
@@ -136,13 +139,13 @@ Examples:
 
 function rebuildCommand(): Command {
   return inRounds('rebuild', 100_000)
-    .description('one projection worker through a rebuild of memories, indexes included')
+    .description('run one projection worker through a rebuild of memories, including indexes')
     .addHelpText(
       'after',
       `
 ${WHERE}
-The worker fills a new generation, whose indexes for readers are made when the history is in. The rate
-is that of rows and indexes together; \`settings\` has both apart. The limit is the hand-written loop of
+The worker fills a new generation, then builds its indexes for readers. The rate covers rows and
+indexes together; \`settings\` has each of them. The limit is the hand-written loop of
 \`bench projection\` on the same log. The first quarter of the events warms the worker up and does not
 count.
 
@@ -158,24 +161,25 @@ Examples:
 
 function latencyCommand(): Command {
   return new Command('latency')
-    .description('from the append of an event to its row in the read model, at a steady rate')
+    .description(
+      'measure from the append of an event to its row in the read model, at a steady rate',
+    )
     .option('--seconds <n>', 'how long to measure', wholeNumber(1, 3_600), 20)
     .option('--rate <n>', 'events per second', wholeNumber(1, 20_000), 1_000)
     .option('--bytes <n>', 'bytes of content per event', wholeNumber(1, 60_000), 100)
-    .option('--alone', 'with no other projection than memories at work')
+    .option('--alone', 'run no projection but memories')
     .option(
       '--rebuild <n>',
-      'rebuild memories of so many events meanwhile',
+      'rebuild memories from this many events meanwhile',
       wholeNumber(1, 10_000_000),
     )
     .addHelpText(
       'after',
       `
 ${WHERE}
-All projections are at work in one process, or with --alone only \`memories\`; an event counts as visible
-when the transaction with its row in \`memories\` is seen to be committed. With --rebuild, \`settings\`
-tells where the rebuild stood at the end: it was at work all the while as long as that is below the
-number of its events.
+One process runs all projections, or with --alone only \`memories\`. An event counts as visible when the
+transaction with its row in \`memories\` is seen as committed. With --rebuild, \`settings\` has the
+rebuild's position at the end: if it is below the number of events, the rebuild ran the whole time.
 
 Examples:
   $ memfleet bench latency
@@ -191,24 +195,26 @@ Examples:
 
 function recallCommand(): Command {
   return new Command('recall')
-    .description('how often recall finds the memories that answer the questions of a folder')
-    .argument('<folder>', 'holds events.jsonl and questions.jsonl')
+    .description(
+      'measure how often recall finds the memories that answer the questions of a folder',
+    )
+    .argument('<folder>', 'folder with events.jsonl and questions.jsonl')
     .option('--model', 'make vectors with the embedding model of the configuration')
-    .option('--fit', 'look for the weights of text and vectors that find most')
+    .option('--fit', 'search for the weights of text and vectors that find most')
     .addHelpText(
       'after',
       `
 ${WHERE}
-events.jsonl is what \`memfleet publish\` reads. Its events go through workers with the local providers,
-or with --model through the configured embedding model, which is then called for every event and
-question. Nothing is asked before all of it is in the read models. questions.jsonl has one
-question a line:
+events.jsonl has the format of \`memfleet publish\`. Its events go through workers with the local
+providers, or with --model through the configured embedding model, which is then called for every
+event and question. Questions are asked once the read models have all events. questions.jsonl has one
+question per line:
   {"tenant":"acme","question":"What does Ada drink?","expected":["m-1"],"category":"habits"}
-\`category\` may be left out; \`user\`, \`agent\`, \`session\`, \`kind\`, \`since\`, \`until\` and
-\`importance\` narrow what the search may see. Each question is asked of both halves together
-(\`product\`), of the text half and of the vectors. With --json one line per ranking and category,
-shares from 0 to 1, the product's overall score first. With --fit, the weights with which both halves
-together would find most; what is fitted on a folder is to be judged on another.
+\`category\` is optional; \`user\`, \`agent\`, \`session\`, \`kind\`, \`since\`, \`until\` and \`importance\`
+narrow the search. Each question goes to both halves together (\`product\`), to the text half and to the
+vectors. With --json: one line per ranking and category, shares from 0 to 1, the product's overall score
+first. With --fit: the weights with which both halves together would find most; judge weights that were
+fitted on one folder on another.
 
 Examples:
   $ memfleet bench recall test/fixtures/recall

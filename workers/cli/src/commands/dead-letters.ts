@@ -20,7 +20,7 @@ const letterId = wholeNumber(1, MOST);
 export function deadLettersCommand(): Command {
   return new Command('dead-letters')
     .helpCommand(false)
-    .description('events that a stage gave up on: look at them, try them again, or let them go')
+    .description('events that a stage gave up on: inspect, redrive or discard them')
     .addCommand(listCommand())
     .addCommand(showCommand())
     .addCommand(redriveCommand())
@@ -38,11 +38,11 @@ Examples:
 
 function listCommand(): Command {
   return withFilters(new Command('list'))
-    .description('the dead letters, oldest first')
+    .description('list the dead letters, oldest first')
     .addHelpText(
       'after',
       `
-With --json one line per dead letter: id (for the other commands), stage, stageVersion, tenant, memory,
+With --json: one line per dead letter: id (for the other commands), stage, stageVersion, tenant, memory,
 eventId, correlationId, reason, message, attempts, redrives, logSequence, logSubject, parkedAt, bytes.
 
 Examples:
@@ -58,7 +58,7 @@ Examples:
 function showCommand(): Command {
   return new Command('show')
     .description(
-      "one dead letter: why, its headers, its bytes, and what today's schema makes of them",
+      "show one dead letter: its reason, headers and bytes, and the event as today's schema reads it",
     )
     .argument('<id>', 'its id, as list prints it', letterId)
     .addHelpText(
@@ -75,19 +75,19 @@ Example:
 
 function redriveCommand(): Command {
   return withFilters(new Command('redrive'))
-    .description('give events another try, with the code and the upcasters of today')
-    .argument('[ids...]', 'ids of dead letters; or say with filters which are meant', collected)
+    .description('try events again, with the current code and upcasters')
+    .argument('[ids...]', 'ids of dead letters; or choose them with filters', collected)
     .option('--all', 'every dead letter')
-    .option('--rate <n>', 'no more than so many a second', wholeNumber(1, 1_000_000))
-    .option('--dry-run', 'only say what would be redriven')
+    .option('--rate <n>', 'most dead letters per second', wholeNumber(1, 1_000_000))
+    .option('--dry-run', 'only show what would be redriven')
     .addHelpText(
       'after',
       `
-Each event goes to the stage that gave it up, with its original bytes and a full set of attempts, and
-takes effect once, however often this is run. What fails again is a dead letter again, under a new id.
-An interrupted run goes on where it was when it is run again: what was redriven is no dead letter any
-more. Events that were parked because their id came before with another payload (conflicting_payload)
-are parked again: the first one stands; discard is the way to be rid of them.
+Each event goes back to its stage with its original bytes and a full set of attempts, and takes effect
+once, even if you run this repeatedly. An event that fails again becomes a dead letter with a new id.
+After an interruption, run the command again: it continues with the remaining dead letters. Events that
+were parked because another payload had the same id before (conflicting_payload) are parked again, since
+the first payload counts; use \`discard\` to remove them.
 
 Examples:
   $ memfleet dead-letters redrive 17 18
@@ -102,17 +102,17 @@ Examples:
 
 function discardCommand(): Command {
   return withFilters(new Command('discard'))
-    .description('give events up for good')
-    .argument('[ids...]', 'ids of dead letters; or say with filters which are meant', collected)
-    .requiredOption('--because <text>', 'why; kept with the event in the dedupe table')
+    .description('give events up permanently')
+    .argument('[ids...]', 'ids of dead letters; or choose them with filters', collected)
+    .requiredOption('--because <text>', 'the reason; kept with the event in the dedupe table')
     .option('--all', 'every dead letter')
-    .option('--dry-run', 'only say what would be discarded')
-    .option('--yes', 'do not ask; needed where nobody can answer')
+    .option('--dry-run', 'only show what would be discarded')
+    .option('--yes', 'do not ask; required without a terminal')
     .addHelpText(
       'after',
       `
-The letter is erased from the stream of dead letters. The event stays in the log, and the stage's
-dedupe table says of it "discarded" and why; each is told on standard error.
+The dead letter is erased from its stream. The event stays in the log, and the stage's dedupe table marks
+it "discarded" with the reason. Each discarded letter is also reported on standard error.
 
 Examples:
   $ memfleet dead-letters discard 17 --because "a test message"
@@ -130,9 +130,9 @@ function withFilters(command: Command): Command {
     .option('--tenant <tenant>', 'only of this tenant')
     .option('--memory <memory>', 'only of this memory')
     .option('--reason <reason>', 'only parked for this reason')
-    .option('--older-than <age>', 'only parked before that, such as 90d')
-    .option('--newer-than <age>', 'only parked after that, such as 2h')
-    .option('--limit <n>', 'no more than so many', wholeNumber(1, MOST));
+    .option('--older-than <age>', 'only if older than this age, such as 90d')
+    .option('--newer-than <age>', 'only if newer than this age, such as 2h')
+    .option('--limit <n>', 'most dead letters', wholeNumber(1, MOST));
 }
 
 function collected(text: string, before: readonly number[] = []): readonly number[] {

@@ -4,7 +4,7 @@ import { globalsOf } from '../globals.ts';
 export function eventsCommand(): Command {
   return new Command('events')
     .helpCommand(false)
-    .description('look into the log')
+    .description('inspect events in the log')
     .addCommand(historyCommand())
     .addCommand(showCommand())
     .addCommand(treeCommand())
@@ -20,13 +20,13 @@ Examples:
 
 function historyCommand(): Command {
   return new Command('history')
-    .description("a memory's events, in the order of the log")
+    .description("list a memory's events, in the order of the log")
     .argument('<tenant>', 'whose memory')
     .argument('<memory>', 'id of the memory')
     .addHelpText(
       'after',
       `
-With --json one line per event: its position, when it was stored, and the envelope as stored.
+With --json: one line per event: its position, when it was stored, and the envelope as stored.
 
 Examples:
   $ memfleet events history acme m-17
@@ -40,7 +40,7 @@ Examples:
 
 function showCommand(): Command {
   return new Command('show')
-    .description("one event: the bytes as stored, and as today's schema reads it")
+    .description("show one event: the bytes as stored, and the event as today's schema reads it")
     .argument('<id>', "the event's id")
     .option('--tenant <tenant>', 'only this tenant, when several use the same id')
     .addHelpText(
@@ -57,13 +57,13 @@ Example:
 
 function treeCommand(): Command {
   return new Command('tree')
-    .description('what an event led to, and what led to it')
+    .description('show what an event led to, and what led to it')
     .argument('<id>', "the event's id")
     .option('--tenant <tenant>', 'only this tenant, when several use the same id')
     .addHelpText(
       'after',
       `
-The whole tree of causation is drawn from its root; the event asked for is marked.
+Draws the whole causation tree from its root, and marks the given event.
 
 Example:
   $ memfleet events tree 0198c2f0-5a53-7c4e-9a3e-0c8f5b1d2e3f`,

@@ -8,9 +8,9 @@ export function healthCommand(): Command {
     .addHelpText(
       'after',
       `
-With --url, or in a container whose MEMFLEET_HEALTH_PORT is set, the one process there is asked; else
-the whole fleet: every worker runs, none is halted or stalled. Healthy means progress, not life: work
-that waits while nothing is finished is a stall.
+With --url, or in a container with MEMFLEET_HEALTH_PORT set, it checks that one process; otherwise the
+whole fleet: every worker runs, and none is halted or stalled. Healthy means making progress, not being
+alive: a worker is stalled when events wait and it finishes none.
 
 Examples:
   $ memfleet health

@@ -23,19 +23,19 @@ Examples:
   $ memfleet projection rebuild memories
   $ memfleet projection verify memories
   $ memfleet projection promote memories
-  $ memfleet projection rollback memories     # if it was a mistake
-  $ memfleet projection retire memories       # when it was none`,
+  $ memfleet projection rollback memories     # if the promotion was a mistake
+  $ memfleet projection retire memories       # if it was not`,
     );
 }
 
 function listCommand(): Command {
   return new Command('list')
-    .description('every generation of every projection, or every parked memory')
-    .option('--parked', 'the memories whose events wait, with the reason')
+    .description('list every generation of every projection, or every parked memory')
+    .option('--parked', 'list the memories whose events wait, with the reason')
     .addHelpText(
       'after',
       `
-With --json one line per generation: projection, generation, state, version, codeVersion, lanes,
+With --json: one line per generation: projection, generation, state, version, codeVersion, lanes,
 isFilling, bytes, parkedKeys, createdAt; with --parked one line per memory: projection, generation,
 tenant, memory, sequence, reason, events, parkedAt.
 
@@ -51,13 +51,13 @@ Examples:
 
 function statusCommand(): Command {
   return new Command('status')
-    .description('position, lag and speed of every lane of every generation')
+    .description('show position, lag and speed of every lane of every generation')
     .argument('[projection]', 'only this one')
     .addHelpText(
       'after',
       `
-Looks twice, a second apart, to tell the speed. With --json one line per lane: projection, generation,
-generationState, version, isFilling, lane, owner, epoch, position, lagEvents, lagSeconds,
+Samples twice, a second apart, to measure the speed. With --json: one line per lane: projection,
+generation, generationState, version, isFilling, lane, owner, epoch, position, lagEvents, lagSeconds,
 ratePerSecond, etaSeconds (null when it does not catch up), state, cause, parkedKeys, parkedEvents.
 
 Examples:
@@ -73,16 +73,16 @@ Examples:
 function rebuildCommand(): Command {
   return new Command('rebuild')
     .description('make new tables from the log, beside the live ones')
-    .argument('<projection>', 'which')
-    .option('--detach', 'only begin; the workers go on by themselves')
+    .argument('<projection>', 'name of the projection')
+    .option('--detach', 'only start the rebuild; the workers continue by themselves')
     .addHelpText(
       'after',
       `
-The projection workers fill the next generation while the live one goes on; tables that are read come
-first. Indexes that only readers need are made at the end. Ctrl-C ends only the display: run it again
-to see how far it is and to have the indexes made. Killed workers go on from their checkpoints.
-Needs the right to create durables and schemas, as provision does. With --json one document at the
-end: projection, generation, isNew, events, seconds, ratePerSecond, caughtUp.
+The projection workers fill the next generation while the live one keeps running; live tables have
+priority. The indexes that only readers need are built at the end. Ctrl-C ends only the display: run
+the command again to see the progress and to build the indexes. Killed workers continue from their
+checkpoints. Needs the permission to create durables and schemas, like provision. With --json: one
+document at the end: projection, generation, isNew, events, seconds, ratePerSecond, caughtUp.
 
 Examples:
   $ memfleet projection rebuild memories
@@ -97,14 +97,15 @@ Examples:
 function verifyCommand(): Command {
   return withMaxLag(new Command('verify'), 10_000)
     .description('compare the next generation with the live one, at one position of the log')
-    .argument('<projection>', 'which')
+    .argument('<projection>', 'name of the projection')
     .addHelpText(
       'after',
       `
-Lanes of both are held at one position until both are seen, for milliseconds; comparing goes on
-without them. Exit code 1 when tables of the same version differ; some of the keys that do are named.
-Tables of two versions are compared as far as they have columns in common, and may rightly differ.
-With --json one document: projection, live, next, position, equal, tables, parkedEvents.
+The lanes of both generations are held at one position for milliseconds, until both snapshots are
+taken; the comparison runs after that. Exit code 1 when tables of the same version differ; the output
+names some of the differing keys. Tables of different versions are compared in the columns they share,
+and may legitimately differ. With --json: one document: projection, live, next, position, equal,
+tables, parkedEvents.
 
 Examples:
   $ memfleet projection verify memories
@@ -119,16 +120,16 @@ Examples:
 function promoteCommand(): Command {
   return withTimeout(withMaxLag(new Command('promote'), 1_000))
     .description('show the next generation instead of the live one')
-    .argument('<projection>', 'which')
+    .argument('<projection>', 'name of the projection')
     .option('--max-age <minutes>', 'refuse a verification that is older', wholeNumber(1, MOST), 60)
-    .option('--force', 'even if it was not verified, lags behind or parks memories')
+    .option('--force', 'promote it even if it was not verified, lags behind or parks memories')
     .addHelpText(
       'after',
       `
-One transaction; readers wait for it and see nothing of it. It never waits for a long query with locks
-held: it gives way and tries again. It refuses while the next generation parks memories that the live
-one shows. The tables that were live stay up to date until they are retired.
-With --json one document: projection, live, before, behind, attempts, blockedMs.
+Swaps in one transaction: readers wait for it and never see a half-made swap. It holds no locks while it
+waits for a long query: it gives way and tries again. It refuses while the next generation parks memories
+that the live one shows. The tables that were live stay up to date until they are retired.
+With --json: one document: projection, live, before, behind, attempts, blockedMs.
 
 Example:
   $ memfleet projection promote memories`,
@@ -152,13 +153,13 @@ Example:
 
 function rollbackCommand(): Command {
   return withTimeout(new Command('rollback'))
-    .description('show the generation again that was live before')
-    .argument('<projection>', 'which')
+    .description('make the previous generation live again')
+    .argument('<projection>', 'name of the projection')
     .addHelpText(
       'after',
       `
-What was live becomes the next generation again, and may be promoted once more or retired. A rollback
-insists on nothing; "behind" says how many events its tables lacked at that moment.
+The generation that was live becomes the next one again, and may be promoted again or retired. A rollback
+checks nothing first; "behind" says how many events its tables lacked at that moment.
 
 Example:
   $ memfleet projection rollback memories`,
@@ -172,17 +173,17 @@ Example:
 function retireCommand(): Command {
   return new Command('retire')
     .description('drop the tables and durables of a generation that is not live')
-    .argument('<projection>', 'which')
+    .argument('<projection>', 'name of the projection')
     .option('--generation <n>', 'default: the previous one', wholeNumber(1, MOST))
     .addHelpText(
       'after',
       `
-After this there is nothing to roll back to. Run again, it ends what an interrupted run began. It is
-refused while a view that is none of the projection's reads the tables.
+Afterwards there is nothing to roll back to. A second run completes an interrupted one. The command
+refuses while a view outside the projection reads the tables.
 
 Examples:
   $ memfleet projection retire memories
-  $ memfleet projection retire memories --generation 3     # gives a rebuild up`,
+  $ memfleet projection retire memories --generation 3     # cancels a rebuild`,
     )
     .action(async (projection: string, options: { generation?: number }, command: Command) => {
       const { retire } = await import('../projection/retire.ts');
@@ -192,16 +193,17 @@ Examples:
 
 function redriveCommand(): Command {
   return new Command('redrive')
-    .description('try parked memories again, with the code of today')
-    .argument('<projection>', 'which')
+    .description('try parked memories again, with the current code')
+    .argument('<projection>', 'name of the projection')
     .option('--tenant <tenant>', 'only memories of this tenant')
     .option('--memory <memory>', 'only this memory')
     .addHelpText(
       'after',
       `
 The lane that parked a memory applies its events in the order of the log, and the tables end as if
-they had never waited. Exit code 1 when some still cannot be applied; those stay parked. Ctrl-C ends
-only the wait. With --json one line per memory: projection, generation, tenant, memory, applied, reason.
+the events had never waited. Exit code 1 when some still cannot be applied; those stay parked. Ctrl-C
+ends only the wait. With --json: one line per memory: projection, generation, tenant, memory, applied,
+reason.
 
 Examples:
   $ memfleet projection redrive memories
@@ -231,7 +233,7 @@ function withMaxLag(command: Command, standard: number): Command {
 function withTimeout(command: Command): Command {
   return command.option(
     '--timeout <seconds>',
-    'how long to try while readers hold the views',
+    'how long to keep trying while readers hold the views',
     wholeNumber(1, 3_600),
     60,
   );

@@ -8,9 +8,9 @@ export function provisionCommand(): Command {
     .addHelpText(
       'after',
       `
-Safe to run again and from several places at once. Nothing is ever deleted; a difference that would
-need it is refused. Views that somebody reads are waited for, up to a minute a projection and never
-with locks held; a longer query is named as the cause (VIEWS_BUSY), and nothing is changed.
+Safe to repeat, and to run from several places at once. It never deletes anything, and refuses a change
+that would require it. It waits for readers of views, up to a minute per projection and never with locks
+held; when a query takes longer, it names the query as the cause (VIEWS_BUSY) and changes nothing.
 
 Examples:
   $ memfleet provision

@@ -10,22 +10,22 @@ export function publishCommand(): Command {
   return new Command('publish')
     .description('append events from JSON lines to the log')
     .argument('<file>', 'a file of JSON lines, or - for standard input')
-    .option('--strict', 'check every line first; publish nothing when one is bad')
+    .option('--strict', 'check every line first, and publish nothing when one is bad')
     .option('--source <uri>', 'source of short-form lines', '/memfleet/publish')
     .addHelpText(
       'after',
       `
 A line is a whole CloudEvents envelope, or the short form
   {"tenant","memory","type","data"[,"id","time","correlation"]}
-whose data is of the latest version of its type. Bad lines are told by number on standard error, the
-good ones go in; the exit code is 1 when a line was rejected.
+whose data has the latest version of its type. Bad lines are reported by number on standard error, and
+the good ones are published; the exit code is 1 when a line was rejected.
 
-Publishing a file again adds nothing. A short-form line without an id gets one made of what it says,
-and of how many lines before it in the file said the same: so a file may be published again after it
-grew or was put in another order, and two equal lines are two events. What is in the log already is
-found by the server's duplicate window and the lineage projection, so an interrupted run is simply
-repeated; and whoever reads the log takes an event once even if it is stored twice. A short-form line
-without a time gets that of its first publishing.
+Publishing a file again adds nothing. A short-form line without an id gets one, derived from its
+content and from the number of equal lines before it in the file: you may publish a file again after it
+grew or was reordered, and two equal lines are two events. The server's duplicate window and the lineage
+projection find events that are in the log already, so you can simply repeat an interrupted run; readers
+of the log apply an event once even if it is stored twice. A short-form line without a time gets the time
+of its first publishing.
 
 Examples:
   $ memfleet publish memories.jsonl

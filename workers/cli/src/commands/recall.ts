@@ -21,7 +21,7 @@ export function recallCommand(): Command {
   return new Command('recall')
     .description('search the memories of a tenant by words and by meaning')
     .argument('<tenant>', 'whose memories')
-    .argument('<query>', 'what to look for; "a phrase" must be there, a -word must not')
+    .argument('<query>', 'words to search for; a "phrase" must occur, a -word must not')
     .option('--user <user>', 'only memories of this user')
     .option('--agent <agent>', 'only memories of this agent')
     .option('--session <session>', 'only memories of this session')
@@ -30,11 +30,11 @@ export function recallCommand(): Command {
       `only of this kind (${MEMORY_KINDS.join(', ')}); may be repeated`,
       kinds,
     )
-    .option('--since <time>', 'only what was said at that time or later, such as 2026-03-01', time)
-    .option('--until <time>', 'only what was said before that time', time)
-    .option('--importance <n>', 'only what is at least so important, 0 to 1', share)
+    .option('--since <time>', 'only memories from that time or later, such as 2026-03-01', time)
+    .option('--until <time>', 'only memories from before that time', time)
+    .option('--importance <n>', 'only memories with at least this importance, 0 to 1', share)
     .option('--limit <n>', 'most results', wholeNumber(1, 1_000), DEFAULT_LIMIT)
-    .option('--full', 'whole contents, with facts and the turns around them')
+    .option('--full', 'show whole contents, with facts and the surrounding turns')
     .addHelpText(
       'after',
       `

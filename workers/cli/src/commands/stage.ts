@@ -18,14 +18,14 @@ Examples:
 
 function pauseCommand(): Command {
   return new Command('pause')
-    .description('take no new events in any process of a stage, until it is resumed')
+    .description('stop a stage from taking new events, in all its processes, until you resume it')
     .argument('<stage>', 'extraction, embedding, or a stage of a configured module')
     .option('--because <reason>', 'shown in status and logs', 'no reason given')
     .addHelpText(
       'after',
       `
-Every process heeds it within a second: calls under way are finished and recorded, what waits stays
-where it is. Processes that are started later are paused as well. \`memfleet status\` shows the reason.
+Every process obeys within a second: calls in progress finish and are recorded, waiting events stay in the
+queue. Processes that start later are paused as well. \`memfleet status\` shows the reason.
 
 Examples:
   $ memfleet stage pause extraction --because "the new model answers nonsense"
@@ -39,7 +39,7 @@ Examples:
 
 function resumeCommand(): Command {
   return new Command('resume')
-    .description('go on with a stage that was paused')
+    .description('resume a paused stage')
     .argument('<stage>', 'extraction, embedding, or a stage of a configured module')
     .addHelpText(
       'after',

@@ -4,12 +4,12 @@ import { globalsOf } from '../globals.ts';
 export function statusCommand(): Command {
   return new Command('status')
     .description('show what waits, what runs and what failed, per worker and per lane')
-    .option('--watch', 'show it again every second')
+    .option('--watch', 'refresh every second')
     .addHelpText(
       'after',
       `
-Lag is what a worker has not finished: in events, and as the age of the oldest of them. A worker of
-which no process reports is "down". With --json one document is printed, with --watch one a second.
+Lag is the work that a worker has not finished: in events, and as the age of the oldest one. A worker
+without a reporting process is "down". With --json it prints one document, with --watch one per second.
 
 Examples:
   $ memfleet status

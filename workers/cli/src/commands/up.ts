@@ -2,14 +2,14 @@ import { Command, InvalidArgumentError } from 'commander';
 import { globalsOf } from '../globals.ts';
 import { wholeNumber } from '../numbers.ts';
 
-/** More than this of one worker on one machine only share its cores. */
+/** More processes of one worker on a machine would only share its cores. */
 const MOST_PROCESSES = 32;
 
 interface UpFlags {
   readonly extraction: number;
   readonly embedding: number;
   readonly projection: number;
-  /** By the name of the stage. */
+  /** Processes by the name of the stage. */
   readonly stage: Readonly<Record<string, number>>;
 }
 
@@ -28,17 +28,17 @@ export function upCommand(): Command {
     .option('--extraction <n>', 'extraction processes', processes, 1)
     .option('--embedding <n>', 'embedding processes', processes, 1)
     .option('--projection <n>', 'projection processes', processes, 1)
-    .option('--stage <name=n>', 'processes of a stage that a module brings', ofStage, {})
+    .option('--stage <name=n>', 'processes of a stage from a module', ofStage, {})
     .addHelpText(
       'after',
       `
-Everything it keeps lies in the state folder, and is there again at the next start. NATS_URL and
-DATABASE_URL name servers to use instead of embedded ones. Every other command run in this folder (or
-with the same --state) finds the fleet by itself. With --json one line is printed when it is ready:
+All its state is in the state folder, and survives a restart. NATS_URL and DATABASE_URL name servers to
+use instead of embedded ones. Every other command run in this folder (or with the same --state) finds
+the fleet by itself. With --json it prints one line when it is ready:
   {"ready":true,"natsUrl":"...","databaseUrl":"...","consoleUrl":null}
 
-Ctrl-C ends it in order: the workers finish what they hold, then the servers stop. A second Ctrl-C
-does not wait for the workers; nothing is lost, what they held is done again at the next start.
+Ctrl-C ends it gracefully: the workers finish the events they hold, then the servers stop. A second Ctrl-C
+does not wait for the workers; nothing is lost, the next start processes their events again.
 
 Examples:
   $ memfleet up

@@ -7,7 +7,9 @@ const GIB = 1_024 ** 3;
 export function vectorsCommand(): Command {
   return new Command('vectors')
     .helpCommand(false)
-    .description('the vectors of memories and facts: what is stored, and the index that finds them')
+    .description(
+      'the vectors of memories and facts: what is stored, and the index that searches them',
+    )
     .addCommand(statusCommand())
     .addCommand(indexCommand())
     .addHelpText(
@@ -21,7 +23,7 @@ Examples:
 
 function statusCommand(): Command {
   return new Command('status')
-    .description('every space of vectors, with its size and its index')
+    .description('list every vector space, with its size and its index')
     .addHelpText(
       'after',
       `
@@ -40,13 +42,14 @@ Examples:
 
 function indexCommand(): Command {
   return new Command('index')
-    .description('make the index by which a tenant of many memories is searched (needs pgvector)')
+    .description('build the index that searches tenants with many memories (needs pgvector)')
     .option('--memory <size>', 'most memory that PostgreSQL may use for it', sizeInBytes, GIB)
     .addHelpText(
       'after',
       `
-Others read and write meanwhile. It indexes the space that the fleet embeds in; where the index is there,
-it does nothing. Below the memory that \`vectors status\` names, a build takes several times as long.
+Reads and writes continue meanwhile. The command indexes the space that the fleet embeds in; when the
+index exists, it does nothing. With less memory than \`vectors status\` names, a build takes several times
+as long.
 
 Examples:
   $ memfleet vectors index

@@ -8,8 +8,8 @@ export function workerCommand(): Command {
     .addHelpText(
       'after',
       `
-Logs are JSON lines on standard error. SIGTERM and Ctrl-C end it in order: what is held is finished,
-nothing new is taken.
+Logs are JSON lines on standard error. SIGTERM and Ctrl-C end it gracefully: it finishes the events it
+holds and takes no new ones.
 
 Examples:
   $ memfleet worker extraction

@@ -24,7 +24,7 @@ import {
 } from './selection.ts';
 import { Tally } from './tally.ts';
 
-/** Letters that are noted in one statement, and then taken away. */
+/** Letters that one statement records as discarded, before they are removed. */
 const BATCH = 100;
 
 export interface DiscardOptions extends SelectionFlags {
@@ -33,13 +33,13 @@ export interface DiscardOptions extends SelectionFlags {
   readonly yes?: boolean;
 }
 
-/** `gone`: somebody else was quicker. */
+/** `gone`: another command removed it first. */
 type Fate = 'discarded' | 'gone';
 const FATES: readonly Fate[] = ['discarded', 'gone'];
 
 /**
- * Gives events up: noted in the dedupe table first, then the letter is erased. What ends the run in
- * between leaves letters that are noted; run again, they are removed.
+ * Gives events up: records each in the dedupe table first, then erases the letter. An interruption in
+ * between leaves letters that are recorded but still there; the next run removes them.
  */
 export async function discard(
   globals: Globals,
@@ -51,7 +51,7 @@ export async function discard(
   const dryRun = options.dryRun === true;
   const mustAsk = options.yes !== true && !dryRun;
   if (mustAsk && !(process.stdin.isTTY && process.stderr.isTTY)) {
-    throw new UsageError('nobody can be asked here; say --yes if you mean it');
+    throw new UsageError('there is no terminal to ask for confirmation; add --yes to confirm');
   }
   const signal = interruptSignal();
   await using fleet = await openProvisionedFleet(globals, 'dead-letters');
@@ -69,7 +69,7 @@ export async function discard(
   await discardAll({ globals, fleet, selection, because, signal });
 }
 
-/** Counts what is meant, and changes nothing. */
+/** Counts the selected letters, and changes nothing. */
 async function looked(
   fleet: Fleet,
   selection: Selection,
@@ -131,7 +131,7 @@ async function discardAll({ globals, fleet, selection, because, signal }: Discar
   if (missing.length > 0) throw noSuchLetter(missing);
 }
 
-/** What the dedupe table knows the event by; undefined when it never could be read. */
+/** The event's key in the dedupe table; undefined when the event was never readable. */
 async function discardingOf(
   { jsm, config }: Fleet,
   letter: StoredLetter,
@@ -146,7 +146,7 @@ async function discardingOf(
   return { stage, stageVersion, key: eventKey(envelope), digest, redrives };
 }
 
-/** Ids only: it may be kept for longer than the content may. */
+/** Holds ids only: an audit line may be kept longer than the content. */
 function auditLine(letter: StoredLetter, because: string): string {
   const event = letter.eventId === undefined ? '' : `, event ${printable(letter.eventId)}`;
   const place = `${letter.stage}, ${letter.tenant}/${letter.memory}${event}`;
@@ -159,11 +159,11 @@ async function report(globals: Globals, tally: Tally<Fate>, dryRun: boolean): Pr
   if (globals.json) await printJson({ dryRun, ...figures, byReason });
   else if (dryRun) await printLine(`would discard ${figures.discarded}${inWords}`);
   else {
-    const gone = figures.gone === 0 ? '' : `, gone before ${figures.gone}`;
+    const gone = figures.gone === 0 ? '' : `, already gone ${figures.gone}`;
     await printLine(`discarded ${figures.discarded}${gone}${inWords}`);
   }
 }
 
 function interrupted(): CommandError {
-  return new CommandError('interrupted', 'Run it again to go on with what is left.');
+  return new CommandError('interrupted', 'Run it again to continue with the rest.');
 }

@@ -1,6 +1,6 @@
 import { sleep } from '@memfleet/runtime';
 
-/** So many turns a second at most, evenly spread; what was missed is not made up for. */
+/** Limits turns per second, evenly spread; missed turns are not made up for. */
 export class Pace {
   readonly #gapMs: number;
   #next = 0;
@@ -14,7 +14,7 @@ export class Pace {
     const now = performance.now();
     const at = Math.max(now, this.#next);
     this.#next = at + this.#gapMs;
-    // A timer is a millisecond late or so: waits that short even out, and are left to the next.
+    // A timer is about a millisecond late: waits this short even out, so the next wait includes them.
     if (at - now < 1) return;
     await sleep(at - now, signal);
   }

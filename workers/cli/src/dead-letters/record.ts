@@ -1,7 +1,7 @@
 import type { StoredLetter } from '@memfleet/stages';
 import { printable } from '../words.ts';
 
-/** What a machine gets of a dead letter, on a line; the names are a promise. */
+/** A dead letter as one line of JSON; the field names are stable. */
 export function letterRecord(letter: StoredLetter): Record<string, unknown> {
   return {
     id: letter.id,
@@ -32,7 +32,7 @@ export const LETTER_HEADING = line([
   'message',
 ]);
 
-/** Of fixed widths: a table that knows its widest cell would hold all of them. */
+/** Uses fixed widths: a table that fits its widest cell would have to buffer all letters. */
 export function letterLine(letter: StoredLetter): string {
   return line([
     String(letter.id),

@@ -17,21 +17,21 @@ import { noSuchLetter, selectedLetters, type SelectionFlags, selectionOf } from 
 import { Tally } from './tally.ts';
 import { Window } from './window.ts';
 
-/** Letters under way at once. */
+/** Letters redriven concurrently. */
 const WINDOW = 64;
 
 export interface RedriveOptions extends SelectionFlags {
   readonly dryRun?: boolean;
-  /** Letters a second. */
+  /** Letters per second. */
   readonly rate?: number;
 }
 
-/** What became of a letter. */
+/** The outcome for a letter. */
 type Fate = 'redriven' | 'repeated' | 'refused';
 
 /**
- * Gives events another try: each letter goes into the queue of its stage, and then away. What ends
- * the run in between leaves a letter whose event is in the queue already; run again, it is removed.
+ * Gives events another try: puts each into the queue of its stage, then removes the letter. An
+ * interruption in between leaves a letter whose event is already queued; the next run removes it.
  */
 export async function redrive(
   globals: Globals,
@@ -65,13 +65,13 @@ export async function redrive(
     }
     await window.end();
   } finally {
-    // What is under way is waited for, whatever ended the loop, so that the figures are right.
+    // Waits for redrives in progress, however the loop ended, so that the figures are right.
     await window.end().catch(() => undefined);
     bar.end();
     await report(globals, tally, dryRun);
   }
   if (signal.aborted) {
-    throw new CommandError('interrupted', 'Run it again to go on with what is left.');
+    throw new CommandError('interrupted', 'Run it again to continue with the rest.');
   }
   if (missing.length > 0) throw noSuchLetter(missing);
   if (tally.of('refused') > 0) process.exitCode = 1;
@@ -82,7 +82,7 @@ async function redriveOne(
   letter: StoredLetter,
 ): Promise<Fate> {
   const isNew = await requeueLetter(connection, config, letter);
-  // The bytes live on in the queue, so there is nothing to be erased.
+  // The queue still has the bytes, so there is nothing to erase.
   await removeLetter(jsm, config, letter.id, { erase: false });
   return isNew ? 'redriven' : 'repeated';
 }
@@ -93,10 +93,10 @@ async function problemOf(
   letter: StoredLetter,
 ): Promise<string | undefined> {
   if (!Object.hasOwn(config.stages, letter.stage)) {
-    return `there is no stage ${letter.stage} any more`;
+    return `the stage ${letter.stage} no longer exists`;
   }
   if (letter.isInLog && (await originalBytes(jsm, config.log, letter)) === undefined) {
-    return 'its bytes were too large to be copied, and the log has them no more';
+    return 'its bytes were too large to copy, and the log no longer has them';
   }
   return undefined;
 }
@@ -111,12 +111,12 @@ async function report(globals: Globals, tally: Tally<Fate>, dryRun: boolean): Pr
   if (dryRun) {
     await printLine(`would redrive ${redriven}${reasons}, cannot redrive ${refused}`);
   } else {
-    const before = repeated === 0 ? '' : `, redriven before ${repeated}`;
+    const before = repeated === 0 ? '' : `, already redriven ${repeated}`;
     await printLine(`redriven ${redriven}${before}, cannot be redriven ${refused}${reasons}`);
   }
   const conflicts = tally.byReason['conflicting_payload'] ?? 0;
   if (conflicts === 0) return;
   await printLine(
-    `${conflicts} of them say something else under an id that came before, and will be parked again: the first one stands; discard is the way to be rid of them`,
+    `${conflicts} of them ${conflicts === 1 ? 'has' : 'have'} another payload under an id that the stage saw before, and will be parked again: the first payload counts; discard them to remove them`,
   );
 }

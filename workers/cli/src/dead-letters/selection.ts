@@ -35,7 +35,7 @@ export function filterOf(flags: SelectionFlags, config: FleetConfig, now: Date):
   expectOneOf('stage', stage, Object.keys(config.stages));
   expectOneOf('reason', reason, PARK_REASONS);
   for (const [name, value] of Object.entries({ tenant, memory })) {
-    // A wildcard would choose other tenants' letters.
+    // A wildcard would select letters of other tenants.
     if (value === undefined || TOKEN_PATTERN.test(value)) continue;
     throw new UsageError(`the ${name} must be 1 to 64 letters, digits, "_" or "-"`);
   }
@@ -53,7 +53,7 @@ export function filterOf(flags: SelectionFlags, config: FleetConfig, now: Date):
 }
 
 /**
- * What a command that changes something is about: that everything is meant must be said.
+ * The selection of a command that changes letters: to select everything, the user must say so.
  * @throws UsageError when nothing is chosen, or in two ways at once
  */
 export function selectionOf(
@@ -73,17 +73,17 @@ export function selectionOf(
   ].some((value) => value !== undefined);
   if (ids.length > 0) {
     if (hasFilter || all === true || limit !== undefined) {
-      throw new UsageError('say either ids or filters, not both');
+      throw new UsageError('give either ids or filters, not both');
     }
     return { kind: 'ids', ids: [...new Set(ids)] };
   }
   if (!hasFilter && all !== true) {
-    throw new UsageError('say which dead letters are meant: ids, filters, or --all');
+    throw new UsageError('choose dead letters by ids, by filters, or with --all');
   }
   return { kind: 'filter', filter: filterOf(flags, config, now) };
 }
 
-/** The letters of a selection, one by one; ids that are not there are put into `missing`. */
+/** The letters of a selection, one by one; it adds ids that do not exist to `missing`. */
 export async function* selectedLetters(
   broker: Pick<Broker, 'connection' | 'jsm' | 'config'>,
   selection: Selection,
@@ -106,7 +106,7 @@ export function noSuchLetter(ids: readonly number[]): RuntimeError {
   return new RuntimeError(
     'NOT_FOUND',
     ids.length === 1
-      ? `there is no dead letter ${list}, or not any more`
-      : `there are no dead letters ${list}, or not any more`,
+      ? `there is no dead letter ${list} (any more)`
+      : `there are no dead letters ${list} (any more)`,
   );
 }

@@ -9,15 +9,15 @@ import { printable } from '../words.ts';
 import { letterRecord } from './record.ts';
 import { noSuchLetter } from './selection.ts';
 
-/** The event of a letter: its bytes, and what today's registry makes of them. */
+/** The event of a letter: its bytes, and how today's registry reads them. */
 interface Content {
-  /** The bytes as text; base64 when they are no UTF-8; null when the log has them no more. */
+  /** The bytes as text; base64 when they are not UTF-8; null when the log no longer has them. */
   readonly raw: string | null;
   readonly rawEncoding: 'utf8' | 'base64';
   readonly decoded: Decoded;
 }
 
-/** Everything there is about one dead letter. */
+/** Prints everything known about one dead letter. */
 export async function show(globals: Globals, id: number): Promise<void> {
   await using broker = await openBroker(globals, 'dead-letters');
   const { jsm, config } = broker;
@@ -31,7 +31,7 @@ export async function show(globals: Globals, id: number): Promise<void> {
 
 function contentOf(letter: StoredLetter, bytes: Uint8Array | undefined, root: string): Content {
   if (bytes === undefined) {
-    const reason = 'the bytes were too large to be copied, and the log has them no more';
+    const reason = 'the bytes were too large to copy, and the log no longer has them';
     return { raw: null, rawEncoding: 'utf8', decoded: { kind: 'invalid', reason } };
   }
   const rawEncoding = isUtf8(bytes) ? 'utf8' : 'base64';
@@ -61,7 +61,7 @@ function showText(letter: StoredLetter, { raw, rawEncoding, decoded }: Content):
   const today =
     decoded.kind === 'known'
       ? ["as today's schema reads it:", JSON.stringify(decoded.event, undefined, 2)]
-      : [`cannot be read today: ${decoded.reason}`];
+      : [`today's schema cannot read it: ${decoded.reason}`];
   const original = raw === null ? [] : [`original bytes${encoding}:`, raw, ''];
   return [...facts, '', 'headers:', ...headers, '', ...original, ...today].join('\n');
 }

@@ -1,7 +1,7 @@
 import type { StoredLetter } from '@memfleet/stages';
 import { grouped } from '../words.ts';
 
-/** Counts what became of letters, and why they had been parked. */
+/** Counts letters by outcome and by the reason they were parked for. */
 export class Tally<Fate extends string> {
   readonly #fates: Map<Fate, number>;
   readonly #reasons = new Map<string, number>();

@@ -1,4 +1,4 @@
-/** Runs so many pieces of work at once at most. After the first failure nothing more is begun. */
+/** Limits how many tasks run at once. After the first failure it starts no more. */
 export class Window {
   readonly #size: number;
   readonly #running = new Set<Promise<void>>();
@@ -8,7 +8,7 @@ export class Window {
     this.#size = size;
   }
 
-  /** Waits for room and begins. @returns false when it did not, since something had failed */
+  /** Waits for room and starts the task. @returns false when an earlier failure prevented that */
   async begin(work: () => Promise<void>): Promise<boolean> {
     while (this.#failure === undefined && this.#running.size >= this.#size) {
       await Promise.race(this.#running);
@@ -23,7 +23,7 @@ export class Window {
     return true;
   }
 
-  /** Waits for everything that was begun. @throws the first failure */
+  /** Waits for all started tasks. @throws the first failure */
   async end(): Promise<void> {
     await Promise.all(this.#running);
     if (this.#failure !== undefined) throw this.#failure.error;

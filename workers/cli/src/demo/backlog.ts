@@ -7,7 +7,7 @@ const ASK_EVERY_MS = 150;
 /** Far longer than any pause of a healthy fleet with local providers. */
 const STALLED_AFTER_MS = 60_000;
 
-/** What all durables of the log have before them and behind them, derived events included. */
+/** The progress of all durables of the log, including on derived events. */
 interface Backlog {
   readonly lastSequence: number;
   readonly waiting: number;
@@ -19,14 +19,14 @@ interface Backlog {
 export interface Waiting {
   readonly bar: ProgressBar;
   readonly signal: AbortSignal;
-  /** Throws when a worker has ended, and nothing will move any more. */
+  /** Throws when a worker has ended, so that no progress is possible. */
   readonly checkAlive?: () => void;
 }
 
 /**
- * Waits until every stage and every lane has finished everything in the log, what the stages
- * themselves append included.
- * @throws CommandError when nothing moves any more
+ * Waits until every stage and every lane has finished the whole log, including events that the stages
+ * append.
+ * @throws CommandError when the fleet makes no progress any more
  */
 export async function caughtUp(
   jsm: JetStreamManager,
@@ -39,14 +39,14 @@ export async function caughtUp(
     signal.throwIfAborted();
     checkAlive?.();
     const now = await backlogOf(jsm, config);
-    // A stage appends before it acks: nothing was on its way when nothing was appended meanwhile.
+    // A stage appends before it acks: if nothing was appended meanwhile, nothing was in flight.
     if (now.waiting === 0 && now.lastSequence === before?.lastSequence) return;
     bar.update(now.done, describe(now));
     if (now.done !== before?.done || now.lastSequence !== before.lastSequence) {
       movedAt = performance.now();
     } else if (performance.now() - movedAt > STALLED_AFTER_MS) {
       throw new CommandError(
-        `nothing has moved for ${STALLED_AFTER_MS / 1_000} s: ${describe(now)}`,
+        `no progress for ${STALLED_AFTER_MS / 1_000} s: ${describe(now)}`,
         'The logs of the workers say why.',
       );
     }

@@ -3,7 +3,7 @@ import type { Fleet } from '@memfleet/local';
 import { checkDatabase, connectBroker, createPool, jetStreamManager } from '@memfleet/runtime';
 import type { Fleet as Connections } from '../fleet.ts';
 
-/** Connections to a fleet of our own, whatever servers the environment names. */
+/** Connects to the command's own fleet, regardless of the servers that the environment names. */
 export async function connectTo(
   { natsUrl, databaseUrl }: Pick<Fleet, 'natsUrl' | 'databaseUrl'>,
   config: BuiltInConfig,

@@ -19,7 +19,7 @@ import { countModelCalls } from './model-calls.ts';
 import { type DemoReport, describeReport, describeWhatNext } from './report.ts';
 import { openStateFolder, type StateFolder } from './state-folder.ts';
 
-/** Any number: the conversations are the same wherever the demo runs. */
+/** Any number will do: it makes the conversations the same everywhere. */
 const SEED = 7;
 
 export async function demo(
@@ -89,12 +89,15 @@ async function learn(
   await appendConversations(connections, events, { bar: publishing, signal }).finally(() =>
     publishing.end(),
   );
-  note('memfleet: waiting until all of it is extracted, embedded and projected');
+  note('memfleet: waiting until everything is extracted, embedded and projected');
   const learning = new ProgressBar({ label: 'learning' });
   await caughtUp(jsm, config, { bar: learning, signal }).finally(() => learning.end());
   const { parked, ...learnt } = await whatWasLearnt(pool);
   if (parked > 0) {
-    throw new CommandError(`${parked} events were given up on`, 'The logs of the workers say why.');
+    throw new CommandError(
+      `the fleet gave up on ${parked === 1 ? '1 event' : `${parked} events`}`,
+      'The logs of the workers say why.',
+    );
   }
   const modelCalls = await countModelCalls(connections);
   const recalls = await askAll(connections, questions);

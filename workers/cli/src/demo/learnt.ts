@@ -1,8 +1,8 @@
 import type { Pool } from '@memfleet/runtime';
 
-/** What the read models say after all events were processed. */
+/** The contents of the read models after all events were processed. */
 export interface Learnt {
-  /** That can be recalled: the forgotten ones are not counted. */
+  /** Memories that can be recalled: forgotten ones do not count. */
   readonly memories: number;
   readonly facts: number;
   readonly entities: number;

@@ -3,9 +3,8 @@ import { readStored } from '@memfleet/runtime';
 import type { Broker } from '../fleet.ts';
 
 /**
- * Results that a model was asked for, as the derived events in the log say: each event that needed a
- * call counts once, however many of them shared a round trip, and what was taken from equal content
- * does not count.
+ * Counts results that came from a model, by the derived events in the log. Each event that needed a call
+ * counts once, even if several shared a round trip; results taken from equal content do not count.
  */
 export async function countModelCalls({ connection, config }: Broker): Promise<number> {
   const { stream, root } = config.log;

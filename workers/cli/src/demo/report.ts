@@ -1,8 +1,8 @@
 import type { Answered } from './ask.ts';
 
-/** What `demo --json` ends with. */
+/** The last line of `demo --json`. */
 export interface DemoReport {
-  /** Published by the conversations; what the stages derived comes on top. */
+  /** Events published by the conversations, without those that the stages derived. */
   readonly events: number;
   readonly memories: number;
   readonly facts: number;
@@ -22,17 +22,17 @@ export function describeReport(report: DemoReport, logEvents: number): string {
       ...answers.map(({ content }, index) => `    ${index + 1}. ${content}`),
       '',
     ]),
-    `  ${count(report.events)}  events published, ${logEvents.toLocaleString('en')} in the log with what was derived from them`,
+    `  ${count(report.events)}  events published, ${logEvents.toLocaleString('en')} in the log including derived events`,
     `  ${count(report.memories)}  memories that can be recalled`,
     `  ${count(report.facts)}  facts`,
     `  ${count(report.entities)}  entities`,
     `  ${count(report.embeddings)}  embeddings`,
-    `  ${count(report.modelCalls)}  model calls = events that needed one; equal content was not paid for twice`,
+    `  ${count(report.modelCalls)}  model calls, one per event that needed one; equal content is paid for once`,
     `  ${report.seconds.toFixed(1).padStart(8)}  seconds`,
   ].join('\n');
 }
 
-/** How to go on while the fleet runs. */
+/** What to do next while the fleet runs. */
 export function describeWhatNext(stateDir: string, { recalls }: DemoReport): string {
   const [first] = recalls;
   return [

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { removePostgresData } from '@memfleet/local';
 
-/** Where a demo's fleet keeps its state, and whether that is thrown away in the end. */
+/** Where a demo's fleet keeps its state, and whether the demo deletes it at the end. */
 export interface StateFolder {
   readonly path: string;
-  /** Nobody asked to see it again. */
+  /** Nobody asked to keep it. */
   readonly temporary: boolean;
   readonly remove: () => Promise<void>;
 }
@@ -20,7 +20,7 @@ export async function openStateFolder(
     path,
     temporary: stateDir === undefined && !keep,
     remove: async () => {
-      // They may lie elsewhere, where the user that PostgreSQL runs as can reach them.
+      // The data may be elsewhere, where the user that PostgreSQL runs as can reach it.
       await removePostgresData(join(path, 'postgres'));
       await rm(path, { recursive: true, force: true });
     },
@@ -29,7 +29,7 @@ export async function openStateFolder(
 
 async function makeTemporary(): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'memfleet-demo-'));
-  // The user that PostgreSQL runs as, when we are root, passes through; nobody else can list it.
+  // When we are root, PostgreSQL's user needs to pass through the folder; nobody else can list it.
   await chmod(path, 0o711);
   return path;
 }

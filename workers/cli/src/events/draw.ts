@@ -14,8 +14,8 @@ export interface TreeNode {
 }
 
 /**
- * Nests events below their causes, in the order given. An event whose cause is itself, or is not
- * among them, is a root; of events that cause each other in a circle the first is.
+ * Nests events below their causes, in the given order. An event is a root when its cause is itself or is
+ * not among them; when events cause each other in a circle, the first one is.
  */
 export function buildTrees(rows: readonly LineageRow[]): TreeNode[] {
   const known = new Set(rows.map(identity));
@@ -41,7 +41,7 @@ export function buildTrees(rows: readonly LineageRow[]): TreeNode[] {
   const isRoot = (row: LineageRow): boolean =>
     row.causation_id === row.event_id || !known.has(`${row.tenant} ${row.causation_id}`);
   const roots = rows.filter(isRoot).map(nodeOf);
-  // What no root leads to lies on a circle.
+  // Events that no root leads to lie on a circle.
   for (const row of rows) if (!placed.has(row)) roots.push(nodeOf(row));
   return roots;
 }
@@ -50,7 +50,7 @@ function identity(row: LineageRow): string {
   return `${row.tenant} ${row.event_id}`;
 }
 
-/** The tree with lines; the event that was asked for is marked. */
+/** Draws the tree with lines, and marks the given event. */
 export function drawTree(root: TreeNode, marked: string): string {
   return [label(root, marked), ...branches(root, marked, '')].join('\n');
 }

@@ -16,16 +16,16 @@ interface Sources {
   readonly log: FleetConfig['log'];
 }
 
-/** An event's id, and whose it is when tenants share it. */
+/** An event's id, and its tenant when several use the same id. */
 interface Wanted {
   readonly id: string;
   readonly tenant: string | undefined;
 }
 
 /**
- * Finds an event by its id: by the lineage projection where that has been, and by reading the part
- * of the log which it has not reached yet. Tenants choose their ids, so there may be several; and the
- * log may hold one again.
+ * Finds an event by its id: through the lineage projection, and by reading the part of the log that the
+ * projection has not reached yet. Tenants choose their ids, so there may be several events; and the log
+ * may hold copies.
  * @throws RuntimeError NOT_FOUND
  */
 export async function findEvents(sources: Sources, wanted: Wanted): Promise<StoredEvent[]> {

@@ -10,7 +10,7 @@ import { type StoredEvent, storedEvent } from './stored-event.ts';
 /** Prints a memory's events in the order of the log, as they are read. */
 export async function history(globals: Globals, tenant: string, memory: string): Promise<void> {
   for (const [name, value] of Object.entries({ tenant, memory })) {
-    // A wildcard would show other memories, and other tenants'.
+    // A wildcard would show other memories, even of other tenants.
     if (TOKEN_PATTERN.test(value)) continue;
     throw new UsageError(`the ${name} must be 1 to 64 letters, digits, "_" or "-"`);
   }

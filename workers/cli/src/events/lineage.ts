@@ -14,7 +14,7 @@ export interface LineageRow {
   readonly causation_id: string;
 }
 
-/** A tree larger than this is no use on a screen; the rest is told as a number. */
+/** A larger tree is useless on a screen; only the number of further events is shown. */
 export const MAX_TREE = 2_000;
 
 /**

@@ -37,6 +37,6 @@ function showText({ decoded, ...stored }: StoredEvent): string {
   const today =
     decoded.kind === 'known'
       ? ["as today's schema reads it:", JSON.stringify(decoded.event, undefined, 2)]
-      : [`cannot be read today: ${decoded.reason}`];
+      : [`today's schema cannot read it: ${decoded.reason}`];
   return [...facts, '', `as stored${encoding}:`, stored.raw, '', ...today].join('\n');
 }

@@ -9,7 +9,7 @@ export interface StoredEvent {
   readonly storedAt: string;
   /** Msg-Id, and the event's key in every dedupe table. */
   readonly key: string;
-  /** The bytes as text; base64 when they are no UTF-8. */
+  /** The bytes as text; base64 when they are not UTF-8. */
   readonly raw: string;
   readonly rawEncoding: 'utf8' | 'base64';
   readonly decoded: Decoded;

@@ -4,20 +4,20 @@ import type { Snapshot, WorkerStatus } from '../status/snapshot.ts';
 /** Whether something makes progress, and what is wrong when it does not. */
 export interface Verdict {
   readonly healthy: boolean;
-  /** One line about what was looked at. */
+  /** One line about the state that was checked. */
   readonly about: string;
   readonly problems: readonly string[];
 }
 
 /**
- * A lane that was in trouble, or without an owner, for less than this may be about to go on. A
- * transaction counts as slow after five seconds: with these it is told of within ten.
+ * A lane in trouble, or without an owner, for less than this may recover by itself. A transaction counts
+ * as slow after five seconds, so together the verdict reports it within ten.
  */
 const PASSING_SECONDS = 3;
 
 /**
- * The fleet is healthy when every worker runs and nothing that waits is left lying. A pause that a
- * provider imposes is no stall: a restart would not help.
+ * The fleet is healthy when every worker runs and no waiting event is neglected. A pause imposed by a
+ * provider is no stall: a restart would not help.
  */
 export function fleetVerdict(
   { workers, projections }: Snapshot,
@@ -30,7 +30,7 @@ export function fleetVerdict(
   );
   const problems = [
     ...workers
-      // What its lanes say is more.
+      // Its lanes give more detail.
       .filter(
         ({ worker, state }) =>
           !(worker === 'projection' && state === 'halted' && stopped.length > 0),

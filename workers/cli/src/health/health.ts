@@ -5,7 +5,7 @@ import { takeSnapshot } from '../status/snapshot.ts';
 import { fleetVerdict, type Verdict } from './fleet-verdict.ts';
 import { processVerdict } from './process-verdict.ts';
 
-/** Prints one line; exit code 1 when what it points at makes no progress. */
+/** Prints one line; exit code 1 when the process or fleet makes no progress. */
 export async function health(globals: Globals, url: string | undefined): Promise<void> {
   const endpoint = url ?? (await ownEndpoint(globals));
   const verdict = endpoint === undefined ? await askFleet(globals) : await processVerdict(endpoint);
@@ -19,7 +19,7 @@ async function askFleet(globals: Globals): Promise<Verdict> {
   return fleetVerdict(await takeSnapshot(fleet), fleet.config.workers.stalledAfter / 1_000);
 }
 
-/** Where the worker of this container answers, when its port is fixed. */
+/** The health endpoint of this container's worker, when its port is fixed. */
 async function ownEndpoint(globals: Globals): Promise<string | undefined> {
   const { host, port } = (await readConfig(globals)).health;
   if (port === 0) return undefined;

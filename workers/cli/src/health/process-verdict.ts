@@ -4,7 +4,7 @@ import type { Verdict } from './fleet-verdict.ts';
 /** A probe that hangs is as bad as one that fails. */
 const TIMEOUT_MS = 5_000;
 
-/** What `/healthz` of a worker answers, as far as it is looked at here. */
+/** The fields of a worker's `/healthz` answer that are used here. */
 interface Answer {
   readonly worker?: unknown;
   readonly state?: unknown;
@@ -12,7 +12,7 @@ interface Answer {
   readonly backlog?: unknown;
 }
 
-/** Asks one process; an answer that does not come is a problem, not an error. */
+/** Asks one process; a missing answer is a problem, not an error. */
 export async function processVerdict(url: string): Promise<Verdict> {
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
     throw new UsageError(`${url} is not an http URL`);
@@ -37,7 +37,7 @@ async function readAnswer(response: Response): Promise<Answer> {
     const answer: unknown = await response.json();
     return typeof answer === 'object' && answer !== null ? answer : {};
   } catch {
-    // Something else answers there; its status is all there is to go by.
+    // Some other program answers; its status is the only clue.
     return {};
   }
 }

@@ -41,7 +41,7 @@ const PARKED_COLUMNS: readonly Column[] = [
   { title: 'REASON', align: 'left' },
 ];
 
-/** Every generation whose tables are there. */
+/** Lists every generation whose tables exist. */
 export async function list(globals: Globals): Promise<void> {
   await using database = await openReadModels(globals, 'projection');
   const entries = await readEntries(database.pool);
@@ -63,7 +63,7 @@ export async function list(globals: Globals): Promise<void> {
   await printLine(table(COLUMNS, rows));
 }
 
-/** Every memory whose events wait, oldest position first. */
+/** Lists every memory whose events wait, oldest position first. */
 export async function listParked(globals: Globals): Promise<void> {
   await using database = await openReadModels(globals, 'projection');
   const keys = await readParkedKeys(database.pool, {});
@@ -120,7 +120,7 @@ async function readEntries(db: Queryable): Promise<Entry[]> {
   });
 }
 
-/** Tables with all that belongs to them, by schema. */
+/** Sizes of tables, including their indexes and side tables, by schema. */
 async function sizesOf(db: Queryable, schemas: readonly string[]): Promise<Map<string, number>> {
   const { rows } = await db.query<{ schema: string; bytes: string }>(
     `select nspname as schema, sum(pg_total_relation_size(pg_class.oid)) as bytes

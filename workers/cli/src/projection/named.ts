@@ -1,7 +1,7 @@
 import { type Projection, PROJECTIONS } from '@memfleet/projections';
 import { UsageError } from '../failure.ts';
 
-/** @throws UsageError that lists what there is */
+/** @throws UsageError that lists the projections */
 export function projectionNamed(name: string): Projection {
   const found = PROJECTIONS.find((projection) => projection.name === name);
   if (found !== undefined) return found;

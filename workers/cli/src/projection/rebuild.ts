@@ -13,7 +13,7 @@ import { readLanes } from './lanes.ts';
 import { projectionNamed } from './named.ts';
 import { Speed } from './speed.ts';
 
-/** Beyond the end that the log had at first, no further behind is near: under writes some always are. */
+/** Past the end that the log had at first, this many events behind are near: writers always add a few. */
 const NEAR = 1_000;
 const LOOK_MS = 250;
 
@@ -22,7 +22,7 @@ interface Ahead {
   readonly generation: number;
 }
 
-/** Begins a rebuild or goes on with one, and stays until it has caught up and has its indexes. */
+/** Starts or continues a rebuild, and waits until it has caught up and has its indexes. */
 export async function rebuild(
   globals: Globals,
   name: string,
@@ -33,7 +33,7 @@ export async function rebuild(
   await using fleet = await openProvisionedFleet(globals, 'projection');
   const { generation, isNew } = await startRebuild(fleet, projection);
   const ahead = { projection: name, generation };
-  const verb = isNew ? 'begun' : 'under way';
+  const verb = isNew ? 'started' : 'in progress';
   note(`the rebuild of ${name} is ${verb}, as generation ${generation}`);
   if (detach) {
     if (globals.json) await printJson({ ...ahead, isNew, caughtUp: false });
@@ -50,7 +50,7 @@ export async function rebuild(
     await catchUp(fleet, ahead, { signal, bar, speed });
     await buildIndexes(fleet.pool, name, generation, {
       signal,
-      onIndex: (index) => bar.note(`making the index ${index}`),
+      onIndex: (index) => bar.note(`building the index ${index}`),
     });
     await catchUp(fleet, ahead, { signal, bar, speed });
     const events = speed.done;
@@ -62,12 +62,12 @@ export async function rebuild(
     if (!signal.aborted) throw error;
     throw new CommandError(
       `no longer watched: ${messageOf(signal.reason)}`,
-      'The workers go on filling it; run it again to see how far it is, and to have its indexes made.',
+      'The workers continue to fill it; run the command again to see its progress and to build its indexes.',
     );
   }
 }
 
-/** Shows how far the lanes are until they are near the end of the log. */
+/** Shows the progress of the lanes until they are near the end of the log. */
 async function catchUp(
   fleet: Fleet,
   ahead: Ahead,
@@ -88,7 +88,7 @@ async function catchUp(
     if (lanes.length === 0) {
       throw new CommandError(
         `generation ${ahead.generation} of ${ahead.projection} was retired`,
-        'Begin again.',
+        'Start it again.',
       );
     }
     const lag = lanes.reduce((sum, lane) => sum + lane.lagEvents, 0);
@@ -108,7 +108,7 @@ function speedInWords({ perSecond, etaSeconds }: Speed, lag: number): string {
   return `${grouped(lag)} events behind, ${rateInWords(perSecond)}${eta}`;
 }
 
-/** Why it does not get on, if a lane does not. */
+/** Why the rebuild makes no progress, if a lane is stuck. */
 function troubleOf(lanes: readonly LaneLine[]): string {
   const stuck = lanes.find(({ state }) => state !== 'running' && state !== 'held');
   return stuck === undefined ? '' : `lane ${stuck.lane} is ${stuck.state}: ${stuck.cause ?? ''}`;

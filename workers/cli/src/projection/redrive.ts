@@ -71,13 +71,13 @@ async function outcomes(
     } catch {
       throw new CommandError(
         'no longer waited for',
-        'The lanes go on with it; `memfleet projection list --parked` shows what is left.',
+        'The lanes continue with it; `memfleet projection list --parked` shows what is left.',
       );
     }
   }
 }
 
-/** Why it does not get on, if a lane that is asked does not run. */
+/** Why the redrive makes no progress, if one of its lanes does not run. */
 async function idleLane(pool: Pool, keys: readonly ParkedKey[]): Promise<string | undefined> {
   const lanes = await laneStatus(pool, PROJECTIONS);
   const idle = lanes.find(

@@ -20,7 +20,7 @@ export async function retire(
   else await printLine(`generation ${generation} of ${name} is retired`);
 }
 
-/** A rebuild under way is given up only by its number. */
+/** A rebuild in progress is cancelled only by its number. */
 async function previousOf({ pool }: Fleet, name: string): Promise<number> {
   const found = await readGenerations(pool);
   const previous = found.filter(

@@ -1,4 +1,4 @@
-/** How fast something gets on, smoothed over some seconds, and when it will be done. */
+/** The speed of some work, smoothed over a few seconds, and when it will be done. */
 export class Speed {
   readonly #clock: () => number;
   #last: { readonly done: number; readonly lag: number; readonly at: number } | undefined;
@@ -11,7 +11,7 @@ export class Speed {
     this.#clock = clock;
   }
 
-  /** So much is done in all, and so much is left now; both may grow. */
+  /** Records how much is done in total and how much is left; both may grow. */
   sample(done: number, lag: number): void {
     const at = this.#clock();
     const last = this.#last;
@@ -20,7 +20,7 @@ export class Speed {
     if (last === undefined) return;
     const seconds = (at - last.at) / 1_000;
     if (seconds <= 0) return;
-    // Half of what is said comes from the last two seconds.
+    // The last two seconds count for half of the result.
     const weight = 1 - 0.5 ** (seconds / 2);
     this.#perSecond = blend(this.#perSecond, (done - last.done) / seconds, weight);
     this.#shrinking = blend(this.#shrinking, (last.lag - lag) / seconds, weight);
@@ -30,7 +30,7 @@ export class Speed {
     return Math.max(0, this.#perSecond ?? 0);
   }
 
-  /** Undefined while what is left does not get less. */
+  /** Undefined while the remaining work does not shrink. */
   get etaSeconds(): number | undefined {
     const { lag } = this.#last ?? { lag: 0 };
     if (lag === 0) return 0;

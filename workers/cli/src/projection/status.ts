@@ -22,13 +22,13 @@ const COLUMNS: readonly Column[] = [
   { title: 'CAUSE', align: 'left' },
 ];
 
-/** What is looked at to tell a speed. */
+/** Time between the two samples that give the speed. */
 const SAMPLE_MS = 1_000;
 
 /** A lane, and how fast it is. */
 interface Moving {
   readonly lane: LaneLine;
-  /** Positions of the log passed a second; those without an event for the lane count as well. */
+  /** Positions of the log passed per second, including those without an event for the lane. */
   readonly ratePerSecond: number;
   /** Null when the lag does not shrink. */
   readonly etaSeconds: number | null;

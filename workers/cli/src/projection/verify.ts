@@ -15,7 +15,7 @@ const COLUMNS: readonly Column[] = [
   { title: '', align: 'left' },
 ];
 
-/** Compares; a difference between tables of one version is exit code 1. */
+/** Compares; a difference between tables of the same version gives exit code 1. */
 export async function verify(
   globals: Globals,
   name: string,
@@ -52,14 +52,14 @@ async function show(found: Verification, isOtherVersion: boolean): Promise<void>
   }
   if (parkedEvents.live + parkedEvents.next > 0) {
     await printLine(
-      `\nparked and so in no table: ${grouped(parkedEvents.live)} events of the live one, ${grouped(parkedEvents.next)} of the next`,
+      `\nparked, so in no table: ${grouped(parkedEvents.live)} events of the live generation, ${grouped(parkedEvents.next)} of the next`,
     );
   }
   const both = `generations ${live.generation} and ${next.generation} of ${projection}`;
   const verdict = equal
     ? `${both} are equal at position ${position}; next: memfleet projection promote ${projection}`
     : isOtherVersion
-      ? `${both} are of versions ${live.version} and ${next.version}, and differ at position ${position}; if that is as it should be: memfleet projection promote ${projection}`
+      ? `${both} have versions ${live.version} and ${next.version}, and differ at position ${position}; if you expect that: memfleet projection promote ${projection}`
       : `${both} differ at position ${position}`;
   await printLine(`\n${verdict}`);
 }

@@ -5,7 +5,7 @@ import type { Globals } from '../globals.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { note, printJson, printLine } from '../output.ts';
 
-/** With `checkOnly` nothing is changed, and a difference is exit code 1. */
+/** With `checkOnly` it changes nothing, and a difference gives exit code 1. */
 export async function provision(
   globals: Globals,
   { checkOnly }: { readonly checkOnly: boolean },
@@ -24,14 +24,14 @@ export async function provision(
   await printLine(summary(changes, checkOnly));
 }
 
-/** Ctrl-C ends the wait for readers of the views, and each projection is told once. */
+/** Ctrl-C ends the wait for readers of the views; each projection is reported once. */
 function waiting() {
   const told = new Set<string>();
   return {
     signal: interruptSignal(),
     onWait: (projection: string): void => {
       if (!told.has(projection)) {
-        note(`a long query reads the views of ${projection}, waiting for it`);
+        note(`waiting for a long query that reads the views of ${projection}`);
       }
       told.add(projection);
     },

@@ -6,10 +6,10 @@ import { addAbortSignal } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { UsageError } from '../failure.ts';
 
-/** Lines are looked up and sent in batches of what one read brings. */
+/** Lines are looked up and sent in batches, one for each read. */
 const READ_BYTES = 256 * 1024;
 
-/** What is to be published: it can be read once or, if `rereadable`, as often as one likes. */
+/** The input to publish: it can be read once or, if `rereadable`, any number of times. */
 export interface Input extends AsyncDisposable {
   /** Bytes in all; undefined for a pipe. */
   readonly size: number | undefined;
@@ -66,7 +66,7 @@ function pipeInput(): Input {
     size: undefined,
     chunks: (signal) => addAbortSignal(signal, process.stdin),
     async [Symbol.asyncDispose]() {
-      // A producer that still writes must not hold us.
+      // A producer that still writes must not keep this process alive.
       process.stdin.destroy();
       await Promise.resolve();
     },

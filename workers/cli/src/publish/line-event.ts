@@ -10,14 +10,14 @@ import {
 import { didYouMean } from '@memfleet/runtime';
 import type { Occurrences } from './occurrences.ts';
 
-/** What a line says, before it is held against its schema: the publisher does that. */
+/** The event of a line, before the publisher checks it against its schema. */
 export interface LineEvent {
   readonly event: Readonly<Record<string, unknown>>;
-  /** Set when the line names no time: publishing it again may then bear another. */
+  /** Set when the line has no time: publishing it again may assign another. */
   readonly timeIsAssigned: boolean;
 }
 
-/** A line that is no event. The message says why and never quotes a value. */
+/** A line that is no event. The message gives the reason and never quotes a value. */
 export class LineProblem extends Error {
   override readonly name = 'LineProblem';
 }
@@ -33,7 +33,7 @@ const SHORT_FIELDS = [
   'version',
 ] as const;
 
-/** Any of these marks a whole envelope. */
+/** Any of these fields marks a whole envelope. */
 const ENVELOPE_MARKS = ['specversion', 'tenantid', 'schemaversion'] as const;
 
 interface ShortForm {
@@ -48,8 +48,8 @@ interface ShortForm {
 }
 
 /**
- * Reads a line as a whole envelope or as the short form. `occurrences` are those of one file: a
- * short-form line without an id is named after what it says and how often the file has said it.
+ * Reads a line as a whole envelope or as the short form. `occurrences` counts the lines of one file: a
+ * short-form line without an id gets one derived from its content and its count so far.
  * @throws LineProblem
  */
 export function eventOfLine(
@@ -91,7 +91,7 @@ function definitionOf(type: string): EventType {
   const definition = registry.definition(type);
   if (definition !== undefined) return definition;
   const known = registry.types.map((candidate) => candidate.type);
-  throw new LineProblem(`type: not one that is known${didYouMean(type, known)}`);
+  throw new LineProblem(`type: not a known type${didYouMean(type, known)}`);
 }
 
 function idOf(
@@ -132,7 +132,7 @@ function readShortForm(value: Readonly<Record<string, unknown>>): ShortForm {
     problems.push('version: must be a whole number from 1');
   }
   if (problems.length > 0) throw new LineProblem(problems.join('; '));
-  // Every field was looked at above; the cast is where that knowledge enters.
+  // Every field was checked above, so the cast is safe.
   return value as unknown as ShortForm;
 }
 

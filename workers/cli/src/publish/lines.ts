@@ -5,7 +5,7 @@ export type Line =
   | { readonly number: number; readonly text: string }
   | { readonly number: number; readonly problem: string };
 
-/** Lines that one read made complete, and how many bytes have been read so far. */
+/** The lines completed by one read, and how many bytes have been read so far. */
 export interface LineBatch {
   readonly lines: readonly Line[];
   readonly bytesRead: number;
@@ -15,9 +15,9 @@ const NEWLINE = 0x0a;
 const BYTE_ORDER_MARK = '\uFEFF';
 
 /**
- * Lines as they become complete, in batches of one read each, in constant memory: a line over
- * `maxBytes` is told as a problem, and is skipped without being held. Blank lines are left out but
- * counted; a byte order mark is taken off, and a carriage return is white space to JSON anyway.
+ * Yields complete lines, one batch per read, in constant memory: a line over `maxBytes` becomes a
+ * problem and is skipped without being buffered. Blank lines are left out but counted; a byte order mark
+ * is removed, and a carriage return is white space to JSON anyway.
  */
 export async function* readLines(
   chunks: AsyncIterable<Buffer>,
@@ -37,7 +37,7 @@ export async function* readLines(
 class Splitter {
   readonly #maxBytes: number;
   #number = 0;
-  /** The begun line, in the pieces it came in. */
+  /** The incomplete line, in the pieces in which it arrived. */
   #pieces: Buffer[] = [];
   #length = 0;
 

@@ -4,17 +4,17 @@ import { createHash } from 'node:crypto';
 const MAX_LOAD = 0.75;
 
 /**
- * Counts how often each text was seen, in at most 32 bytes a text: a file of a million lines costs
- * about 25 MB. Texts are told apart by 64 bits of their SHA-256; that two of ten
- * million share them has a chance of 1 in 370,000, and then costs no event: an id is merely another
- * than it would be in a shorter file.
+ * Counts how often each text was seen, in at most 32 bytes per text: a file of a million lines costs
+ * about 25 MB. It identifies texts by 64 bits of their SHA-256. The chance that two of ten million share
+ * them is 1 in 370,000, and even then no event is lost: an id merely differs from the one it would have
+ * in a shorter file.
  */
 export class Occurrences {
   /** Per slot: high and low half of the hash, and the count; 0 marks a free slot. */
   #slots = new Uint32Array(3 * 1_024);
   #used = 0;
 
-  /** @returns how often the text has been seen now, 1 for the first time */
+  /** @returns how often the text has been seen, including now: 1 for the first time */
   count(text: string): number {
     const hash = createHash('sha256').update(text).digest();
     if (this.#used + 1 > (this.#slots.length / 3) * MAX_LOAD) this.#grow();

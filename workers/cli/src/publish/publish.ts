@@ -12,7 +12,7 @@ import { StoredEvents } from './stored-events.ts';
 
 /** Attempts per event while NATS does not answer: about ten minutes of waiting. */
 const ATTEMPTS = 100;
-/** How long an interrupted run waits for what is under way. */
+/** How long an interrupted run waits for appends in progress. */
 const DRAIN_MS = 5_000;
 /** JSON may spell one byte of data in six ("\u0041"), and the envelope comes on top. */
 const LINE_BYTES_PER_DATA_BYTE = 8;
@@ -53,7 +53,7 @@ export async function publish(
   if (signal.aborted) {
     throw new CommandError(
       `interrupted after line ${run.lastLine}`,
-      'Run it again to go on: what is in the log already is left out.',
+      'Run it again to continue: it leaves out events that are in the log already.',
     );
   }
   if (run.counts.rejected > 0) process.exitCode = 1;
@@ -78,7 +78,7 @@ function publisherOf({ config, connection }: Broker): Publisher {
   });
 }
 
-/** A publisher upstream may well have no way to the database, and needs none. */
+/** A publisher may run where it cannot reach the database, and does not need it. */
 async function databaseOf(globals: Globals, bar: ProgressBar): Promise<Database | undefined> {
   try {
     return await openDatabase(globals, 'publish');
@@ -106,19 +106,19 @@ function storedEvents(
 }
 
 function withoutDatabase(reason: string): string {
-  return `memfleet: going on without the database (${reason}): what was published before the duplicate window is stored again, and still takes effect once`;
+  return `memfleet: continuing without the database (${reason}): events published before the duplicate window are stored again, and still take effect once`;
 }
 
-/** A lost connection is waited for; whoever watches is told. */
+/** Waits for a lost connection, and shows that on the bar. */
 async function tellOfConnection({ connection }: Broker, bar: ProgressBar): Promise<void> {
   for await (const { type } of connection.status()) {
     if (type === 'disconnect') {
-      bar.note('memfleet: the connection to NATS is lost; waiting for it, nothing is lost');
+      bar.note('memfleet: the connection to NATS is lost; waiting for it, no event is lost');
     } else if (type === 'reconnect') bar.note('memfleet: the connection to NATS is back');
   }
 }
 
-/** After an interrupt, what is under way is waited for, but not for a server that is away. */
+/** After an interrupt, waits for appends in progress, but not for an unreachable server. */
 function closeWhenStuck({ connection }: Broker, signal: AbortSignal): Disposable {
   let timer: NodeJS.Timeout | undefined;
   const onAbort = (): void => {

@@ -8,7 +8,7 @@ import type { StoredEvents } from './stored-events.ts';
 
 export interface Counts {
   readonly published: number;
-  /** In the log before. */
+  /** Events that were in the log before. */
   readonly duplicates: number;
   readonly rejected: number;
 }
@@ -18,7 +18,7 @@ export interface RunOptions {
   readonly stored: StoredEvents | undefined;
   readonly bar: ProgressBar;
   readonly source: string;
-  /** Ends at the first bad line. */
+  /** Stops at the first bad line. */
   readonly strict: boolean;
   readonly maxLineBytes: number;
   readonly signal: AbortSignal;
@@ -28,10 +28,10 @@ interface Item extends LineEvent {
   readonly line: number;
 }
 
-/** Appends under way at once. */
+/** Concurrent appends. */
 const WINDOW = 256;
 
-/** What one event is to blame for; any other failure ends the run. */
+/** Failures that a single event is to blame for; any other failure ends the run. */
 const REJECTIONS: ReadonlySet<string> = new Set([
   'EVENT_INVALID',
   'EVENT_TOO_LARGE',
@@ -39,8 +39,8 @@ const REJECTIONS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * One publishing of a file: read → look up → append. A bad line is told by its number and the rest
- * goes on; a failure that is no event's fault stops the reading, and what is under way is waited for.
+ * Publishes a file: read → look up → append. A bad line is reported by its number, and the run
+ * continues; a failure that no event is to blame for stops the reading, and appends in progress finish.
  */
 export class PublishRun {
   readonly #options: RunOptions;
@@ -68,7 +68,7 @@ export class PublishRun {
     return this.#lastLine;
   }
 
-  /** Looks at every line up to the first bad one and publishes none. */
+  /** Checks every line up to the first bad one and publishes none. */
   async check(chunks: AsyncIterable<Buffer>): Promise<void> {
     const { publisher } = this.#options;
     for await (const batch of this.#batches(chunks)) {
@@ -84,7 +84,7 @@ export class PublishRun {
     if (this.#hasFailed) throw this.#failure;
   }
 
-  /** @throws what stopped the run, once everything under way has ended */
+  /** @throws the error that stopped the run, after all appends in progress have ended */
   async publish(chunks: AsyncIterable<Buffer>): Promise<void> {
     const results = this.#options.publisher.appendAll(this.#unstored(chunks), {
       window: WINDOW,
@@ -103,7 +103,7 @@ export class PublishRun {
     return this.#hasFailed || signal.aborted || (strict && this.#rejected > 0);
   }
 
-  /** What has to be appended: the rest is in the log already. */
+  /** The events to append: the others are in the log already. */
   async *#unstored(chunks: AsyncIterable<Buffer>): AsyncGenerator<Item> {
     const { stored } = this.#options;
     for await (const batch of this.#batches(chunks)) {

@@ -10,7 +10,7 @@ import {
 import { type JetStreamManager, messageOf, type Pool, type StoredMsg } from '@memfleet/runtime';
 import type { LineEvent } from './line-event.ts';
 
-/** What the log is known to hold of an event already: the same, or another under the same id. */
+/** What the log already holds under an event's id: the same event, or another payload. */
 export type Stored =
   | { readonly kind: 'same' }
   | { readonly kind: 'refused'; readonly error: Error };
@@ -21,7 +21,7 @@ export interface StoredEventsSources {
   readonly stream: string;
   readonly publisher: Publisher;
   readonly signal: AbortSignal;
-  /** Told once, when the database can no longer be asked. */
+  /** Called once, when the database can no longer be reached. */
   readonly onTrouble: (reason: string) => void;
 }
 
@@ -30,12 +30,12 @@ const ATTEMPTS = 100;
 const WAIT_MS = 1_000;
 
 /**
- * Which events the log holds already, however long ago they were stored: the server remembers
- * message ids only for its duplicate window. The lineage projection says where in the log an event
- * is, and the log itself is then looked at, so nothing is left out on the word of the database.
+ * Finds events that the log holds already, no matter how long ago they were stored: the server remembers
+ * message ids only for its duplicate window. The lineage projection gives an event's position, and the
+ * log itself is then checked, so no event is left out because of the database alone.
  *
- * It spares appends, it is not what makes them safe: whoever reads the log takes an event once. So
- * without a database, or behind a projection that lags, publishing goes on.
+ * This saves appends, but safety does not depend on it: readers of the log apply an event once. So
+ * publishing continues without a database, or with a projection that lags.
  */
 export class StoredEvents {
   readonly #source: StoredEventsSources;
@@ -45,7 +45,7 @@ export class StoredEvents {
     this.#source = source;
   }
 
-  /** @returns one entry for each event, undefined for what has to be appended */
+  /** @returns one entry for each event, undefined for an event to append */
   async find(events: readonly LineEvent[]): Promise<(Stored | undefined)[]> {
     const keys = events.map(({ event }) => keyOf(event));
     const positions = await this.#positions(keys.filter((key) => key !== undefined));
@@ -82,7 +82,7 @@ export class StoredEvents {
   ): Promise<Stored | undefined> {
     const { publisher } = this.#source;
     const found = await this.#message(sequence);
-    // Another message stands there when the stream was restored or made anew.
+    // The position holds another message when the stream was restored or recreated.
     if (found?.header.get('Nats-Msg-Id') !== key) return undefined;
     try {
       publisher.prepare(event);
@@ -110,7 +110,7 @@ export class StoredEvents {
   }
 }
 
-/** Undefined for what is no event: the publisher will say what is wrong with it. */
+/** Undefined for an invalid event: the publisher will report what is wrong with it. */
 function keyOf(event: LineEvent['event']): string | undefined {
   const { tenantid, source, id } = event;
   if (typeof tenantid !== 'string' || typeof source !== 'string' || typeof id !== 'string') {

@@ -29,12 +29,12 @@ export async function recallMemories(globals: Globals, wish: RecallWish): Promis
   }
 }
 
-/** The part that answers, and below it why it was found. */
+/** The snippet that answers, and below it why it was found. */
 function shortText(rank: number, hit: RecallHit): string {
   return `${numbered(rank)} ${said(hit.speaker, hit.snippet)}\n    ${about(hit)}`;
 }
 
-/** The whole content between the turns around it. */
+/** The whole content, with the turns before and after it. */
 function fullText(rank: number, hit: RecallHit): string {
   const { before, after } = hit.context;
   const turn = ({ speaker, content }: (typeof before)[number]): string =>

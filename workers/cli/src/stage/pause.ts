@@ -22,7 +22,7 @@ export async function resume(globals: Globals, stage: string): Promise<void> {
   else await printLine(`${stage} is resumed; it was paused since ${before.since.toISOString()}`);
 }
 
-/** The database, once it is known that there is such a stage. */
+/** Opens the database after checking that the stage exists. */
 async function openFor(globals: Globals, stage: string): Promise<Database> {
   expectOneOf('stage', stage, Object.keys((await readConfig(globals)).stages));
   return await openReadModels(globals, 'stage');

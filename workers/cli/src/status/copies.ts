@@ -2,9 +2,10 @@ import type { ConflictingCopies } from '@memfleet/projections';
 import { table } from '../table.ts';
 import { grouped, printable } from '../words.ts';
 
-/** What is wrong with copies in the log, and what to do; nothing when nothing is. */
+/** Describes conflicting copies in the log and what to do about them; empty when there are none. */
 export function copiesText({ count, unjudged, latest }: ConflictingCopies): string[] {
-  const waiting = unjudged === 0 ? [] : ['', `${grouped(unjudged)} copies are not compared yet`];
+  const waiting =
+    unjudged === 0 ? [] : ['', `${grouped(unjudged)} copies have not been compared yet`];
   if (count === 0) return waiting;
   const rows = latest.map(({ tenant, eventId, type, sequence, firstSequence }) => [
     printable(eventId ?? '-'),
@@ -15,7 +16,7 @@ export function copiesText({ count, unjudged, latest }: ConflictingCopies): stri
   ]);
   return [
     '',
-    `${copiesInWords(count)}: compare them by \`memfleet events show <id>\``,
+    `${copiesInWords(count)}: compare them with \`memfleet events show <id>\``,
     table(
       [
         { title: 'EVENT', align: 'left' },

@@ -4,11 +4,11 @@ import { consumerInfo, firstStored, type JetStreamManager } from '@memfleet/runt
 export interface DurableLag {
   readonly lagEvents: number;
   readonly lagSeconds: number;
-  /** Messages delivered again and not finished yet. */
+  /** Messages that were redelivered and are not finished yet. */
   readonly redeliveries: number;
 }
 
-/** Lag of a durable: what was not delivered and what is not acknowledged; age of the oldest of both. */
+/** Lag of a durable: messages not delivered or not acked yet, and the age of the oldest of them. */
 export async function durableLag(
   jsm: JetStreamManager,
   stream: string,

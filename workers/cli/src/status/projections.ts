@@ -3,7 +3,7 @@ import { countStored } from '@memfleet/runtime';
 import type { Fleet } from '../fleet.ts';
 import { silenceText, silentAfterMs, withReason } from './silence.ts';
 
-/** A lane with its lag, before it is put under its projection. */
+/** A lane with its lag, before it is grouped under its projection. */
 export interface LaneLine extends LaneStatus {
   readonly lagEvents: number;
   readonly lagSeconds: number;
@@ -18,7 +18,7 @@ export interface LaneEntry {
   readonly lagSeconds: number;
   readonly state: LaneStatus['state'];
   readonly cause: string | null;
-  /** How long it has been in that state. */
+  /** Seconds it has been in that state. */
   readonly stateSeconds: number;
   readonly parkedKeys: number;
   readonly parkedEvents: number;
@@ -32,7 +32,7 @@ export interface ProjectionStatus {
   readonly lanes: readonly LaneEntry[];
 }
 
-/** The lag of a lane is reckoned from its checkpoint, which is the truth, not from its durable. */
+/** Computes the lag of a lane from its checkpoint, which is the truth, not from its durable. */
 export async function laneLine(
   { config, connection }: Fleet,
   lane: LaneStatus,
@@ -54,7 +54,7 @@ export async function laneLine(
   };
 }
 
-/** A lane whose worker says nothing any more is not running, whatever it said last. */
+/** A lane whose worker no longer reports does not count as running, even if its last report said so. */
 function heardOf(
   { owner, state, cause, silentSeconds }: LaneStatus,
   limitMs: number,
@@ -69,7 +69,7 @@ function heardOf(
   };
 }
 
-/** Lanes under their projections, every generation of its own, in the order given. */
+/** Groups lanes under their projections, each generation separately, in the given order. */
 export function projectionsOf(lines: readonly LaneLine[]): ProjectionStatus[] {
   const groups = Map.groupBy(lines, ({ projection, generation }) => `${projection}/${generation}`);
   return [...groups.values()].flatMap((lanes) => {

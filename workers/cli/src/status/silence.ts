@@ -1,12 +1,12 @@
 import type { FleetConfig, Queryable } from '@memfleet/runtime';
 
-/** Reports that may be missed before something is said to be silent. */
+/** A process counts as silent after missing this many reports. */
 const MISSED_REPORTS = 5;
 const LEAST_MS = 5_000;
 
 /**
- * How long a process may say nothing. One that is stopped, hangs, or cannot write to the database
- * goes on looking well in what it said last.
+ * How long a process may go without reporting. A process that is stopped, hangs, or cannot write to the
+ * database still looks healthy in its last report.
  */
 export function silentAfterMs({ workers }: FleetConfig): number {
   return Math.max(LEAST_MS, MISSED_REPORTS * workers.report);

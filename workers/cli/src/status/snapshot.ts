@@ -33,10 +33,10 @@ export interface StreamStatus {
 
 export interface WorkerStatus {
   readonly worker: string;
-  /** How many processes report. */
+  /** Number of reporting processes. */
   readonly processes: number;
   readonly lagEvents: number;
-  /** Age of the oldest event that is not finished. */
+  /** Age of the oldest unfinished event. */
   readonly lagSeconds: number;
   readonly inFlight: number;
   readonly ratePerSecond: number;
@@ -47,12 +47,12 @@ export interface WorkerStatus {
   readonly cause: string | null;
 }
 
-/** The fleet at one moment; the shape that `status --json` prints. */
+/** The state of the fleet at one moment, as `status --json` prints it. */
 export interface Snapshot {
   readonly stream: StreamStatus;
   readonly workers: readonly WorkerStatus[];
   readonly projections: readonly ProjectionStatus[];
-  /** Events that the log holds again with another payload. */
+  /** Events of which the log holds a copy with another payload. */
   readonly conflictingCopies: ConflictingCopies;
 }
 
@@ -92,7 +92,7 @@ export async function takeSnapshot(fleet: Fleet): Promise<Snapshot> {
   };
 }
 
-/** A stage that nobody works on may be paused as well: then to start a process would not help. */
+/** A stage without processes may be paused as well: then starting one would not help. */
 function heeding(report: WorkerReport, pause: StagePause | undefined): WorkerReport {
   if (pause === undefined || report.state === 'paused') return report;
   const { cause } = report;
@@ -111,7 +111,7 @@ async function stageWorker(
   const durables = Object.values(stageSettings(config, worker).inputs).map(
     ({ durable }) => [config.log.stream, durable] as const,
   );
-  // Events that are given another try wait beside the log.
+  // Redriven events wait in a stream beside the log.
   durables.push([redriveStreamName(config), redriveDurable(worker)]);
   const [queued, lags, letters] = await Promise.all([
     tenantQueueLag(fleet, worker, now),
@@ -123,7 +123,7 @@ async function stageWorker(
   return statusOf(worker, report, combinedLag([...lags, queued]), letters.count);
 }
 
-/** Each live projection reads the whole log: what one still lacks is the lag, not the sum of them. */
+/** Each live projection reads the whole log: the lag is the largest of theirs, not the sum. */
 async function projectionWorker(
   { config, jsm }: Fleet,
   report: WorkerReport,
@@ -171,7 +171,7 @@ function statusOf(
   };
 }
 
-/** Figures for people and graphs, not for reckoning. */
+/** Rounded for people and graphs, not for further computation. */
 function tenths(value: number): number {
   return Math.round(value * 10) / 10;
 }

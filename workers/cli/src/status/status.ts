@@ -20,7 +20,7 @@ export async function status(
   if (signal !== undefined) await keepShowing(globals, fleet, signal);
 }
 
-/** Until Ctrl-C. A server that is away for a while is told, and asked again. */
+/** Runs until Ctrl-C. It reports a server that is away for a while, and asks it again. */
 async function keepShowing(globals: Globals, fleet: Fleet, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await sleep(WATCH_MS, signal);

@@ -2,7 +2,7 @@ import { firstStored } from '@memfleet/runtime';
 import type { Fleet } from '../fleet.ts';
 import type { DurableLag } from './durables.ts';
 
-/** What waits for a tenant's turn or budget: its durable has it behind it, and it is not finished. */
+/** Events that wait for their tenant's turn or budget: delivered by the durable, but not finished. */
 export async function tenantQueueLag(
   { config, jsm, pool }: Fleet,
   stage: string,

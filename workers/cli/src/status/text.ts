@@ -73,7 +73,7 @@ export function snapshotText({
   ].join('\n');
 }
 
-/** The same in one line, for a log: when, and what waits at each worker. */
+/** The same in one line, for a log: the time, and the waiting events of each worker. */
 export function snapshotLine({ stream, workers, conflictingCopies }: Snapshot, at: Date): string {
   const parts = workers.map(
     (worker) =>

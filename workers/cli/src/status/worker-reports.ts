@@ -1,7 +1,7 @@
 import { GONE_AFTER_MS, type Queryable } from '@memfleet/runtime';
 import { silenceText } from './silence.ts';
 
-/** What the live processes of a worker last said of themselves, taken together. */
+/** The last reports of a worker's live processes, combined. */
 export interface WorkerReport {
   readonly processes: number;
   readonly state: string;
@@ -20,7 +20,7 @@ interface Row {
   readonly rate: number;
 }
 
-/** Of several processes the one most in need of attention gives the state. */
+/** Of several processes, the one that most needs attention determines the state. */
 const BY_URGENCY = [
   'halted',
   'troubled',
@@ -40,7 +40,7 @@ export const DOWN: WorkerReport = {
   ratePerSecond: 0,
 };
 
-/** By worker; one without a live process is left out, and a silent one does not look well. */
+/** Reports by worker; a worker without a live process is left out, and a silent one is not healthy. */
 export async function workerReports(
   db: Queryable,
   silentAfterMs: number,

@@ -5,18 +5,18 @@ import { note } from '../output.ts';
 import type { StopRequests } from './stop-requests.ts';
 
 /**
- * Holds a fleet until it is to end, and ends it.
+ * Keeps a fleet running until somebody asks it to end, and ends it.
  * @throws RuntimeError FLEET_FAILED when a server ended by itself
  */
 export async function holdFleet(fleet: Fleet, requests: StopRequests): Promise<void> {
   const failure = await Promise.race([aborted(requests.orderly), fleet.failed]);
-  if (failure === undefined) note('memfleet: stopping: the workers finish what they hold');
+  if (failure === undefined) note('memfleet: stopping: the workers finish the events they hold');
   await endFleet(fleet, requests);
   if (failure !== undefined) throw new RuntimeError('FLEET_FAILED', failure);
   note('memfleet: stopped');
 }
 
-/** An orderly end, made short by a second request. */
+/** Ends the fleet gracefully; a second request cuts that short. */
 export async function endFleet(fleet: Fleet, { quick }: StopRequests): Promise<void> {
   const hurry = (): void => void fleet.kill();
   quick.addEventListener('abort', hurry, { once: true });

@@ -1,7 +1,7 @@
 /**
- * What a person at the terminal, or a supervisor, asks for: the first SIGINT, SIGTERM or SIGHUP an
- * orderly end, the second a quick one. A third ends this process at once, and the leash on every
- * child does the rest.
+ * Requests by a person at the terminal or by a supervisor: the first SIGINT, SIGTERM or SIGHUP asks for
+ * a graceful end, the second for a quick one. A third ends this process at once, and the guard of every
+ * child process then ends the child.
  */
 export interface StopRequests {
   /** Aborts at the first. */

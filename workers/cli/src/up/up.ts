@@ -7,7 +7,7 @@ import { note, printJson, printLine } from '../output.ts';
 import { holdFleet } from './foreground.ts';
 import { stopRequests } from './stop-requests.ts';
 
-/** Runs a fleet in the foreground until it is told to end. */
+/** Runs a fleet in the foreground until somebody asks it to end. */
 export async function up(
   globals: Globals,
   workers: Readonly<Record<string, number>>,
@@ -28,7 +28,7 @@ export async function up(
     await sayReady(fleet, globals);
     await holdFleet(fleet, requests);
   } catch (error) {
-    // Told to end while it was starting: that is an end, not a failure.
+    // A request to end during the start is no failure.
     if (!requests.orderly.aborted || error !== requests.orderly.reason) throw error;
     note('memfleet: stopped before it was ready');
   } finally {
@@ -57,9 +57,9 @@ function whatRuns({ natsUrl, databaseUrl, embedded, workers, logDir }: Fleet, st
     'From another terminal:',
     `  memfleet publish${state} memories.jsonl     append events`,
     `  memfleet status${state}                     what waits, what runs`,
-    `  memfleet recall${state} <tenant> <query>    what is remembered`,
+    `  memfleet recall${state} <tenant> <query>    search the memories`,
     '',
-    'Ctrl-C ends it in order.',
+    'Ctrl-C ends it gracefully.',
   ].join('\n');
 }
 

@@ -15,7 +15,7 @@ export async function indexVectors(globals: Globals, memoryBytes: number): Promi
   if (stored === undefined) {
     throw new RuntimeError(
       'VECTORS_NOT_INDEXABLE',
-      `no vector of the space ${space}, in which the fleet embeds, is stored yet`,
+      `no vector is stored yet in the space ${space}, in which the fleet embeds`,
     );
   }
   const { buildBytes } = stored.index;
@@ -42,6 +42,6 @@ export async function indexVectors(globals: Globals, memoryBytes: number): Promi
   await printLine(
     isMade
       ? `indexed ${grouped(stored.vectors)} ${stored.vectors === 1 ? 'vector' : 'vectors'} of ${space} in ${durationInWords(seconds)}`
-      : `the vectors of ${space} have their index already`,
+      : `the vectors of ${space} already have their index`,
   );
 }

@@ -9,9 +9,9 @@ import { readConfig } from '../fleet.ts';
 import type { Globals } from '../globals.ts';
 
 /**
- * Runs a worker in the foreground and resolves to its exit code, 128 + n after signal n. It shares
- * our standard streams, is passed our signals, and ends in order when we are gone in any way: the
- * channel between us closes then.
+ * Runs a worker in the foreground and resolves to its exit code, 128 + n after signal n. The worker
+ * shares our standard streams, receives our signals, and ends gracefully when this process ends in any
+ * way, because the channel between the two then closes.
  */
 export async function runWorkerProcess(name: string, globals: Globals): Promise<number> {
   if (!BUILT_IN_WORKERS.includes(name)) {
@@ -33,7 +33,7 @@ export async function runWorkerProcess(name: string, globals: Globals): Promise<
   }
 }
 
-/** Our flags, as the variables that a worker reads. */
+/** Our flags, as the environment variables that a worker reads. */
 function workerEnvironment(globals: Globals, env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const { configFile, stateDir, context } = globals;
   return {

@@ -15,14 +15,14 @@ import { FIT_DEPTH, type Fit, fitFusion, fusedScore } from './fit-fusion.ts';
 import { type Answered, DEPTH, type Score, scoresOf } from './metrics.ts';
 import { rememberAll } from './remember.ts';
 
-/** What answers: both halves as the product has them, and each half apart. */
+/** The rankings to measure: both halves as the product combines them, and each half alone. */
 const RANKINGS: readonly { readonly ranking: string; readonly halves: Halves }[] = [
   { ranking: 'product', halves: 'both' },
   { ranking: 'text', halves: 'text' },
   { ranking: 'vectors', halves: 'vectors' },
 ];
 
-/** Questions that are asked before the clock counts: connections and machine code are made by them. */
+/** Questions asked before the clock counts: they open connections and warm up the JIT compiler. */
 const WARM_UP = 50;
 
 /** One line of `bench recall --json`. */
@@ -32,25 +32,25 @@ export interface RecallMeasure extends Score {
   readonly category: string;
 }
 
-/** A line more with --fit. */
+/** An additional line with --fit. */
 interface FusionMeasure extends Fusion, Omit<Score, 'p50ms' | 'p95ms'> {
   readonly measure: 'recall-fusion';
   readonly weights: 'today' | 'best';
 }
 
-/** Finds what is asked for. @returns memories, best first */
+/** Answers a question. @returns memories, best first */
 type Ask = (question: Question) => Promise<readonly string[]>;
 
 export interface RecallBench {
-  /** Looks for the weights of the fusion that find most. */
+  /** Searches for the weights of the fusion that find most. */
   readonly fit: boolean;
-  /** Takes the embedding model of the configuration; else the local one. */
+  /** Uses the configured embedding model; otherwise the local one. */
   readonly model: boolean;
 }
 
 /**
- * Remembers the events of a folder in a fleet of its own, asks its questions, and tells how often
- * the answers were among the first hits.
+ * Processes the events of a folder in a fleet of its own, asks its questions, and reports how often the
+ * answers were among the first hits.
  */
 export async function benchRecall(
   globals: Globals,
@@ -84,7 +84,9 @@ export async function benchRecall(
 export function embeddingSettings({ stages }: BuiltInConfig): Record<string, string> {
   const { provider } = stages.embedding;
   if (provider.kind === 'local') {
-    throw new UsageError('--model wants a model, and stages.embedding.provider is local');
+    throw new UsageError(
+      '--model needs an embedding model, but stages.embedding.provider is local',
+    );
   }
   return Object.fromEntries(
     Object.entries(provider).map(([name, value]) => [
@@ -113,7 +115,7 @@ async function measureAll(asking: Asking): Promise<RecallMeasure[]> {
   return measures;
 }
 
-/** What today's weights reach and what the best would, computed from both halves' rankings. */
+/** The scores of the current and of the best weights, computed from both halves' rankings. */
 async function fitted(asking: Asking): Promise<FusionMeasure[]> {
   const text = await answersBy(asking, { ranking: 'text', halves: 'text', depth: FIT_DEPTH });
   const vectors = await answersBy(asking, {
@@ -156,7 +158,7 @@ async function answersBy(
   }
 }
 
-/** Asks one question after the other: the latency is that of a search without company. */
+/** Asks one question after the other, so that the latency is that of a single search. */
 async function askAll(
   questions: readonly Question[],
   ask: Ask,

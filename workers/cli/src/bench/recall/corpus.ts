@@ -11,7 +11,7 @@ import { Occurrences } from '../../publish/occurrences.ts';
 import { printable } from '../../words.ts';
 import { OVERALL } from './metrics.ts';
 
-/** What is to be remembered, and what is asked about it. */
+/** The events to process, and the questions about them. */
 export interface Corpus {
   /** Whole envelopes, in the order of the file. */
   readonly events: readonly CorpusEvent[];
@@ -33,15 +33,15 @@ export interface Question {
   readonly scope: RecallScope;
 }
 
-/** A line longer than this is no event and no question. */
+/** A longer line is neither an event nor a question. */
 const MAX_LINE_BYTES = 1_048_576;
-/** A file of another format is told after so many lines. */
+/** After this many bad lines, the file probably has another format. */
 const MAX_PROBLEMS = 20;
 const LONGEST_QUESTION = 2_000;
 
 /**
- * Reads `events.jsonl` and `questions.jsonl` of a folder, and looks at every line before anything is
- * done with them. Bad lines are printed with their number.
+ * Reads `events.jsonl` and `questions.jsonl` of a folder, and checks every line before it uses any. It
+ * prints bad lines with their numbers.
  * @throws UsageError when a file cannot be read
  * @throws CommandError when a line is bad or a file is empty
  */
@@ -96,7 +96,7 @@ async function readFile<Item>(
   return items;
 }
 
-/** Prints what is wrong with lines, and counts it. */
+/** Prints and counts the problems of lines. */
 class Problems {
   #count = 0;
 
@@ -147,7 +147,7 @@ const QUESTION_FIELDS: Readonly<Record<string, Check>> = {
 };
 
 /**
- * Reads a question. Every field but the first four narrows what the search may see.
+ * Reads a question. Every field but the first four narrows the search.
  * @throws LineProblem that names every field which does not fit
  */
 export function questionOf(text: string, line: number, known: ReadonlySet<string>): Question {
@@ -171,7 +171,7 @@ export function questionOf(text: string, line: number, known: ReadonlySet<string
     if (problem !== undefined) problems.push(`${name}: ${problem}`);
   }
   if (problems.length > 0) throw new LineProblem(problems.join('; '));
-  // Every field was looked at above; the cast is where that knowledge enters.
+  // Every field was checked above, so the cast is safe.
   const { tenant, question, expected, category, kind, since, until, ...rest } =
     fields as unknown as QuestionLine;
   const missing = expected.find((memory) => !known.has(addressOf(tenant, memory)));

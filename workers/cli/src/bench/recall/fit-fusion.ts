@@ -1,7 +1,7 @@
 import { fuse, type Fusion } from '@memfleet/recall';
 import { type Answered, OVERALL, type Score, scoresOf } from './metrics.ts';
 
-/** The two halves' answers to a question, apart. */
+/** The separate answers of both halves to a question. */
 export interface Halved {
   readonly expected: readonly string[];
   readonly text: readonly string[];
@@ -13,10 +13,10 @@ export interface Fit {
   readonly score: Score;
 }
 
-/** How many hits of each half the fusion chooses from: as many as recall takes for its 25 hits. */
+/** How many hits of each half the fusion chooses from: as many as recall uses for 25 hits. */
 export const FIT_DEPTH = 75;
 
-/** Text to vectors. */
+/** Weights of text and of vectors. */
 const WEIGHTS = [
   [20, 1],
   [8, 1],
@@ -34,16 +34,16 @@ const WEIGHTS = [
 ] as const;
 
 /**
- * Fixed. Measured over 120 pairs of corpora with vectors of five qualities: with k free, a fit on some
- * 70 questions chose weights that did worse elsewhere than the better half; with k 10 none did, and the
- * gain was as large.
+ * Fixed at 10. Measured over 120 pairs of corpora with vectors of five qualities: with k free, a fit on
+ * about 70 questions chose weights that did worse on other corpora than the better half alone; with k 10
+ * none did, and the gain was as large.
  */
 const K = 10;
 
 /**
- * The fusion that finds most on these questions, by the mean of recall@5, @10, @25 and MRR: recall@10
- * alone changes with a question or two. What was fitted on a corpus says little about that corpus;
- * judge it on another.
+ * The fusion that finds most on these questions, by the mean of recall@5, @10, @25 and MRR, since
+ * recall@10 alone changes with a question or two. A score on the corpus it was fitted on says little;
+ * judge the weights on another.
  */
 export function fitFusion(halved: readonly Halved[]): Fit {
   const fits = WEIGHTS.map(([textWeight, vectorWeight]): Fit => {

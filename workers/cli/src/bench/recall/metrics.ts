@@ -1,9 +1,9 @@
 import { latencyOf } from '../latency.ts';
 
-/** How deep a ranking is looked at: recall@25 needs so many hits. */
+/** How many hits of a ranking are used: recall@25 needs 25. */
 export const DEPTH = 25;
 
-/** A question that was asked, and what came back. */
+/** A question with the answer it got. */
 export interface Answered {
   readonly category?: string;
   /** The memories that answer it; at least one. */
@@ -22,7 +22,7 @@ export interface Score {
   readonly recall25: number;
   /** Share of questions with an expected memory among their first 10. */
   readonly hit10: number;
-  /** One divided by the place of the first expected memory; 0 where none is among the first 25. */
+  /** Reciprocal rank of the first expected memory; 0 if none is among the first 25. */
   readonly mrr: number;
   readonly p50ms: number;
   readonly p95ms: number;
@@ -30,7 +30,7 @@ export interface Score {
 
 export const OVERALL = 'overall';
 
-/** The score of all questions, under `OVERALL`, and then of each category, in order of appearance. */
+/** The score of all questions, under `OVERALL`, then of each category, in order of appearance. */
 export function scoresOf(answered: readonly Answered[]): Map<string, Score> {
   const scores = new Map([[OVERALL, scoreOf(answered)]]);
   for (const [category, some] of Map.groupBy(answered, (each) => each.category)) {

@@ -9,12 +9,12 @@ import { startBenchWorker } from '../bench-worker.ts';
 import type { ThrowAwayFleet } from '../throw-away-fleet.ts';
 import type { CorpusEvent } from './corpus.ts';
 
-/** Small enough for the largest events to fit into one atomic batch. */
+/** Small enough that even the largest events fit into one atomic batch. */
 const BATCH = 100;
 
 /**
- * Takes events the way of every event: appended to the log, through the workers for extraction and
- * embedding, into the read models. Returns once all of it can be read; the workers are stopped by then.
+ * Sends events down the usual path: into the log, through the workers for extraction and embedding, into
+ * the read models. Returns when all of them can be read and the workers have stopped.
  * @throws CommandError when the fleet gives up on an event
  */
 export async function rememberAll(
@@ -33,7 +33,7 @@ export async function rememberAll(
   await allReadable(fleet, { bar, signal, checkAlive });
 }
 
-/** The turns of a conversation follow each other in the log as they do in the file. */
+/** Keeps the turns of a conversation in the order of the file. */
 export async function appendInOrder(
   publisher: Publisher,
   events: readonly CorpusEvent[],
@@ -62,7 +62,7 @@ interface Readable {
 }
 
 /**
- * Waits until everything in the log, and everything the stages derive from it, is in the read models.
+ * Waits until all events in the log, including those that the stages derive, are in the read models.
  * @throws CommandError when the fleet gives up on an event
  */
 export async function allReadable(
@@ -81,6 +81,6 @@ export async function allReadable(
       'Publish the events to a fleet of your own, and see `memfleet dead-letters list`.',
     );
   }
-  // On a live database autovacuum has done this; without statistics the plans are guesses.
+  // On a live database autovacuum does this; without statistics the plans are guesses.
   await pool.query('analyze');
 }

@@ -12,12 +12,12 @@ import {
   WEEKDAYS,
 } from './words.ts';
 
-/** What the slots of a sentence stand for. */
+/** The values that fill the slots of a sentence. */
 export type Slots = Readonly<Record<string, string>>;
 
 /**
- * The person's slots, and those that mean something else each time. Drawn once for each thing that is
- * talked about, so that what the user says and what the assistant notes agree.
+ * The person's slots, and slots with a new value each time. They are drawn once per topic, so that the
+ * user's words and the assistant's notes agree.
  */
 export function drawSlots(random: Random, person: Person): Slots {
   return {
@@ -39,8 +39,8 @@ export function drawSlots(random: Random, person: Person): Slots {
 }
 
 /**
- * One of the templates with its slots filled.
- * @throws RangeError for a slot that nothing fills: a mistake in the templates
+ * Picks one of the templates and fills its slots.
+ * @throws RangeError for a slot without a value: a mistake in the templates
  */
 export function sentence(random: Random, templates: readonly string[], slots: Slots): string {
   const filled = random.pick(templates).replaceAll(/\{(\w+)\}/g, (_, slot: string) => {

@@ -5,7 +5,7 @@ import { Random } from './random.ts';
 import { type Kind, LASTING, PASSING, SECRETS, type Topic, TURNS } from './topics.ts';
 import { FIRST_NAMES, LAST_NAMES, WEEKDAYS } from './words.ts';
 
-/** Something to ask of what was learnt, and what a good answer contains. */
+/** A question about the learnt memories, and what a good answer contains. */
 export interface Question {
   readonly tenant: string;
   readonly question: string;
@@ -30,7 +30,7 @@ const DAY_MS = 86_400_000;
 
 const DEMO_SIZE: Size = { peoplePerTenant: 8, sessionsPerPerson: 10 };
 
-/** The same conversations for the same seed and size, event for event and id for id. */
+/** Gives the same conversations for the same seed and size, event for event and id for id. */
 export function generateConversations(seed: number, size: Size = DEMO_SIZE): Conversations {
   const random = new Random(seed);
   const firstNames = random.shuffled(FIRST_NAMES);
@@ -45,7 +45,7 @@ export function generateConversations(seed: number, size: Size = DEMO_SIZE): Con
     people.flatMap((person) => talkOf(random, tenant, person, size.sessionsPerPerson)),
   );
   return {
-    // As an agent platform would send them: many conversations at once, each in its order.
+    // As an agent platform would send them: many conversations at once, each in order.
     events: events.toSorted((a, b) => ((a.time ?? '') < (b.time ?? '') ? -1 : 1)),
     questions: perTenant.flatMap(({ tenant, people }, index) => {
       const [person] = people;
@@ -65,7 +65,7 @@ function askAbout(tenant: string, person: Person, index: number): Question {
   return { tenant, question: chosen?.question ?? '', expected: chosen?.expected ?? '' };
 }
 
-/** Everything one person and their assistants say over some weeks. */
+/** Everything that one person and their assistants say over several weeks. */
 function talkOf(random: Random, tenant: string, person: Person, sessions: number): NewEvent[] {
   const talk = new Talk(random, tenant, person);
   const lasting = random.shuffled(LASTING);
@@ -117,7 +117,7 @@ class Talk {
     if (topic.noted.length > 0) this.#note(topic, slots);
   }
 
-  /** Something that was true changes. */
+  /** A fact about the person changes. */
   turn({ topic, said, noted, reason }: (typeof TURNS)[number]): void {
     const before = this.#noted.findIndex((note) => note.topic === topic);
     const old = this.#noted[before];
@@ -143,7 +143,7 @@ class Talk {
     this.#append(memory, 'memory.forgotten', { reason: 'the user asked for it' });
   }
 
-  /** The assistant looks things up while it answers. */
+  /** The assistant recalls memories while it answers. */
   recallSome(): void {
     const looked = this.#random.shuffled(this.#noted).slice(0, this.#random.whole(0, 3));
     for (const [index, { memory }] of looked.entries()) {

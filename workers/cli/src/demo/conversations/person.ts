@@ -16,13 +16,13 @@ import {
   RELATIVES,
 } from './words.ts';
 
-/** Someone who talks with an assistant, and what is true of them: the slots of the sentences. */
+/** A person who talks with an assistant, and the facts that fill the slots of the sentences. */
 export interface Person {
   readonly user: string;
   readonly first: string;
   readonly name: string;
   readonly city: string;
-  /** Where they move to in the course of the conversations. */
+  /** The city they move to during the conversations. */
   readonly nextCity: string;
   readonly job: string;
   readonly employer: string;

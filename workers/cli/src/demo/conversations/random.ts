@@ -1,6 +1,6 @@
 /**
- * Numbers that are the same on every machine and in every run: mulberry32, a 32-bit generator of
- * Tommy Ettinger's. Good enough to mix sentences, and nothing else is asked of it.
+ * Random numbers that are the same on every machine and in every run: mulberry32, a 32-bit generator by
+ * Tommy Ettinger. It is good enough to mix sentences, its only purpose.
  */
 export class Random {
   #state: number;

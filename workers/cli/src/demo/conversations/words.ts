@@ -1,4 +1,4 @@
-/** What conversations are made of. Names of people are put together here and mean nobody. */
+/** The words that conversations are made of. Names of people are combined at random and mean nobody. */
 
 export const FIRST_NAMES = `Mira Tomas Ines Oskar Leila Jonas Priya Dario Hanna Kofi Amara Felix
   Noor Stefan Carmen Ravi Elin Marco Zofia Idris Nadia Pavel Greta Mateo`.split(/\s+/);
