@@ -1,8 +1,8 @@
 import { CodedError, EVENT_ERRORS } from '@memfleet/events';
 
-/** Every error the runtime raises on purpose: the code, and what to do. The docs are made from it. */
+/** Every error that the runtime raises on purpose: its code, and what to do. The docs are made from it. */
 export const RUNTIME_ERRORS = {
-  CONFIG_INVALID: 'Mend the listed settings; config/fleet.yaml explains each one.',
+  CONFIG_INVALID: 'Fix the listed settings; config/fleet.yaml explains each one.',
   USAGE: 'See --help.',
   BROKER_UNREACHABLE:
     'Check NATS_URL and that the server is up, or start a fleet with `memfleet up`.',
@@ -15,30 +15,30 @@ export const RUNTIME_ERRORS = {
   MIGRATION_CHANGED: 'A migration that was applied has been edited; restore it and add a new one.',
   STREAM_MISSING: 'Run `memfleet provision` first.',
   DEAD_LETTERS_FULL:
-    'Raise the limit of the dead-letter stream, or discard letters; nothing new is taken until it has room.',
+    'Raise the limit of the dead-letter stream, or discard letters; the stage takes no new events until it has room.',
   DEAD_LETTERS_REFUSED:
-    'Check the dead-letter stream and the permissions on its subjects; nothing new is taken until a letter is.',
+    'Check the dead-letter stream and the permissions on its subjects; the stage takes no new events until a letter is accepted.',
   CONSUMER_MISSING: 'Run `memfleet provision` first.',
   DRIFT: 'Run `memfleet provision` to bring the deployment in line with the configuration.',
   LOG_DIFFERS:
-    'Set log.root and log.partitions to what the stream was created with; they cannot be changed.',
+    'Set log.root and log.partitions to the values the stream was created with; they cannot be changed.',
   LANE_HALTED: 'Nothing was overwritten. Restore the right stream, or rebuild the projection.',
   LANE_UNOWNED:
     'Start a projection worker of that version; `memfleet projection status` shows every lane.',
-  PROJECTION_BEHIND: 'Wait longer, or see by `memfleet projection status` what holds the lanes up.',
+  PROJECTION_BEHIND: 'Wait longer, or see with `memfleet projection status` what delays the lanes.',
   EVENT_PARKED:
-    '`memfleet projection status` names the memory; mend the cause, then `memfleet projection redrive`.',
+    '`memfleet projection status` names the memory; fix the cause, then `memfleet projection redrive`.',
   VIEWS_BUSY:
-    'Nothing was changed. End the long query on them (pg_stat_activity shows it), or run it again later.',
+    'Nothing was changed. End the long query on the views (pg_stat_activity shows it), or try again later.',
   VECTORS_NOT_INDEXABLE:
     'Do what the message says; until then searches compare vectors one by one.',
-  RECALL_QUERY_EMPTY: 'Ask for at least one word; -words alone only say what is not wanted.',
+  RECALL_QUERY_EMPTY: 'Ask for at least one word; -words alone only exclude memories.',
   NOT_FOUND: 'Check the id.',
   SERVER_NOT_FOUND: 'Install it, or point to one that runs.',
-  SERVER_FAILED: 'Its last lines say why; mend that and start again.',
+  SERVER_FAILED: 'Its last log lines say why; fix that and start again.',
   DATA_IN_USE: 'Stop the other one, or choose another folder.',
   DATA_OF_OTHER_VERSION:
-    'Move the folder away and everything is projected anew from the log, or run that version.',
+    'Move the folder away to project everything from the log again, or run that version.',
   FLEET_RUNNING: 'Use it as it is, stop it with Ctrl-C, or choose another folder with --state.',
   FLEET_FAILED: 'The logs say why; the log in NATS is unharmed, start again.',
 } as const;
@@ -56,13 +56,13 @@ export class RuntimeError extends CodedError<RuntimeErrorCode> {
 /** Every code of the fleet, for the docs and their test. */
 export const ALL_ERRORS: Readonly<Record<string, string>> = { ...EVENT_ERRORS, ...RUNTIME_ERRORS };
 
-/** The text of whatever was thrown, causes included, in one line. It never throws itself. */
+/** The text of any thrown value, including causes, in one line. It never throws itself. */
 export function messageOf(error: unknown): string {
   try {
     return textOf(error);
   } catch {
-    // An object without a prototype, a getter that throws: it was thrown, and that is all there is to say.
-    return 'something that has no text';
+    // An object without a prototype, or a getter that throws: nothing more can be said about it.
+    return 'an error without a text';
   }
 }
 

@@ -92,5 +92,5 @@ test('a process configured for another number of partitions than the log has doe
   const env = { ...environmentOf(fleet), MEMFLEET_LOG_PARTITIONS: '4' };
   await using worker = new WorkerProcess(MAIN, env);
   expect(await worker.ended()).toBe(1);
-  expect(worker.log).toMatch(/"code":"LOG_DIFFERS".*was created otherwise than configured/);
+  expect(worker.log).toMatch(/"code":"LOG_DIFFERS".*was not created as configured/);
 });

@@ -133,7 +133,8 @@ test('a durable that gives events up is refused with the reason, and provisionin
   const { stream } = config.log;
   await provisionTopology(broker.jsm, topology);
   await broker.jsm.consumers.update(stream, 'extraction', { max_deliver: 7 });
-  const said = 'max_deliver: 7 → -1: what the server gives up after 7 deliveries would be lost';
+  const said =
+    'max_deliver: 7 → -1: events that the server gives up after 7 deliveries would be lost';
   await expect(checkConsumers(broker.jsm, stream, topology.consumers)).rejects.toMatchObject({
     code: 'DRIFT',
     message: `consumer extraction differs: ${said}`,

@@ -75,7 +75,7 @@ test.each([[[3]], [[0, 499, 500]], [[1, 0, 0, 2, 0, 0]]])(
 test('answers that never begin are told, and not waited for without an end', async () => {
   await expect(positions(breaking(7, 0, 0, 0), { from: 1 })).rejects.toMatchObject({
     code: 'BROKER_UNREACHABLE',
-    message: `NATS does not send what stream ${stream} holds: timeout`,
+    message: `NATS does not send the messages of stream ${stream}: timeout`,
   });
 });
 

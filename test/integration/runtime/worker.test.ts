@@ -16,7 +16,7 @@ function logged(log: string, message: string): Record<string, unknown>[] {
 test.each([
   ['rejection', 'a promise that nobody waits for'],
   ['exception', 'a callback that throws'],
-  ['nothing', 'something that has no text'],
+  ['nothing', 'an error without a text'],
 ])(
   'an error that nothing catches (%s) is said, and ends the worker in order',
   async (how, says) => {

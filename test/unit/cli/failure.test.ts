@@ -20,7 +20,7 @@ test('wrong usage and wrong configuration are exit code 2', () => {
   });
   const config = new RuntimeError('CONFIG_INVALID', 'two problems:\n  - a\n  - b');
   expect(describeFailure(config)).toEqual({
-    text: 'memfleet: two problems:\n  - a\n  - b\nMend the listed settings; config/fleet.yaml explains each one.\n',
+    text: 'memfleet: two problems:\n  - a\n  - b\nFix the listed settings; config/fleet.yaml explains each one.\n',
     exitCode: 2,
   });
 });

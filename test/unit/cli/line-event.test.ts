@@ -71,10 +71,7 @@ test.each([
   [{ ...line, memory: 'a.b' }, 'memory: must be 1 to 64 letters, digits, "_" or "-"'],
   [{ ...line, tenant: '>' }, 'tenant: must be 1 to 64 letters, digits, "_" or "-"'],
   [{ ...line, type: 7 }, 'type: must be a text'],
-  [
-    { ...line, type: 'memory.forgoten' },
-    'type: not a known type, did you mean memory.forgotten?',
-  ],
+  [{ ...line, type: 'memory.forgoten' }, 'type: not a known type, did you mean memory.forgotten?'],
   [{ ...line, type: 'constructor' }, 'type: not a known type'],
   [{ ...line, data: [] }, 'data: must be an object'],
   [{ ...line, data: null }, 'data: must be an object'],

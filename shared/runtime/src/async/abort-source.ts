@@ -1,6 +1,6 @@
 /**
- * An AbortController that makes its signal when somebody asks for it. Every event has one, a handler
- * without a call to cancel never looks at it, and a signal with a listener weighs more than the event.
+ * An AbortController that creates its signal on first use. Every event has one, but a handler without a
+ * call to cancel never uses it, and a signal with a listener takes more memory than the event.
  */
 export class AbortSource {
   #controller: AbortController | undefined;
@@ -24,7 +24,7 @@ export class AbortSource {
     return this.#controller.signal;
   }
 
-  /** The first reason holds. */
+  /** The first reason counts. */
   abort(reason: unknown): void {
     if (this.#isAborted) return;
     this.#isAborted = true;
@@ -33,13 +33,13 @@ export class AbortSource {
     this.#listener?.();
   }
 
-  /** What the work gives, or a rejection as soon as it is aborted. One wait at a time. */
+  /** Waits for the work, or rejects as soon as it is aborted. One wait at a time. */
   async race<Result>(work: Promise<Result>): Promise<Result> {
     const { promise: aborted, reject } = Promise.withResolvers<never>();
     this.#listener = () => reject(new Error('aborted', { cause: this.#reason }));
     if (this.#isAborted) this.#listener();
     try {
-      // The loser of the race is still watched by it: its rejection is not unhandled.
+      // The race still watches its loser, so a later rejection is not unhandled.
       return await Promise.race([work, aborted]);
     } finally {
       this.#listener = undefined;

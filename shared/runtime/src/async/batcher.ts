@@ -1,6 +1,6 @@
 /**
- * One result per item, in order; a promise for an item that has to wait when the others need not, and
- * the next flush neither. When it throws, every item of it fails.
+ * Returns one result per item, in order. A promise lets one item wait without holding up the others or
+ * the next flush. When the flush throws, all its items fail.
  */
 type Flush<Item, Result> = (
   items: readonly Item[],

@@ -7,8 +7,8 @@ export interface Doubling {
 }
 
 /**
- * The wait after the `failures`-th failure (from 0): it doubles up to the last. Half of it is by chance,
- * so that a fleet does not come back all at once.
+ * Waits after the `failures`-th failure (from 0): the wait doubles up to its maximum. Half of it is
+ * random, so that a fleet does not retry all at once.
  * @throws when the signal ends it
  */
 export async function jittered(

@@ -1,6 +1,6 @@
 /**
- * What the work gives, unless the signal aborts first; the work itself goes on. A rejection of it that
- * comes later is handled here.
+ * Waits for the work, unless the signal aborts first; the work itself continues. A later rejection of it
+ * is handled here.
  * @throws the signal's reason
  */
 export async function raceAbort<Result>(

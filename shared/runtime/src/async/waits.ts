@@ -1,9 +1,9 @@
 /**
- * How long an event has waited for what is no work of its own: its turn under a rate limit, a look-up. Its
- * deadline is that much later: the deadline is there to end what hangs, and a call that may not be
- * made yet does not hang. Without it, an event whose calls take longer than the deadline together
- * (many facts, a low limit) would use up its attempts although every call of it succeeds. A wait has
- * an end of its own, which its beginner must see to.
+ * How long an event has waited for something other than its own work: its turn under a rate limit, a
+ * look-up. Its deadline moves by that time: the deadline ends calls that hang, and a call that may not be
+ * made yet does not hang. Otherwise an event whose calls together take longer than the deadline (many
+ * facts, a low limit) would use up its attempts although each call succeeds. The code that begins a wait
+ * must make sure that it ends.
  */
 export class Waits {
   #open = 0;
@@ -14,7 +14,7 @@ export class Waits {
     return this.#overMs + (this.#open === 0 ? 0 : performance.now() - this.#since);
   }
 
-  /** Waits that overlap count once. @returns what ends it; a second time changes nothing */
+  /** Overlapping waits count once. @returns a function that ends it; a second call changes nothing */
   begin(): () => void {
     if (this.#open === 0) this.#since = performance.now();
     this.#open += 1;
@@ -28,16 +28,16 @@ export class Waits {
   }
 }
 
-/** What can be told that a wait begins. */
+/** Anything that records the beginning of a wait. */
 export type Waiting = Pick<Waits, 'begin'>;
 
-/** The waits of a call that several events wait for: each of them waits while the call does. */
+/** The waits of a call shared by several events: each event waits while the call does. */
 export class SharedWaits implements Waiting {
-  /** What ends the wait of a member that is in one. */
+  /** Each member, and the function that ends its current wait. */
   readonly #members = new Set<{ readonly waits: Waiting; end: (() => void) | undefined }>();
   #open = 0;
 
-  /** @returns what takes the event out again */
+  /** @returns a function that removes the event again */
   join(waits: Waiting): () => void {
     const member = { waits, end: this.#open === 0 ? undefined : waits.begin() };
     this.#members.add(member);
@@ -66,7 +66,7 @@ export class SharedWaits implements Waiting {
   }
 }
 
-/** One wait for all of them. */
+/** Begins one wait for all of them. */
 export function beginAll(waiting: readonly Waiting[]): () => void {
   const ends = waiting.map((one) => one.begin());
   return () => {

@@ -10,13 +10,13 @@ import type { FleetConfig } from '../config/schema.ts';
 import { messageOf, RuntimeError } from '../errors.ts';
 
 /**
- * The oldest server everything here works with: consumer reset, atomic batches whose messages keep
- * their Msg-Id, and their fixes.
+ * The oldest server that supports everything used here: consumer reset, atomic batches whose messages
+ * keep their Msg-Id, and the fixes for both.
  */
 export const MINIMUM_SERVER = '2.14.4';
 
 /**
- * Connects, and from then on reconnects for ever: whether that is progress is for health to say.
+ * Connects, and from then on reconnects for ever: the health check decides whether that is progress.
  * @throws RuntimeError BROKER_UNREACHABLE | BROKER_REFUSED | BROKER_TOO_OLD
  */
 export async function connectBroker(
@@ -35,7 +35,7 @@ export async function connectBroker(
       maxReconnectAttempts: -1,
       reconnectTimeWait: 250,
       reconnectJitter: 250,
-      // An Error with its stack for every request that might fail costs more than the request.
+      // Capturing an Error with its stack for every request costs more than the request.
       noAsyncTraces: true,
     });
   } catch (error) {
@@ -101,7 +101,7 @@ function credentialsText(credentials: string): string {
   }
 }
 
-/** For messages: what was dialled, without user and password. */
+/** The dialled address for messages, without user and password. */
 export function redactServers(url: string): string {
   return url.split(',').map(withoutCredentials).join(',');
 }

@@ -9,23 +9,23 @@ import { Delivery } from './delivery.ts';
 
 /** How long one request may stay open on a quiet stream; the server keeps no state beyond it. */
 const EXPIRES_MS = 5_000;
-/** The server says that often that an open request is still there. */
+/** How often the server confirms an open request. */
 const IDLE_HEARTBEAT_MS = 500;
-/** Beats that may be missed before a request counts as lost, as after a restart of the server. */
+/** A request counts as lost after missing this many beats, for example when the server restarted. */
 const MISSED_BEATS = 4;
-/** How long the server may take to confirm that it sends nothing more. */
+/** How long the server may take to confirm that it sends no more messages. */
 const CLOSE_LIMIT_MS = 1_000;
 
 const STATUS = { heartbeat: 100, noMessages: 404, expired: 408 } as const;
 
 /**
- * The messages of a durable, asked for by one pull request at a time. All requests are answered on
- * one subscription that outlives them, which the client's own `fetch()` cannot offer:
- * - an answer that comes late, after a blocked event loop, is still received; `fetch()` has given
- *   its subscription up by then, and the message waits for its whole ack wait;
- * - after a reconnect nothing is asked for twice; `fetch()` asks again for as much as at first,
- *   which is more than there are free slots;
- * - closing keeps what the server has already sent.
+ * The messages of a durable, requested by one pull request at a time. One subscription, which outlives
+ * the requests, receives all answers. The client's own `fetch()` does not offer that:
+ * - an answer that is late, after a blocked event loop, is still received; `fetch()` has closed its
+ *   subscription by then, and the message waits for its whole ack wait;
+ * - a reconnect requests nothing twice; `fetch()` requests its original number again, which is more
+ *   than there are free slots;
+ * - closing keeps the messages that the server has already sent.
  */
 export class Deliveries {
   readonly #connection: NatsConnection;
@@ -35,7 +35,7 @@ export class Deliveries {
   readonly #beats: NodeJS.Timeout;
   #messages: Delivery[] = [];
   #requests = 0;
-  /** Messages the open request may still bring; 0 when none is open. */
+  /** Messages the open request may still deliver; 0 when none is open. */
   #remaining = 0;
   #failure: Error | undefined;
   #missed = 0;
@@ -62,7 +62,7 @@ export class Deliveries {
     return this.#remaining > 0;
   }
 
-  /** Asks for so many messages; the request before must have ended. */
+  /** Requests `count` messages; the previous request must have ended. */
   ask(count: number): void {
     this.#requests += 1;
     this.#remaining = count;
@@ -90,7 +90,7 @@ export class Deliveries {
     this.#wake = undefined;
   }
 
-  /** As many as the open request can still bring, with those that are here. */
+  /** Messages that are here, plus those that the open request may still deliver. */
   get expected(): number {
     return this.#messages.length + this.#remaining;
   }
@@ -101,23 +101,23 @@ export class Deliveries {
     return taken;
   }
 
-  /** Why the last request ended early, if it did. */
+  /** The reason why the last request ended early, if it did. */
   get failure(): Error | undefined {
     return this.#failure;
   }
 
-  /** Ends the wait for the open request; what it still brings is received. */
+  /** Ends the wait for the open request; messages that it still delivers are received. */
   giveUp(): void {
     this.#end(undefined);
   }
 
-  /** Tells the server to send no more, and waits for what is on its way. */
+  /** Tells the server to send no more, and waits for messages in transit. */
   async close(): Promise<void> {
     clearInterval(this.#beats);
     if (this.#subscription.isClosed() || this.#connection.isClosed()) return;
     const limit = Promise.withResolvers<void>();
     const timer = setTimeout(limit.resolve, CLOSE_LIMIT_MS);
-    // A connection that is down cannot confirm anything, and brings nothing more either.
+    // A broken connection cannot confirm anything, and delivers nothing more either.
     await Promise.race([this.#subscription.drain().catch(() => undefined), limit.promise]);
     clearTimeout(timer);
     if (!this.#subscription.isClosed()) this.#subscription.unsubscribe();
@@ -128,7 +128,7 @@ export class Deliveries {
     if (!message.subject.startsWith(this.#inbox)) {
       const delivery = new Delivery(this.#connection, message);
       if (!delivery.isAnswerable) {
-        this.#end(new Error(`what came on ${message.subject} is no delivery: ${message.reply}`));
+        this.#end(new Error(`the message on ${message.subject} is no delivery: ${message.reply}`));
         return;
       }
       this.#messages.push(delivery);
@@ -150,7 +150,7 @@ export class Deliveries {
   }
 
   /**
-   * Counts beats, not time: a process that was stopped or blocked first hears what has arrived
+   * Counts beats, not time: a process that was stopped or blocked first receives what has arrived
    * meanwhile.
    */
   #watch(): void {

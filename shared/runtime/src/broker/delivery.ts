@@ -1,20 +1,20 @@
 import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/transport-node';
 
-/** What the server says of one delivery, in the subject that acks go to. */
+/** The server's information about one delivery, from the subject to which acks go. */
 export interface DeliveryInfo {
   readonly consumer: string;
   readonly streamSequence: number;
-  /** Position among all deliveries of the consumer: a hole means that one was missed. */
+  /** Number among all deliveries of the consumer: a gap means that one was missed. */
   readonly deliverySequence: number;
-  /** 1 at first. */
+  /** 1 for the first delivery. */
   readonly deliveryCount: number;
   /** When it was stored, in ns since 1970 (as exact as a double can be). */
   readonly timestampNanos: number;
-  /** Messages that wait behind this one. */
+  /** Messages waiting after this one. */
   readonly pending: number;
 }
 
-/** What a message of another stream stands for: an event as it is in the log. */
+/** The event of the log that a message of another stream represents. */
 export interface Original {
   readonly subject: string;
   readonly data: Uint8Array;
@@ -22,7 +22,7 @@ export interface Original {
   readonly redrives: number;
 }
 
-/** An event as a stage has it in hand, wherever it came from. */
+/** An event as a stage receives it, from any source. */
 export type Received = Pick<
   Delivery,
   | 'subject'
@@ -42,8 +42,8 @@ const WORKING = '+WPI';
 const CONFIRM_LIMIT_MS = 5_000;
 
 /**
- * One delivery of a message of a stream. The client makes such objects only inside of its own pull
- * loops; this one also confirms a `term`, which parking needs.
+ * One delivery of a stream message. The client creates such objects only inside its own pull loops;
+ * this one can also confirm a `term`, which parking needs.
  */
 export class Delivery {
   readonly #connection: NatsConnection;
@@ -58,7 +58,7 @@ export class Delivery {
     this.#original = original;
   }
 
-  /** The same delivery, read as that event of the log; this one must not be answered any more. */
+  /** The same delivery, read as that event of the log; do not answer this one any more. */
   standingFor(original: Original): Delivery {
     return new Delivery(this.#connection, this.#message, original);
   }
@@ -71,14 +71,14 @@ export class Delivery {
     return this.#original?.data ?? this.#message.data;
   }
 
-  /** The number of the redrive that it is; 0 when it comes by the log. */
+  /** The number of its redrive; 0 when it comes from the log. */
   get redrives(): number {
     return this.#original?.redrives ?? 0;
   }
 
   /**
-   * Undefined as well when they cannot be read: the server takes names that the client refuses, and what
-   * somebody wrote there must not keep the event from being worked on, or parked.
+   * Also undefined when they cannot be read: the server accepts names that the client refuses, and bad
+   * headers must not prevent the event from being processed or parked.
    */
   get headers(): MsgHdrs | undefined {
     try {
@@ -88,7 +88,7 @@ export class Delivery {
     }
   }
 
-  /** False for what no server of ours has sent as a delivery: its `info` would throw. */
+  /** False for a message that our server did not send as a delivery: its `info` would throw. */
   get isAnswerable(): boolean {
     try {
       return Number.isSafeInteger(this.info.streamSequence);
@@ -114,7 +114,7 @@ export class Delivery {
     return this.info.deliveryCount > 1;
   }
 
-  /** Work goes on: starts the ack wait anew. */
+  /** Work continues: restarts the ack wait. */
   working(): void {
     if (!this.#isAnswered) this.#say(WORKING);
   }
@@ -123,18 +123,18 @@ export class Delivery {
     this.#answer(ACK);
   }
 
-  /** Resolves when the server has taken the ack. */
+  /** Resolves when the server has received the ack. */
   async ackAck(): Promise<void> {
     await this.#confirmed(ACK);
   }
 
-  /** Gives the message back, to be delivered again after a time. */
+  /** Gives the message back for redelivery after a time. */
   nak(afterMs = 0): void {
     const nanos = Math.round(Math.max(0, afterMs)) * 1_000_000;
     this.#answer(nanos === 0 ? '-NAK' : `-NAK {"delay": ${nanos}}`);
   }
 
-  /** No more deliveries, for a reason that the server's advisory repeats. Confirmed by the server. */
+  /** Ends redelivery, with a reason that the server's advisory repeats. The server confirms it. */
   async term(reason: string): Promise<void> {
     await this.#confirmed(`+TERM ${reason}`);
   }
@@ -145,12 +145,12 @@ export class Delivery {
     this.#say(payload);
   }
 
-  /** A closed connection throws; what could not be said is asked again by the next delivery. */
+  /** A closed connection throws; the redelivery asks again for an answer that could not be sent. */
   #say(payload: string): void {
     try {
       this.#message.respond(payload);
     } catch {
-      // The end of a connection ends the worker, which says so.
+      // The end of a connection ends the worker, which reports it.
     }
   }
 

@@ -15,7 +15,7 @@ export type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
 const STREAM_NOT_FOUND = 10059;
 const CONSUMER_NOT_FOUND = 10014;
 
-/** The administrator's view of streams and durables, without asking the server for its account. */
+/** The administrator's view of streams and durables, without querying the server's account. */
 export async function jetStreamManager(
   connection: NatsConnection,
   settings: FleetConfig['broker'],
@@ -55,7 +55,7 @@ export async function consumerInfo(
 function refused(what: string, error: unknown): RuntimeError {
   return new RuntimeError(
     isTransientBrokerError(error) ? 'BROKER_UNREACHABLE' : 'BROKER_REFUSED',
-    `NATS says nothing about ${what}: ${messageOf(error)}`,
+    `NATS gives no information about ${what}: ${messageOf(error)}`,
     error,
   );
 }

@@ -10,7 +10,7 @@ import { RuntimeError } from '../errors.ts';
 import { consumerInfo } from './manager.ts';
 import { logStream, type Topology, type WantedConsumer, type WantedStream } from './topology.ts';
 
-/** One difference between what should be and what is. */
+/** One difference between the wanted and the actual state. */
 export interface Change {
   readonly kind: 'stream' | 'consumer' | 'database' | 'projection';
   readonly name: string;
@@ -25,7 +25,7 @@ const FILTERS = ['filter_subject', 'filter_subjects'] as const;
 const STREAM_NOT_FOUND = 10059;
 const CONSUMER_NOT_FOUND = 10014;
 
-/** What cannot be changed once events are stored under it, or read by it. */
+/** Fields that cannot be changed once events are stored or read under them. */
 const FIXED_FIELDS: Readonly<Record<'stream' | 'consumer', ReadonlySet<string>>> = {
   stream: new Set(['storage', 'retention', 'subject_transform']),
   consumer: new Set(['ack_policy', 'deliver_policy', 'replay_policy']),
@@ -49,10 +49,10 @@ export async function compareTopology(
 }
 
 /**
- * Creates and updates what differs. Nothing is ever deleted, and a difference that would need it is
- * refused.
+ * Creates and updates what differs. It never deletes anything, and refuses a change that would require
+ * it.
  * @returns the changes that were made
- * @throws RuntimeError DRIFT when a difference cannot be mended in place
+ * @throws RuntimeError DRIFT when a difference cannot be fixed in place
  */
 export async function provisionTopology(
   jsm: JetStreamManager,
@@ -91,14 +91,14 @@ export async function refuseDrift(jsm: JetStreamManager, topology: Topology): Pr
   return changes;
 }
 
-/** One line a change, as `provision` prints it and as a worker fails with it. */
+/** One line per change, as `provision` prints it and as a worker fails with it. */
 export function describeChange(change: Change): string {
   const details = change.differences.length === 0 ? '' : ` (${change.differences.join(', ')})`;
   return `${change.action} ${change.kind} ${change.name}${details}`;
 }
 
 /**
- * For a worker at start-up: its stream and durables are as configured, or it says what differs.
+ * For a worker at start-up: checks that its stream and durables are as configured.
  * @throws RuntimeError STREAM_MISSING | CONSUMER_MISSING | DRIFT
  */
 export async function checkConsumers(
@@ -153,7 +153,7 @@ export async function checkLog(jsm: JetStreamManager, config: FleetConfig): Prom
   if (change?.action !== 'refuse') return;
   throw new RuntimeError(
     'LOG_DIFFERS',
-    `stream ${wanted.name} was created otherwise than configured: ${change.differences.join(', ')}`,
+    `stream ${wanted.name} was not created as configured: ${change.differences.join(', ')}`,
   );
 }
 
@@ -212,14 +212,14 @@ function compare(
   return { kind, name, action: isFixed ? 'refuse' : 'update', differences };
 }
 
-/** Nothing reads the server's advisories, so a durable that gives events up loses them. */
+/** Nothing reads the server's advisories, so events that a durable gives up are lost. */
 function lossOf(field: string, found: Readonly<Record<string, unknown>>): string {
   const deliveries = found[field];
   if (field !== 'max_deliver' || typeof deliveries !== 'number' || deliveries < 0) return '';
-  return `: what the server gives up after ${deliveries} deliveries would be lost`;
+  return `: events that the server gives up after ${deliveries} deliveries would be lost`;
 }
 
-/** The server leaves out what is zero or off, and names durables a second time. */
+/** The server omits values that are zero or off, and names durables twice. */
 function isSame(wanted: unknown, found: unknown): boolean {
   if (found === undefined) {
     return wanted === 0 || wanted === false || wanted === -1 || wanted === undefined;

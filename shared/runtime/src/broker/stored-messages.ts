@@ -18,19 +18,19 @@ export type StoredMessage = Pick<
 >;
 
 export interface StoredQuery {
-  /** The first position, or the time from which on. */
+  /** The first position, or the time to start from. */
   readonly from: number | Date;
-  /** Only what it matches. */
+  /** Only messages that match it. */
   readonly subject?: string;
-  /** Most messages of one answer. Default: 500. */
+  /** Most messages per answer. Default: 500. */
   readonly batch?: number;
 }
 
-/** Of one answer: what is in memory at a time, however much there is. */
+/** Most bytes per answer: bounds the memory used, however long the stream is. */
 const MOST_BYTES = 4 * 1024 * 1024;
-/** Between two messages of one answer. A connection that breaks takes the rest of an answer with it. */
+/** Longest gap between two messages of an answer. When the connection breaks, its rest is lost. */
 const STALLED_MS = 5_000;
-/** Answers in a row without a message. */
+/** Most consecutive answers without a message. */
 const MOST_SILENT = 3;
 
 /**
@@ -61,14 +61,14 @@ export async function* readStored(
       if (!isTransientBrokerError(error)) throw error;
       silent = came > 0 ? 0 : silent + 1;
       if (silent >= MOST_SILENT) {
-        const message = `NATS does not send what stream ${stream} holds: ${messageOf(error)}`;
+        const message = `NATS does not send the messages of stream ${stream}: ${messageOf(error)}`;
         throw new RuntimeError('BROKER_UNREACHABLE', message, error);
       }
     }
   }
 }
 
-/** The first message at or after a position that the subject matches; undefined when there is none. */
+/** The first message at or after a position that matches the subject; undefined if none does. */
 export async function firstStored(
   jsm: JetStreamManager,
   stream: string,
@@ -77,13 +77,13 @@ export async function firstStored(
   return (await messageAt(jsm, stream, { seq: from, next_by_subj: subject })) ?? undefined;
 }
 
-/** How many messages there are from a position on, and the first of them. */
+/** The number of messages from a position on, and the first of them. */
 export interface Rest {
   readonly count: number;
   readonly first: StoredMessage | undefined;
 }
 
-/** The server says with each message how many follow, so one message tells it, however many there are. */
+/** The server sends with each message how many follow, so reading one message is enough. */
 export async function countStored(
   connection: NatsConnection,
   stream: string,

@@ -10,7 +10,7 @@ import {
 import { nanos } from '@nats-io/transport-node';
 import type { FleetConfig } from '../config/schema.ts';
 
-/** A stream or a consumer as it should be: only what we care about is named and compared. */
+/** The wanted state of a stream or consumer: only fields that matter to us are named and compared. */
 export interface WantedStream {
   readonly kind: 'stream';
   readonly name: string;
@@ -29,7 +29,7 @@ export interface Topology {
   readonly consumers: readonly WantedConsumer[];
 }
 
-/** The log, and what the server says of it. What reads it adds its durables. */
+/** The log, and the stream of the server's advisories about it. Its readers add their durables. */
 export function logTopology(config: FleetConfig): Topology {
   return { streams: [logStream(config), advisoryStream(config)], consumers: [] };
 }
@@ -49,7 +49,7 @@ export function logStream(config: FleetConfig): WantedStream {
       },
       retention: RetentionPolicy.Limits,
       storage: StorageType.File,
-      // Never `old`: a limit may refuse a new event, it may not drop one that was acknowledged.
+      // Never `old`: a limit may refuse a new event, but must not drop an acknowledged one.
       discard: DiscardPolicy.New,
       max_age: 0,
       max_msgs: log.maxMessages ?? -1,

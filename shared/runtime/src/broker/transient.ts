@@ -10,12 +10,12 @@ const UNANSWERED = [
   errors.DrainingConnectionError,
 ];
 
-/** True when the same request may well be answered later: nobody answered it, or a server that is not ready. */
+/** True when the same request may succeed later: nobody answered it, or the server was not ready. */
 export function isTransientBrokerError(error: unknown): boolean {
   if (error instanceof JetStreamApiError) return error.status === UNAVAILABLE;
   if (UNANSWERED.some((kind) => error instanceof kind)) return true;
   if (!(error instanceof Error)) return false;
-  // The client's and our own errors say what caused them; a request that ended with its connection does not.
+  // Errors of the client and of ours have a cause; a request that ended with its connection has none.
   if (error.cause === undefined) return error instanceof errors.RequestError;
   return isTransientBrokerError(error.cause);
 }

@@ -5,9 +5,9 @@ import { z } from 'zod';
 import { messageOf, RuntimeError } from '../errors.ts';
 import { readFleetFile } from './fleet-file.ts';
 
-/** Where the broker is and how to be let in. */
+/** The broker's address and credentials. */
 export interface BrokerAddress {
-  /** One URL or several, comma-separated; user and password may stand in it. */
+  /** One URL or several, comma-separated; it may contain user and password. */
   readonly url: string;
   /** A credentials file's path, or its text. */
   readonly credentials?: string | undefined;
@@ -19,7 +19,7 @@ export interface BrokerAddress {
   };
 }
 
-/** Where the fleet's broker and database are. */
+/** The addresses of the fleet's broker and database. */
 export interface Connections {
   readonly broker: BrokerAddress;
   readonly databaseUrl: string;
@@ -29,14 +29,14 @@ export interface ConnectionSources {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Name of a NATS context, as the `nats` tool keeps them. */
   readonly context?: string | undefined;
-  /** Folder in which `memfleet up` notes the fleet it started. */
+  /** Folder in which `memfleet up` records the fleet it started. */
   readonly stateDir: string;
 }
 
 /**
- * Environment (or the files it names), else the NATS context, else the fleet that `memfleet up` runs
- * in the state folder.
- * @throws RuntimeError BROKER_UNREACHABLE | DATABASE_UNREACHABLE when there is none to be found
+ * Looks in the environment (or the files it names), then in the NATS context, then for the fleet that
+ * `memfleet up` runs in the state folder.
+ * @throws RuntimeError BROKER_UNREACHABLE | DATABASE_UNREACHABLE when it finds none
  */
 export function findConnections(sources: ConnectionSources): Connections {
   const fleet = readFleetFile(sources.stateDir);

@@ -15,13 +15,13 @@ export function fleetFilePath(stateDir: string): string {
   return join(stateDir, 'fleet.json');
 }
 
-/** The fleet that runs in the folder; undefined when none does, or when its process is gone. */
+/** The fleet that runs in the folder; undefined without one, or when its process has ended. */
 export function readFleetFile(stateDir: string): FleetFile | undefined {
   let parsed;
   try {
     parsed = fleetFileSchema.safeParse(JSON.parse(readFileSync(fleetFilePath(stateDir), 'utf8')));
   } catch {
-    // No file, or one that was being written: no fleet is ready there.
+    // There is no file, or it is still being written: no fleet is ready there.
     return undefined;
   }
   return parsed.success && isAlive(parsed.data.pid) ? parsed.data : undefined;

@@ -7,7 +7,7 @@ import { type FleetConfig, fleetSchema, type StageSections } from './schema.ts';
 import { keysAt, type Setting, settingsIn } from './settings.ts';
 import { didYouMean } from './suggest.ts';
 
-/** Variables of ours that are not settings of the fleet. */
+/** Our environment variables that are not settings of the fleet. */
 const OTHER_VARIABLES: ReadonlySet<string> = new Set([
   'MEMFLEET_STATE',
   'MEMFLEET_CACHE',
@@ -21,9 +21,9 @@ const OTHER_VARIABLES: ReadonlySet<string> = new Set([
 const MODULES_VARIABLE = 'MEMFLEET_MODULES';
 
 export interface ConfigSources {
-  /** The file with every default; ours is config/fleet.yaml. */
+  /** The file with all defaults; ours is config/fleet.yaml. */
   readonly defaults: string;
-  /** A file that says only what differs. */
+  /** A file with only the settings that differ. */
   readonly file?: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Single settings by path, such as `{ 'stages.extraction.concurrency': '8' }`. */
@@ -32,10 +32,10 @@ export interface ConfigSources {
 
 type Tree = { [key: string]: unknown };
 
-/** What a configuration may say of the stages there are. */
+/** The stages that a configuration may have settings for. */
 export interface StageSettings {
   readonly sections: StageSections;
-  /** Of stages that the file of defaults does not know: their part of it, by name. */
+  /** Default settings, by name, of stages that the file of defaults does not contain. */
   readonly defaults?: Readonly<Record<string, object>>;
 }
 
@@ -60,16 +60,16 @@ export function loadSettings(sources: ConfigSources, stages: StageSettings): Fle
   return parsed.data;
 }
 
-/** A module, and the folder that its relative path, or the search for its package, begins in. */
+/** A module, and the folder from which its relative path or its package is resolved. */
 export interface ModuleReference {
   readonly specifier: string;
   readonly folder: string;
 }
 
 /**
- * Which modules a configuration names. They are known before all else: they bring sections of their own.
- * @param cwd the folder of those that the environment names, in place of those of the file
- * @throws RuntimeError CONFIG_INVALID when it cannot be read at all
+ * The modules that a configuration names. They are read before everything else, since they add sections.
+ * @param cwd the folder for modules that the environment names instead of the file
+ * @throws RuntimeError CONFIG_INVALID when the configuration cannot be read
  */
 export function moduleReferences({ file, env }: ConfigSources, cwd: string): ModuleReference[] {
   const problems: string[] = [];
@@ -78,7 +78,7 @@ export function moduleReferences({ file, env }: ConfigSources, cwd: string): Mod
   if (problems.length > 0) throw invalid(problems);
   const named = inEnv === undefined ? inFile['modules'] : scalar(inEnv, 'modules');
   const folder = inEnv === undefined && file !== undefined ? dirname(resolve(file)) : cwd;
-  // What is no list of texts is told when the whole of it is checked.
+  // A value that is no list of texts is reported when the whole configuration is checked.
   const specifiers = Array.isArray(named) ? named.filter((one) => typeof one === 'string') : [];
   return specifiers.map((specifier) => ({ specifier, folder }));
 }
@@ -158,7 +158,7 @@ function readSecret(path: string, name: string, problems: string[]): string | un
   }
 }
 
-/** A variable's text is read as a YAML scalar, so that numbers, booleans and maps can be given. */
+/** Reads a variable's text as YAML, so that it may hold numbers, booleans and maps. */
 function assign(tree: Tree, path: readonly string[], text: string): void {
   let here = tree;
   for (const key of path.slice(0, -1)) {
@@ -180,7 +180,7 @@ function scalar(text: string, key: string): unknown {
 function merge(target: Tree, source: Tree): void {
   for (const [key, value] of Object.entries(source)) {
     const before = target[key];
-    // Another kind of provider shares no settings with the one it replaces.
+    // A provider of another kind shares no settings with the one it replaces.
     const replaces =
       isTree(value) && isTree(before) && 'kind' in value && value['kind'] !== before['kind'];
     if (isTree(value) && isTree(before) && !replaces) merge(before, value);
@@ -200,14 +200,14 @@ function describe(issue: z.core.$ZodIssue, schema: z.ZodType): string[] {
   return [`${path === '' ? 'the configuration' : path}: ${issue.message}`];
 }
 
-/** What each value alone cannot show. */
+/** Problems that no single value shows. */
 function contradictions(config: FleetConfig): string[] {
   const problems: string[] = [];
   for (const [name, stage] of Object.entries(config.stages)) {
     const at = `stages.${name}`;
     if (stage.deadline < stage.ackWait) {
       problems.push(
-        `${at}.deadline: must be at least ${at}.ackWait, or a call is given up before its first heartbeat`,
+        `${at}.deadline: must be at least ${at}.ackWait, or a call ends before its first heartbeat`,
       );
     }
     if (stage.maxAckPending < stage.concurrency) {

@@ -16,13 +16,13 @@ const budgetLimits = {
   dailyTokens: amount.optional(),
 };
 
-/** How a stage reads, works and gives up. Every number's reason is in config/fleet.yaml. */
+/** How a stage reads, works and gives up. The reason for every number is in config/fleet.yaml. */
 const stageSettings = {
   inputs: z.record(
     z.string(),
     z.strictObject({
       durable: streamName,
-      /** Class and verb of the events it takes; one subject, since two cost a factor of 40. */
+      /** Class and verb of the events it takes; a single subject, since two are 40 times as slow. */
       filter: z.string().regex(/^(content|usage|lifecycle|derived)\.([a-z_]+|\*)$/, {
         error: 'must be <class>.<verb> or <class>.*, for example content.*',
       }),
@@ -35,37 +35,37 @@ const stageSettings = {
   deadline: duration,
   lease: duration,
   maxAttempts: count(1, 1_000),
-  /** Every pause, every lease held elsewhere and every shutdown is a delivery too. */
+  /** Every pause, every lease held elsewhere and every shutdown uses up a delivery too. */
   maxDeliver: z.literal(-1, {
     error:
-      'must be -1: nothing reads yet what the server gives up, so an event at its last delivery would be lost without a dead letter',
+      'must be -1: nothing reads the events that the server gives up, so an event at its last delivery would be lost without a dead letter',
   }),
   maxAckPending: count(1, 1_000_000),
-  /** What the service allows to all processes of the stage together. */
+  /** The service's limits for all processes of the stage together. */
   limits: z
     .strictObject({
       requestsPerMinute: amount.optional(),
       tokensPerMinute: amount.optional(),
     })
     .default({}),
-  /** What may be spent, by the clock's hour and day (UTC): by the stage, and by each tenant. */
+  /** The most that the stage, and each tenant, may spend per hour and day of the clock (UTC). */
   budget: z
     .strictObject({ ...budgetLimits, perTenant: z.strictObject(budgetLimits).optional() })
     .default({}),
   fairness: z.strictObject({ after: duration, lookahead: count(1, 100_000_000) }),
 };
 
-/** The sections of stages of the configuration: the schema of each stage's provider, by the stage's name. */
+/** The schema of each stage's provider section, by the stage's name. */
 export type StageSections = Readonly<Record<string, z.ZodType<ProviderConfig>>>;
 
-/** What every provider says of itself; the rest is between the stage and its own schema. */
+/** The part that all providers share; each stage has its own schema for the rest. */
 export interface ProviderConfig {
-  /** `local` is free and instant. Calls of any other kind take time or money, and tenants take turns. */
+  /** `local` is free and instant. Every other kind costs time or money, so tenants take turns. */
   readonly kind: string;
 }
 
 const sections = {
-  /** Where event types and stages of a team's own come from: files or packages. */
+  /** Files or packages that add a team's own event types and stages. */
   modules: z.array(z.string().min(1)).default([]),
   log: z.strictObject({
     stream: streamName,
@@ -76,7 +76,7 @@ const sections = {
     compression: z.enum(['s2', 'none']),
     maxDataBytes: byteSize,
     maxAhead: duration,
-    /** Limits are off unless set; where one is set, publishers are refused, nothing is dropped. */
+    /** Limits are off unless set. A set limit refuses publishers, and never drops events. */
     maxBytes: byteSize.optional(),
     maxMessages: count(1, Number.MAX_SAFE_INTEGER).optional(),
   }),
@@ -103,7 +103,7 @@ const sections = {
     lease: duration,
     onNewer: z.enum(['halt', 'park']),
   }),
-  /** How much one search looks at. */
+  /** How much one search examines. */
   recall: z.strictObject({
     textMatches: count(100, 10_000_000),
     comparedVectors: count(100, 10_000_000),
@@ -134,7 +134,7 @@ export function fleetSchema(stages: StageSections): z.ZodType<FleetConfig> {
 export type StageConfig = z.output<typeof stage> & { readonly provider: ProviderConfig };
 type Sections = z.output<z.ZodObject<typeof sections>>;
 
-/** The configuration of a fleet, whatever stages it has. */
+/** The configuration of a fleet with any stages. */
 export interface FleetConfig extends Sections {
   readonly stages: Readonly<Record<string, StageConfig>>;
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** One value that can be set: where it is in the file, and what its environment variable is called. */
+/** One value that can be set: its path in the file, and the name of its environment variable. */
 export interface Setting {
   readonly path: readonly string[];
   readonly variable: string;
@@ -12,12 +12,12 @@ export function variableOf(path: readonly string[]): string {
   return `MEMFLEET_${words.join('_')}`;
 }
 
-/** Every setting of a schema, read off it, so that none can be forgotten here. */
+/** Every setting of a schema, derived from it, so that none can be forgotten here. */
 export function settingsIn(schema: z.ZodType): readonly Setting[] {
   return [...leaves(schema, [])].map((path) => ({ path, variable: variableOf(path) }));
 }
 
-/** Keys that may stand at a path of a schema: for suggesting the near name of an unknown one. */
+/** Keys that a schema allows at a path, for suggesting the nearest name of an unknown key. */
 export function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
   let here: readonly z.ZodType[] = [schema];
   for (const key of path) {

@@ -1,6 +1,6 @@
 /**
- * The candidate nearest to a misspelt name, if one is near enough to be meant: at most a third of
- * the letters differ (Levenshtein). Idea: Oban's validation errors, "did you mean :interval?".
+ * The candidate nearest to a misspelt name, if it is near enough to be the intended one: at most a third
+ * of the letters differ (Levenshtein). Idea: Oban's validation errors, "did you mean :interval?".
  */
 function nearest(name: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;

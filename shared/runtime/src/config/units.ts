@@ -20,7 +20,7 @@ const BYTE_UNITS: Readonly<Record<string, number>> = {
   TiB: 1024 ** 4,
 };
 
-/** "30s" → milliseconds. A bare number is refused: nobody knows at 3 a.m. which unit it was. */
+/** "30s" → milliseconds. It refuses a bare number: nobody knows at 3 a.m. which unit that was. */
 export const duration = z.string({ error: DURATION_HELP }).transform((text, context) => {
   const [, amount, unit] = DURATION.exec(text) ?? [];
   const factor = DURATION_UNITS[unit ?? ''];

@@ -1,15 +1,15 @@
 /**
  * One-dimensional arrays in PostgreSQL's binary format (src/backend/utils/adt/arrayfuncs.c,
- * array_recv), which the driver passes on as it is. Measured for an upsert of 1,000 rows of 16
- * columns: 19.7 µs a row, against 39.3 with the driver's text arrays, which are escaped element by
- * element here and parsed character by character there. A stage's worker made a quarter of its
- * garbage with them.
+ * array_recv), which the driver passes on unchanged. Measured for an upsert of 1,000 rows of 16
+ * columns: 19.7 µs a row, against 39.3 with the driver's text arrays, which the client escapes element
+ * by element and the server parses character by character. Text arrays were a quarter of the garbage of
+ * a stage's worker.
  */
 
-/** What a value may be; undefined where there is none, which is written as null. */
+/** A value of an array; undefined means that there is none, and is written as null. */
 export type Cell = string | number | null | undefined;
 
-/** A value that cannot be written whatever the database says: whoever gave it is to blame. */
+/** A value that no database could store: the code or event that supplied it is to blame. */
 export class UnwritableValue extends Error {
   override readonly name = 'UnwritableValue';
 }
@@ -20,7 +20,7 @@ const OID = { bytea: 17, bigint: 20, text: 25, float8: 701 } as const;
 const HEADER = 20;
 const NULL = -1;
 
-/** For `$n::text[]`, and with a cast for whatever is read from text, such as uuid. */
+/** For `$n::text[]`, and with a cast for types that are read from text, such as uuid. */
 export function textArray(values: readonly Cell[]): Buffer {
   let room = HEADER;
   for (const value of values) room += 4 + (typeof value === 'string' ? value.length * 3 : 0);
@@ -31,7 +31,8 @@ export function textArray(values: readonly Cell[]): Buffer {
       offset = buffer.writeInt32BE(NULL, offset);
       continue;
     }
-    if (typeof value !== 'string') throw new UnwritableValue('a number stands where text belongs');
+    if (typeof value !== 'string')
+      throw new UnwritableValue('a number is given where text belongs');
     const length = buffer.write(value, offset + 4);
     buffer.writeInt32BE(length, offset);
     offset += 4 + length;
@@ -49,7 +50,7 @@ export function bigintArray(values: readonly Cell[]): Buffer {
       continue;
     }
     if (typeof value !== 'number' || !Number.isSafeInteger(value)) {
-      throw new UnwritableValue('a number is not a whole one that is kept exactly');
+      throw new UnwritableValue('a number is not an exact whole number');
     }
     offset = buffer.writeInt32BE(8, offset);
     offset = buffer.writeInt32BE(Math.floor(value / 0x1_0000_0000), offset);

@@ -2,5 +2,5 @@ import type pg from 'pg';
 
 export type Pool = pg.Pool;
 export type Client = pg.PoolClient;
-/** Whatever runs a statement: a pool, or a client inside a transaction. */
+/** Anything that runs a statement: a pool, or a client inside a transaction. */
 export type Queryable = Pick<pg.ClientBase, 'query'>;

@@ -3,8 +3,8 @@ import type { Pool } from './connection.ts';
 import { onConnection } from './transaction.ts';
 
 /**
- * A statement of a flight. Its text calls `memfleet.in_flight()` exactly once. Values are of types
- * that the driver sends as they are, so that no value can fail after the first statement is sent.
+ * A statement of a flight. Its text calls `memfleet.in_flight()` exactly once. Its values have types
+ * that the driver sends unchanged, so that no value can fail after the first statement is sent.
  */
 export interface FlightStatement {
   readonly name: string;
@@ -15,7 +15,7 @@ export interface FlightStatement {
 export interface FlightOptions {
   /** Settings of the transaction, as `set local …`. */
   readonly settings?: string;
-  /** Runs when every statement but the commit is sent. */
+  /** Runs when all statements but the commit are sent. */
   readonly beforeCommit?: () => void;
 }
 
@@ -26,7 +26,7 @@ export interface FlightOptions {
  * effect (migration 0008). With 4 statements and a server on the same machine a flight took 0.76 ms
  * instead of 1.14, and with each millisecond to the server 3 less.
  *
- * @throws what the first that failed threw
+ * @throws the error of the first statement that failed
  */
 export async function flight(
   pool: Pool,
@@ -51,7 +51,7 @@ export async function flight(
     const failures = (await Promise.allSettled(sent)).flatMap((one) =>
       one.status === 'rejected' ? [one.reason as Error] : [],
     );
-    // What the driver refuses leaves it with another idea of the prepared statements than the server.
+    // After an error in the driver, it and the server may disagree about the prepared statements.
     for (const error of failures) if (!(error instanceof pg.DatabaseError)) discard(error);
     const [first] = failures;
     if (first !== undefined) throw first;

@@ -6,9 +6,9 @@ import type { Client, Pool, Queryable } from './connection.ts';
 import { transaction } from './transaction.ts';
 
 /**
- * Numbered SQL files, applied in order under an advisory lock, each in its own transaction, their
- * checksums kept. A file whose first line is `-- breaking` makes older versions refuse to start
- * (the idea is graphile-worker's); any other leaves them running beside newer ones.
+ * Numbered SQL files, applied in order under an advisory lock, each in its own transaction; their
+ * checksums are stored. A file whose first line is `-- breaking` makes older versions refuse to start
+ * (an idea from graphile-worker); any other lets them run beside newer ones.
  */
 export interface Migration {
   readonly number: number;
@@ -123,7 +123,7 @@ async function withLock<Result>(pool: Pool, work: () => Promise<Result>): Promis
     await client.query(`select pg_advisory_lock(${LOCK})`);
     return await work();
   } finally {
-    // Ending the connection frees the lock whatever state it is in.
+    // Ending the connection frees the lock in any state.
     client.release(true);
   }
 }

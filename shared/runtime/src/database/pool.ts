@@ -4,14 +4,14 @@ import { messageOf, RuntimeError } from '../errors.ts';
 import type { Pool } from './connection.ts';
 
 /**
- * A process that was stopped in the middle of a transaction holds its rows locked, and whoever takes
- * its work over waits for them: no longer than this.
+ * A process that was stopped in the middle of a transaction keeps its rows locked. The process that takes
+ * over its work waits for them no longer than this.
  */
 const IDLE_IN_TRANSACTION_MS = 10_000;
 
 /**
- * A pool whose idle connections may die without taking the process along, and whose dead ones are
- * noticed: TCP keepalive, and a client-side limit a little above the server's own.
+ * A pool whose idle connections may die without ending the process. It notices dead connections by TCP
+ * keepalive, and by a client-side limit a little above the server's own.
  */
 export function createPool(
   url: string,
@@ -26,19 +26,20 @@ export function createPool(
     statement_timeout: settings.statementTimeout,
     query_timeout: settings.statementTimeout + 2_000,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
-    // Statements that are given to a client together are sent together: see `flight`.
+    // The client sends queued statements together: see `flight`.
     pipeline: true,
     keepAlive: true,
     keepAliveInitialDelayMillis: 2_000,
-    // Our statements take arrays, and tables grow fast: a plan made for an empty table and kept
-    // reads all of it when it is full. (Measured: 530 µs an event for a claim, 30 with a fresh plan.)
-    // And what is acked to the broker must outlive a crash of the server, whatever its own default is.
+    // Our statements take arrays, and tables grow fast: a cached plan that was made for an empty table
+    // scans all of it when it is full. (Measured: 530 µs an event for a claim, 30 with a fresh plan.)
+    // And events that are acked to the broker must survive a crash of the database server, regardless of
+    // its own default.
     options: '-c plan_cache_mode=force_custom_plan -c synchronous_commit=on',
   });
   // Without a listener, a connection that dies while idle ends the process.
   pool.on('error', (error) => options.onError?.(error));
-  // Nor may one that dies in the instant between the pool's listener and that of its user: a server
-  // that is killed says so in the same packet as the answer that made the connection ready.
+  // Nor may a connection end it that dies between the pool's listener and its user's: a killed server
+  // says so in the same packet as the answer that made the connection ready.
   pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }
@@ -56,7 +57,7 @@ export async function checkDatabase(pool: Pool, url: string): Promise<void> {
   }
 }
 
-/** A connection URL that can be shown: without user and password. */
+/** A connection URL for display: without user and password. */
 export function redactUrl(url: string): string {
   try {
     const { protocol, host, pathname } = new URL(url);

@@ -1,15 +1,15 @@
-/** A day: longer than any statement of ours takes, short of what a timer can hold. */
+/** A day: longer than any of our statements takes, and within the range of a timer. */
 const A_DAY_MS = 86_400_000;
 
 interface Unlimited {
   readonly text: string;
   readonly values?: unknown[];
-  /** The driver's own limit, which is kept a little above the server's. */
+  /** The driver's own limit, a little above the server's. */
   readonly query_timeout: number;
 }
 
 /**
- * A statement that may take as long as a table is large. The server's limit is the session's:
+ * A statement whose duration grows with a table. The server's limit belongs to the session:
  * `set statement_timeout = 0`.
  */
 export function withoutTimeLimit(text: string, values: unknown[] = []): Unlimited {

@@ -2,7 +2,7 @@ import { jittered } from '../async/jittered.ts';
 import { messageOf } from '../errors.ts';
 import type { Client, Pool } from './connection.ts';
 
-/** Runs `work` in one transaction; whatever it throws rolls back and is thrown on. */
+/** Runs `work` in one transaction; an error that it throws rolls back, and is rethrown. */
 export async function transaction<Result>(
   pool: Pool,
   work: (client: Client) => Promise<Result>,
@@ -16,7 +16,7 @@ export async function transaction<Result>(
 }
 
 /**
- * Whatever `work` throws rolls back what it has begun, and is thrown on. A connection that `work`
+ * An error that `work` throws rolls back what it has begun, and is rethrown. A connection that `work`
  * discards is not used again.
  */
 export async function onConnection<Result>(
@@ -25,7 +25,7 @@ export async function onConnection<Result>(
 ): Promise<Result> {
   const client = await pool.connect();
   let broken: Error | undefined;
-  // The connection may die between two statements; the next one then fails, and says so.
+  // The connection may die between two statements; the next one then fails and reports it.
   const onError = (error: Error): void => {
     broken = error;
   };
@@ -33,7 +33,7 @@ export async function onConnection<Result>(
   try {
     return await work(client, onError);
   } catch (error) {
-    // A connection that has failed or hangs is thrown away; asking it to roll back would wait for it.
+    // A connection that has failed or hangs is discarded; asking it to roll back would wait for it.
     if (isConnectionError(error) || isOfStandby(error)) broken ??= error;
     broken ??= await rolledBack(client);
     throw error;
@@ -60,7 +60,7 @@ async function rolledBack(client: Client): Promise<Error | undefined> {
 
 const READ_ONLY = '25006';
 
-/** Codes of PostgreSQL that say "not now" rather than "not so" (appendix A of its manual). */
+/** PostgreSQL's codes that mean "not now" rather than "never" (appendix A of its manual). */
 const TRANSIENT_CODES: ReadonlySet<string> = new Set([
   READ_ONLY, // read-only: a standby before it is promoted
   '25P03', // idle in a transaction for too long: a process that was stopped inside of one
@@ -96,22 +96,22 @@ const NETWORK_CODES: ReadonlySet<string> = new Set([
   'EADDRNOTAVAIL',
   'EMFILE',
   'ENFILE',
-  // A statement that is given to a socket which has just ended.
+  // A statement sent to a socket that has just ended.
   'ERR_STREAM_DESTROYED',
   'ERR_STREAM_WRITE_AFTER_END',
   'ERR_SOCKET_CLOSED',
 ]);
 
 /**
- * Messages of pg itself, which gives its own errors no code. (`timeout expired` is the client's own
- * limit for a connection, which is as long as the pool's and may be over first.)
+ * Messages of pg itself, whose own errors have no code. (`timeout expired` is the client's limit for
+ * connecting, which is as long as the pool's and may expire first.)
  */
 const CLIENT_MESSAGES =
   /connection terminated|timeout exceeded when trying to connect|^timeout expired$|query read timeout|client has encountered a connection error|connection ended|not queryable|server does not support SSL|received unexpected \w+ message from backend/i;
 
 /**
- * Classes of SQLSTATE in which the server speaks of itself, its schema or its connection, and not of
- * the values it was given: nothing that is stored would fare better. (Appendix A of the manual.)
+ * Classes of SQLSTATE that concern the server itself, its schema or its connection, and not the values it
+ * was given: any other values would fail too. (Appendix A of the manual.)
  */
 const SERVER_CLASSES: ReadonlySet<string> = new Set([
   '08', // connection
@@ -157,7 +157,7 @@ export function isServerError(error: unknown): boolean {
   return /^[0-9A-Z]{5}$/.test(code) && SERVER_CLASSES.has(code.slice(0, 2));
 }
 
-/** True when the same statements may well succeed later, and no event is to blame. */
+/** True when the same statements may succeed later, and no event is to blame. */
 export function isTransientDatabaseError(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.some(isTransientDatabaseError);
   return isConnectionError(error) || TRANSIENT_CODES.has(sqlState(error));
@@ -191,14 +191,14 @@ export function sqlState(error: unknown): string {
   return typeof code === 'string' ? code : '';
 }
 
-/** Until a server that was restarted may be back. */
+/** Waits that give a restarted server time to come back. */
 const WAITS = { firstMs: 100, lastMs: 5_000 };
 
 export interface RetryOptions {
   readonly signal: AbortSignal;
   /** Called before each wait, with the attempt that failed (from 1). */
   readonly onRetry?: (error: unknown, attempt: number) => void;
-  /** Which errors may pass; those of the database unless given. */
+  /** Which errors are transient; by default those of the database. */
   readonly isTransient?: (error: unknown) => boolean;
 }
 
@@ -217,7 +217,7 @@ export async function retryTransient<Result>(
       if (!isTransient(error) || signal.aborted) throw error;
       onRetry?.(error, attempt);
       await jittered(attempt - 1, WAITS, signal).catch(() => {
-        // The wait was cut short: what failed is the answer.
+        // The wait was cut short: report the failure itself.
         throw error;
       });
     }

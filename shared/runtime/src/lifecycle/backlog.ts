@@ -5,7 +5,7 @@ import type { Progress } from './progress.ts';
 
 const INTERVAL_MS = 2_000;
 
-/** How many events wait for a worker, asked now and then: health needs an answer at once. */
+/** How many events wait for a worker, polled now and then: health checks need an immediate answer. */
 export class Backlog {
   readonly #progress: Progress;
   #count: number | undefined;
@@ -15,7 +15,7 @@ export class Backlog {
     this.#progress = progress;
   }
 
-  /** Undefined while it is not known. */
+  /** Undefined while unknown. */
   get count(): number | undefined {
     return this.#count;
   }

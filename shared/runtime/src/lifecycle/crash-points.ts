@@ -1,10 +1,10 @@
 /**
- * Named places where a test can kill the process: MEMFLEET_CRASH_AT=after-record:3 ends it, without
- * any clean-up, the third time it gets there. Off, and one comparison, unless that is set.
+ * Named places where a test can kill the process: MEMFLEET_CRASH_AT=after-record:3 ends it, without any
+ * clean-up, the third time it gets there. When that is unset, a crash point costs one comparison.
  */
 export const CRASH_POINTS = {
   stage: ['before-claim', 'in-call', 'after-record', 'after-publish', 'before-ack', 'after-park'],
-  /** Where tenants take turns. */
+  /** The queue in which tenants take turns. */
   tenantQueue: ['after-put', 'after-take'],
   projection: ['before-commit', 'after-commit'],
 } as const;

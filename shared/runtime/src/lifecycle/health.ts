@@ -10,7 +10,7 @@ export interface Health {
   readonly cause?: string;
   readonly processed: number;
   readonly inFlight: number;
-  /** Events that wait; undefined while it is not known. */
+  /** Waiting events; undefined while unknown. */
   readonly backlog?: number;
   readonly secondsSinceProgress: number;
 }
@@ -19,13 +19,13 @@ export interface HealthSource {
   readonly worker: string;
   readonly progress: Progress;
   readonly stalledAfterMs: number;
-  /** Events waiting for this worker, as last asked. */
+  /** Events waiting for this worker, as last polled. */
   readonly backlog: () => number | undefined;
 }
 
 /**
- * Healthy means progress: work that waits while nothing is finished is a stall, however alive the
- * process is. A pause that the provider imposes is no stall: a restart would not help.
+ * Healthy means making progress: a process is stalled when events wait and it finishes none, even if it
+ * is alive. A pause imposed by the provider is no stall: a restart would not help.
  */
 export function healthOf({ worker, progress, stalledAfterMs, backlog }: HealthSource): Health {
   const { state, cause } = progress.state;
@@ -52,7 +52,7 @@ export function healthOf({ worker, progress, stalledAfterMs, backlog }: HealthSo
   };
 }
 
-/** Serves /healthz: 200 while the worker makes progress or has nothing to do, else 503 with the cause. */
+/** Serves /healthz: 200 while the worker makes progress or is idle, otherwise 503 with the cause. */
 export async function serveHealth(
   source: HealthSource,
   address: { readonly host: string; readonly port: number },
@@ -74,7 +74,7 @@ export async function serveHealth(
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
-        // A probe's keep-alive connection must not hold the exit up.
+        // A probe's keep-alive connection must not delay the exit.
         if ('closeAllConnections' in server) server.closeAllConnections();
       }),
   };

@@ -8,7 +8,7 @@ export type WorkerState =
   | 'halted'
   | 'stopping';
 
-/** What became of an event; of the last three no work was finished. */
+/** The outcome of an event; the last three finish no work. */
 export type Ended =
   | 'done'
   | 'skipped'
@@ -19,23 +19,23 @@ export type Ended =
   | 'failed'
   | 'lost';
 
-/** How long a trouble is shown after it was last seen. */
+/** How long a problem is shown after it was last seen. */
 const TROUBLE_SHOWN_MS = 5_000;
 
-/** What a worker is at. */
+/** What a worker is doing. */
 export interface Work {
   readonly inFlight: () => number;
-  /** Whether everything in flight may still take its time, as a long call may. */
+  /** Whether everything in flight is within its deadline, as a long call may be. */
   readonly isWithinDeadline?: () => boolean;
-  /** Why nothing is taken at the moment, if that is so. */
+  /** Why the worker takes no events at the moment, if it takes none. */
   readonly pause?: () => string | undefined;
-  /** What should be known although work goes on. */
+  /** A note for operators while work continues. */
   readonly note?: () => string | undefined;
 }
 
 /**
- * What a worker tells of itself: how far it is, not that it lives. Counters only rise; the state is
- * worked out when somebody asks.
+ * What a worker reports about itself: its progress, not merely that it is alive. Counters only rise; the
+ * state is computed on demand.
  */
 export class Progress {
   readonly startedAt = performance.now();
@@ -57,12 +57,12 @@ export class Progress {
     this.#phase = 'stopping';
   }
 
-  /** What is going on, to be asked whenever somebody wants to know. */
+  /** Sets the source of the current activity, which is queried on demand. */
   watch(work: Work): void {
     this.#work = work;
   }
 
-  /** Told how many events wait. With nothing to do, there is no progress to be missed. */
+  /** Records how many events wait. An idle worker cannot miss any progress. */
   waiting(count: number): void {
     if (count + this.inFlight === 0) this.#lastAdvance = performance.now();
   }
@@ -83,7 +83,7 @@ export class Progress {
     this.#paused = undefined;
   }
 
-  /** Until a person acts; undefined when somebody has. */
+  /** Halts the worker until a person acts; undefined ends the halt. */
   halted(cause: string | undefined): void {
     this.#halted = cause;
   }
@@ -100,7 +100,7 @@ export class Progress {
     return this.#work.inFlight();
   }
 
-  /** True while everything in flight may still take its time. */
+  /** True while everything in flight is within its deadline. */
   get isWithinDeadline(): boolean {
     return this.#work.isWithinDeadline?.() ?? false;
   }
@@ -109,7 +109,7 @@ export class Progress {
     return Object.fromEntries(this.#counts);
   }
 
-  /** Since something was last finished, in ms. */
+  /** Time since an event was last finished, in ms. */
   get quietMs(): number {
     return performance.now() - this.#lastAdvance;
   }

@@ -38,7 +38,7 @@ export class Reporter {
     this.#repeated = every(intervalMs, () => this.report());
   }
 
-  /** One report; a failed one is only logged, since the next is near. */
+  /** Writes one report; a failure is only logged, since the next report follows soon. */
   async report(): Promise<void> {
     try {
       await this.#write();
@@ -90,7 +90,7 @@ export class Reporter {
     }
   }
 
-  /** Events a second, smoothed over a few reports. */
+  /** Events per second, smoothed over a few reports. */
   #currentRate(): number {
     const now = performance.now();
     const seconds = (now - this.#last.at) / 1_000;

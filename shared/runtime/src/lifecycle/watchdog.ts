@@ -1,11 +1,11 @@
 import { Worker } from 'node:worker_threads';
 
-/** How often the watchdog looks. */
+/** How often the watchdog checks. */
 const TICK_MS = 1_000;
 
 /**
- * Runs in a thread of its own, as text, so that there is no second module to be found. It counts its
- * own ticks instead of reading a clock: while the whole process is stopped, neither side moves.
+ * Runs in a thread of its own, given as text so that it needs no second module. It counts its own ticks
+ * instead of reading a clock: while the whole process is stopped, neither side advances.
  */
 const WATCH = `
 const { workerData } = require('node:worker_threads');
@@ -23,8 +23,8 @@ setInterval(() => {
 `;
 
 /**
- * Ends the process when its event loop is blocked for longer than the limit: it can then neither
- * renew its leases nor answer a health check, and other workers have what it holds.
+ * Ends the process when its event loop is blocked for longer than the limit: it can then neither renew
+ * its leases nor answer a health check, and other workers already have what it held.
  */
 export function startWatchdog(limitMs: number, worker: string): { stop(): Promise<void> } {
   const shared = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
@@ -38,7 +38,7 @@ export function startWatchdog(limitMs: number, worker: string): { stop(): Promis
   const thread = new Worker(WATCH, {
     eval: true,
     workerData: { shared, tickMs, limitMs, lastWords },
-    // A few objects: the default heap would be reserved for nothing.
+    // It holds few objects: reserving the default heap would be a waste.
     resourceLimits: { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 2 },
   });
   thread.unref();
