@@ -8,13 +8,13 @@ import {
 import { embedding, type EmbeddingProviderConfig } from './stages/embedding.ts';
 import { extraction, type ExtractionProviderConfig } from './stages/extraction.ts';
 
-/** The stages that come with the fleet; their defaults stand in config/fleet.yaml. */
+/** The built-in stages; their defaults are in config/fleet.yaml. */
 export const STAGES: readonly StageDeclaration[] = [extraction, embedding];
 
-/** One of the stages that come with the fleet. */
+/** One of the built-in stages. */
 export type BuiltInStage = 'extraction' | 'embedding';
 
-/** The configuration of a fleet, with what is known of the stages that come with it. */
+/** The configuration of a fleet, with typed sections for the built-in stages. */
 export interface BuiltInConfig extends FleetConfig {
   readonly stages: FleetConfig['stages'] & {
     readonly extraction: SettingsOf<ExtractionProviderConfig>;
@@ -24,7 +24,7 @@ export interface BuiltInConfig extends FleetConfig {
 
 /**
  * Defaults < file < environment < flags.
- * @param stages those of modules, beside our own
+ * @param stages the stages of modules, in addition to the built-in ones
  * @throws RuntimeError CONFIG_INVALID that lists every problem with its path
  */
 export function loadConfig(

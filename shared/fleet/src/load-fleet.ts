@@ -3,15 +3,16 @@ import type { StageDefinition } from '@memfleet/stages';
 import { type BuiltInConfig, loadConfig } from './config.ts';
 import { loadModules } from './modules/load-modules.ts';
 
-/** A fleet as it is configured, with what its modules bring. */
+/** A configured fleet, with the stages of its modules. */
 export interface LoadedFleet {
   readonly config: BuiltInConfig;
-  /** Of modules. */
+  /** The stages of modules. */
   readonly stages: readonly StageDefinition[];
 }
 
 /**
- * Reads the configuration and loads the modules that it names; the registry knows their event types then.
+ * Reads the configuration and loads the modules that it names; after that the registry knows their event
+ * types.
  * @throws RuntimeError CONFIG_INVALID
  */
 export async function loadFleet(sources: ConfigSources): Promise<LoadedFleet> {

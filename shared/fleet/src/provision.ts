@@ -20,24 +20,24 @@ import {
 } from '@memfleet/runtime';
 import { topologyOf } from './topology.ts';
 
-/** What a fleet is provisioned on. */
+/** The servers and settings for provisioning a fleet. */
 export interface FleetTarget extends ProjectionTarget {
   readonly config: FleetConfig;
   readonly jsm: JetStreamManager;
-  /** Default: all there are. */
+  /** Default: all projections. */
   readonly projections?: readonly Projection[];
 }
 
 /**
- * Everything a fleet needs before its workers start: database schema, projections, streams and
- * durables. Safe to run again and from several places at once; nothing is ever dropped.
- * @returns the changes made; those of action `refuse` were not, and need a rebuild
+ * Provisions everything a fleet needs before its workers start: database schema, projections, streams and
+ * durables. Safe to repeat, and to run from several places at once; it never drops anything.
+ * @returns the changes; those with action `refuse` were not made, and need a rebuild
  * @throws RuntimeError DRIFT | MIGRATION_CHANGED | DATABASE_NEWER | VIEWS_BUSY
  */
 export async function provisionFleet(target: FleetTarget): Promise<Change[]> {
   const { config, jsm, pool, projections = PROJECTIONS } = target;
   const lanes = configuredLanes(config);
-  // Before a generation is made for a log that has other partitions.
+  // Checked before a generation is made for a log with other partitions.
   await refuseDrift(jsm, topologyOf(config));
   const migrations = (await migrate(pool)).map(({ name }) => created('database', name));
   const changed: Change[] = [];

@@ -7,7 +7,7 @@ import {
 } from '@memfleet/stages';
 import { loadFleet } from './load-fleet.ts';
 
-/** The process of a stage that comes with the fleet. */
+/** Runs the process of a built-in stage. */
 export async function runStage<Provider extends ProviderConfig, Extra>(
   declaration: StageDeclaration<Provider>,
   open: StageDefinition<Provider, Extra>['open'],
@@ -19,7 +19,7 @@ export async function runStage<Provider extends ProviderConfig, Extra>(
   }));
 }
 
-/** The process of a stage that a module brings. */
+/** Runs the process of a stage from a module. */
 export async function runModuleStage(name: string): Promise<never> {
   return await runStageWorker(name, async (sources) => {
     const { config, stages } = await loadFleet(sources);
@@ -28,7 +28,7 @@ export async function runModuleStage(name: string): Promise<never> {
     const known = stages.map((one) => one.name).join(', ') || 'none';
     throw new RuntimeError(
       'CONFIG_INVALID',
-      `no module brings a stage ${name}; those of the configured modules: ${known}`,
+      `no module has a stage ${name}; stages of the configured modules: ${known}`,
     );
   });
 }

@@ -12,12 +12,12 @@ export function workersOf(config: FleetConfig): readonly string[] {
   return [...Object.keys(config.stages), PROJECTION];
 }
 
-/** Whether a worker works on the log for its stage; the other one does for the projections. */
+/** Whether a worker runs a stage; the only other worker runs the projections. */
 export function isStage(worker: string): boolean {
   return worker !== PROJECTION;
 }
 
-/** What Node has to run to be this worker: a file, and its arguments. */
+/** The program that makes Node this worker: a file, and its arguments. */
 export function workerProgram(name: string): string[] {
   const isBuiltIn = BUILT_IN_WORKERS.includes(name);
   const folder = isBuiltIn ? name : 'module-stage';

@@ -8,15 +8,15 @@ import {
 import type { Pause } from './pause.ts';
 import { EVERY_TENANT, readSpend, type SpendSoFar } from './spend.ts';
 
-/** What a call costs, or may cost. */
+/** The actual or expected cost of a call. */
 export interface Cost {
   readonly tokens: number;
   readonly usd: number;
 }
 
-/** Room in the budget that is kept for a call until it is known what it cost. */
+/** Room in the budget that is reserved for a call until its cost is known. */
 export interface Reservation {
-  /** The call has ended; without a cost it came to nothing. */
+  /** The call has ended; without a cost it did not take place. */
   settle(cost?: Cost): void;
 }
 
@@ -32,13 +32,13 @@ export class BudgetSpent extends Error {
 }
 
 /**
- * What this process spent shows in the table when its result is committed: until then, and for this
- * long at most, it is counted here. (For a moment it may be counted twice, never not at all.)
+ * This process's spending appears in the table when its result is committed. Until then, and for this
+ * long at most, it is counted here. (For a moment it may be counted twice, but it is never missed.)
  */
 const UNSEEN_MS = 2_000;
-/** How soon to look again when only calls that are under way fill the budget. */
+/** How soon to look again when only calls in progress fill the budget. */
 const LOOK_AGAIN_MS = 1_000;
-/** A tenant of which nothing was heard for so long is not asked about any more. */
+/** A tenant without calls for this long is no longer looked up. */
 const FORGET_MS = 600_000;
 
 type Window = 'hour' | 'day';
@@ -48,7 +48,7 @@ interface Limit {
   readonly spent: number;
   readonly unit: keyof Cost;
   readonly window: Window;
-  /** Until the window moves. */
+  /** Time until the window moves, in ms. */
   readonly leftMs: number;
 }
 
@@ -63,14 +63,14 @@ interface Account {
 }
 
 /**
- * Stops calls before they are made, once the tokens or the money of an hour or a day (UTC) are
- * spent: for the whole stage, or for one tenant. It resumes by itself when the window moves.
+ * Stops calls before they are made, once the tokens or the money of an hour or a day (UTC) are spent,
+ * for the whole stage or for one tenant. Calls resume by themselves when the window moves.
  *
- * The bound: what is spent is read from the table every second, and the rest is divided among the
- * living processes; every call reserves what it is expected to cost first. So a budget is exceeded by
- * no more than what the calls under way cost beyond their estimates, plus what other processes
- * reserved since the last look (a second). A rest that is smaller than a call for every process goes
- * to one call at a time in each.
+ * The bound: the spending is read from the table every second, and the rest of the budget is divided
+ * among the live processes; every call first reserves its expected cost. So a budget is exceeded by no
+ * more than the cost of calls in progress beyond their estimates, plus the reservations of other
+ * processes since the last look (a second). When the rest is too small for one call per process, each
+ * process makes one call at a time.
  */
 export class Budget {
   readonly #stage: string;
@@ -103,10 +103,10 @@ export class Budget {
     });
   }
 
-  /** @throws BudgetSpent, or what the database throws when a tenant is asked about first */
+  /** @throws BudgetSpent, or the database's error when a tenant is looked up for the first time */
   async reserve(tenant: string, cost: Cost): Promise<Reservation> {
     const accounts = await this.#accountsOf(tenant);
-    // From here on without a wait: nobody comes between the question and the reservation.
+    // No wait from here on: nothing may come between the check and the reservation.
     for (const account of accounts) {
       account.usedAt = performance.now();
       this.#check(account, cost);
@@ -125,24 +125,24 @@ export class Budget {
     };
   }
 
-  /** Why the whole stage makes no calls. */
+  /** Why the whole stage makes no calls at the moment. */
   get pause(): Pause | undefined {
     return this.#pauseOf(EVERY_TENANT);
   }
 
-  /** Why calls for this tenant are not made at the moment. */
+  /** Whether calls for this tenant are stopped at the moment. */
   isSpent(tenant: string): boolean {
     return this.#pauseOf(tenant) !== undefined;
   }
 
-  /** The tenants of which that is so. */
+  /** The tenants whose calls are stopped. */
   get spentTenants(): string[] {
     return [...this.#accounts.keys()].filter(
       (tenant) => tenant !== EVERY_TENANT && this.isSpent(tenant),
     );
   }
 
-  /** Reads what all processes have spent, and opens what has room again. */
+  /** Reads the spending of all processes, and reopens accounts that have room again. */
   async refresh(processes: number): Promise<void> {
     this.#processes = Math.max(1, processes);
     const startedAt = performance.now();
@@ -202,7 +202,7 @@ export class Budget {
     for (const { limit, spent, unit, window, leftMs } of limitsOf(account)) {
       const rest = limit - spent;
       const room = isAlone ? rest : rest / this.#processes;
-      // What is dearer than a whole budget has one to itself, or nothing would ever go on.
+      // A call that costs more than a whole budget gets one to itself, or it could never be made.
       const wanted = Math.min(cost[unit], limit);
       if (own[unit] + wanted <= room) continue;
       const spentUp = this.#close(account, cost, {
@@ -217,7 +217,7 @@ export class Budget {
     }
   }
 
-  /** No calls until the window moves; or, when only calls under way fill it, for a moment. */
+  /** Stops calls until the window moves; or briefly, when only calls in progress fill the budget. */
   #close(account: Account, wanted: Cost, what: Limit & { readonly isReal: boolean }): Pause {
     const { limit, spent, unit, window, leftMs, isReal } = what;
     const forMs = isReal ? leftMs : Math.min(leftMs, LOOK_AGAIN_MS);
@@ -233,7 +233,7 @@ export class Budget {
     return pause;
   }
 
-  /** Lets calls be made again where there is room: the window has moved. */
+  /** Allows calls again where there is room: the window has moved. */
   #open(account: Account): void {
     const { spentUp } = account;
     if (spentUp === undefined) return;
@@ -247,7 +247,7 @@ export class Budget {
     }
     account.spentUp = undefined;
     if (isReal) {
-      this.#log.info({ tenant: account.tenant }, 'the budget has room again, calls are made');
+      this.#log.info({ tenant: account.tenant }, 'the budget has room again, calls resume');
     }
   }
 }
@@ -265,7 +265,7 @@ function* limitsOf({ limits, spent }: Account): Generator<Limit> {
   const { hourlyUsd, dailyUsd, hourlyTokens, dailyTokens } = limits;
   const hour = { window: 'hour' as const, leftMs: spent.hourLeftMs };
   const day = { window: 'day' as const, leftMs: spent.dayLeftMs };
-  // The longer window first: what waits for the day need not be looked at again in an hour.
+  // The longer window first: an account that waits for the day need not be checked again in an hour.
   if (dailyUsd !== undefined) yield { limit: dailyUsd, spent: spent.dayUsd, unit: 'usd', ...day };
   if (dailyTokens !== undefined) {
     yield { limit: dailyTokens, spent: spent.dayTokens, unit: 'tokens', ...day };
@@ -283,8 +283,8 @@ function causeOf({ tenant }: Account, what: Limit & { readonly isReal: boolean }
   const amount = unit === 'usd' ? `$${limit}` : `${limit} tokens`;
   const whose = tenant === EVERY_TENANT ? 'the stage' : `tenant ${tenant}`;
   return isReal
-    ? `budget: ${whose} has spent its ${amount} of this ${window}`
-    : `budget: calls under way may use up the ${amount} of this ${window} of ${whose}`;
+    ? `budget: ${whose} has spent its ${amount} for this ${window}`
+    : `budget: calls in progress may use up the ${amount} of ${whose} for this ${window}`;
 }
 
 function sum(a: Cost, b: Cost, sign: 1 | -1): Cost {

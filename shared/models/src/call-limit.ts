@@ -1,13 +1,13 @@
 import { ProviderError } from './provider-error.ts';
 
 /**
- * How long a call may take. One that takes longer is an outage, which uses up no attempt, unless the
- * service was well all the while: it answered calls that were made later, and none of them failed.
- * Then it is this input that it cannot get through with.
+ * Limits how long a call may take. A longer call counts as an outage, which uses up no attempt, unless the
+ * service was healthy meanwhile: it answered calls that were made later, and none of them failed. Then
+ * the service cannot handle this input.
  */
 export class CallLimit {
   readonly #limitMs: number;
-  /** When the call was made that was made last of all those answered. */
+  /** The start time of the latest-started call that has been answered. */
   #answeredFrom = Number.NEGATIVE_INFINITY;
   #failedAt = Number.NEGATIVE_INFINITY;
 
@@ -17,7 +17,7 @@ export class CallLimit {
 
   /**
    * Runs a call with a signal that ends it at the limit, or when nobody wants it any more.
-   * @throws what the call throws; a ProviderError or an Error when it had no answer in time
+   * @throws the call's error; a ProviderError or an Error when there was no answer in time
    */
   async run<Result>(
     call: (signal: AbortSignal) => Promise<Result>,
@@ -37,7 +37,7 @@ export class CallLimit {
       }
       const said = `no answer in ${this.#limitMs} ms`;
       if (this.#answeredFrom > startedAt && this.#failedAt < startedAt) {
-        throw new Error(`${said}, while later calls had theirs`, { cause: error });
+        throw new Error(`${said}, while later calls were answered`, { cause: error });
       }
       this.#failedAt = performance.now();
       throw new ProviderError('transient', said, { cause: error });
@@ -45,7 +45,7 @@ export class CallLimit {
   }
 }
 
-/** What the service says of one input shows that it is well. */
+/** A service that rejects one input is healthy. */
 function isFaultOfService(error: unknown): boolean {
   if (!(error instanceof ProviderError)) return false;
   return error.errorClass !== 'invalid_input' && error.errorClass !== 'invalid_output';

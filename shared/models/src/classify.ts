@@ -3,8 +3,8 @@ import { ProviderError, type ProviderErrorClass } from './provider-error.ts';
 import { type Headers, retryAfterOf } from './retry-after.ts';
 
 /**
- * The part of an HTTP client's error that matters here. The AI SDK's `APICallError` has this shape;
- * it is recognised by it, so that the runtime needs no SDK.
+ * The part of an HTTP client's error that matters here. The AI SDK's `APICallError` has this shape, and
+ * is recognised by it, so that this package needs no SDK.
  */
 interface CallError extends Error {
   readonly statusCode?: number;
@@ -12,7 +12,7 @@ interface CallError extends Error {
   readonly responseBody?: string;
 }
 
-/** Errors of the AI SDK, by name, that speak of what a model said. */
+/** Names of AI SDK errors that concern a model's output. */
 const BAD_ANSWERS: ReadonlySet<string> = new Set([
   'AI_NoObjectGeneratedError',
   'AI_NoOutputGeneratedError',
@@ -27,8 +27,8 @@ const NETWORK_CODE =
 const MAX_CAUSES = 8;
 
 /**
- * What went wrong with a call to a model service, or undefined when the service is not to blame: a
- * bug here must not look like an outage. Messages name status and codes, never contents or keys.
+ * Classifies the failure of a call to a model service; undefined when the service is not to blame, since
+ * a bug here must not look like an outage. Messages name status and codes, never contents or keys.
  */
 export function classifyProviderError(
   error: unknown,
@@ -65,7 +65,7 @@ export function classifyProviderError(
   return undefined;
 }
 
-/** What an answer of a service says that is none, for callers that use `fetch` themselves. */
+/** Classifies an error response of a service, for callers that use `fetch` themselves. */
 export async function responseError(response: Response): Promise<ProviderError> {
   const call = Object.assign(new Error(`HTTP ${response.status}`), {
     statusCode: response.status,
@@ -77,7 +77,7 @@ export async function responseError(response: Response): Promise<ProviderError> 
 
 function ofAnswer(call: CallError, statusCode: number, now: number): ProviderError {
   const body = readErrorBody(call.responseBody);
-  // Gateways answer 200 and put what happened into the body.
+  // Some gateways answer 200 and put the error into the body.
   const status = statusCode < 300 ? (body.status ?? statusCode) : statusCode;
   const errorClass = classOf(status, body);
   const retryAfterMs = retryAfterOf(call.responseHeaders ?? {}, now);
@@ -92,7 +92,7 @@ function ofAnswer(call: CallError, statusCode: number, now: number): ProviderErr
 function classOf(status: number, body: ErrorBody): ProviderErrorClass {
   if (status < 300) {
     if (body.form === 'error') return body.errorClass ?? 'transient';
-    // A whole JSON answer of another shape is the model's; half of one, or HTML, is the way's.
+    // The model sent a complete JSON answer of another shape; a partial one, or HTML, comes from the network.
     return body.form === 'json' ? 'invalid_output' : 'transient';
   }
   const said = body.errorClass;
@@ -118,9 +118,9 @@ function classOf(status: number, body: ErrorBody): ProviderErrorClass {
         ? said
         : 'invalid_input';
     default:
-      // A model that counts only when it has failed says 500 for an input that is too long.
+      // Some services count tokens only after a failure, and answer 500 for an input that is too long.
       if (status >= 500) return said === 'quota' || said === 'invalid_input' ? said : 'transient';
-      // Wrong address, wrong method, a redirect to a login page: a person must act.
+      // A wrong address, a wrong method, a redirect to a login page: a person must act.
       return 'auth';
   }
 }
@@ -132,7 +132,7 @@ function noteOf(status: number, body: ErrorBody): string {
   return '';
 }
 
-/** The error and what led to it, outermost first. */
+/** The error and its causes, outermost first. */
 function causesOf(error: unknown): Error[] {
   const causes: Error[] = [];
   let current = error;

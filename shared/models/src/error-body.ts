@@ -1,18 +1,18 @@
 import type { ProviderErrorClass } from './provider-error.ts';
 
-/** What the body of an answer says about an error. */
+/** The information about an error in the body of a response. */
 export interface ErrorBody {
   readonly form: 'empty' | 'error' | 'json' | 'other';
-  /** `code` and `type` as far as they are plain words: for messages and logs. */
+  /** `code` and `type` if they are plain words: for messages and logs. */
   readonly codes: readonly string[];
-  /** A status that the body names by itself, as gateways do that always answer 200. */
+  /** A status in the body itself, from gateways that always answer 200. */
   readonly status?: number;
   readonly errorClass?: ProviderErrorClass;
 }
 
 /**
- * What codes and messages mean, the first that fits; the status alone says too little. Matched
- * against lower-case text of bounded length.
+ * The meaning of codes and messages; the first match counts, since the status alone says too little.
+ * Matched against lower-case text of bounded length.
  */
 const MEANINGS: readonly (readonly [ProviderErrorClass, RegExp])[] = [
   [
@@ -23,7 +23,7 @@ const MEANINGS: readonly (readonly [ProviderErrorClass, RegExp])[] = [
     'auth',
     /invalid[_ ]api[_ ]key|api[_ ]key[_ ]invalid|api key not valid|incorrect api key|authentication|unauthorized|permission[_ ]denied|access[_ ]denied/,
   ],
-  // The account may not use the model, or the model not the settings: a person must act as well.
+  // The account may not use the model, or the model does not allow the settings: a person must act too.
   [
     'auth',
     /model[_ ]not[_ ]found|unsupported[_ ](?:parameter|value)|invalid[_ ]model|does not exist/,
@@ -62,9 +62,9 @@ export function readErrorBody(text: string | undefined): ErrorBody {
     (item): item is number => typeof item === 'number' && item >= 400 && item <= 599,
   );
   return {
-    // A body may carry `error: null` beside a good answer.
+    // A good answer may also have `error: null`.
     form: inner == null ? 'json' : 'error',
-    // Messages may quote what was sent, or the key; codes are words of the service's own.
+    // Messages may quote the input or the key; codes are the service's own words.
     codes: [...new Set(said.filter((code) => /^[\w.:-]{1,64}$/.test(code)))],
     ...(status === undefined ? {} : { status }),
     ...(meaning === undefined ? {} : { errorClass: meaning[0] }),
@@ -75,7 +75,7 @@ function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // Not JSON is what the caller wants to know; there is nothing else to report.
+    // The caller only needs to know that it is not JSON.
     return undefined;
   }
 }

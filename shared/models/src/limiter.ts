@@ -8,32 +8,32 @@ export interface RateLimits {
   readonly tokensPerMinute?: number | undefined;
 }
 
-/** A right to make one call. */
+/** Permission for one call. */
 export interface Permit {
-  /** The call has ended; `tokens` is what it really took, where that is known. */
+  /** The call has ended; `tokens` is the number it really used, if known. */
   end(tokens?: number): void;
 }
 
-/** Who would wait longer than this for a permit gives its event back, and comes again in its time. */
+/** An event that would wait longer than this for a permit is given back, and redelivered later. */
 const LONGEST_WAIT_MS = 20_000;
-/** A wait shorter than this is not worth telling anybody. */
+/** A shorter wait is not worth reporting. */
 const SHORTEST_PAUSE_MS = 1_000;
 const LOOK_AGAIN_MS = 1_000;
 const USED_UP = 'rate limited: the service says that its limit is used up';
 
 /**
- * Spaces the calls of all slots of a process. Two things bound them: the limits of the
- * configuration, which hold for all processes of the stage together (each uses its share of them),
- * and what the service says with every answer of what is left until its reset.
+ * Spaces the calls of all slots of a process. Two things limit them: the configured limits, which apply
+ * to all processes of the stage together (each uses its share), and the remaining quota that the service
+ * reports with every answer, until it resets.
  *
- * No more than a second's worth is saved up, so that no minute has more than 61 seconds' worth.
+ * No more than one second's quota accumulates, so that no minute gets more than 61 seconds' quota.
  */
 export class RateLimiter {
   readonly #limits: RateLimits;
   readonly #onUsedUp: (cause: string, ms: number) => void;
   #requests: Bucket | undefined;
   #tokens: Bucket | undefined;
-  /** By what is limited, as the service last said it. */
+  /** The remaining quota, by kind, as the service last reported it. */
   readonly #said = new Map<'requests' | 'tokens', { left: number; readonly untilMs: number }>();
   #underWay = 0;
   #waiting = 0;
@@ -45,19 +45,19 @@ export class RateLimiter {
     this.shareAmong(1);
   }
 
-  /** Divides the configured limits among so many processes. */
+  /** Divides the configured limits among this many processes. */
   shareAmong(processes: number): void {
     const { requestsPerMinute, tokensPerMinute } = this.#limits;
     this.#requests = shared(this.#requests, requestsPerMinute, processes);
     this.#tokens = shared(this.#tokens, tokensPerMinute, processes);
   }
 
-  /** True while somebody waits for a permit: nothing more should be pulled then. */
+  /** True while a call waits for a permit: no more events should be pulled then. */
   get isBusy(): boolean {
     return this.#waiting > 0;
   }
 
-  /** Why no call may be made for a while, by what the service said. */
+  /** Why no call may be made for a while, according to the service. */
   get pause(): Pause | undefined {
     const waitMs = this.#saidWaitMs(1);
     if (waitMs < SHORTEST_PAUSE_MS) return undefined;
@@ -65,9 +65,8 @@ export class RateLimiter {
   }
 
   /**
-   * Waits for its turn, in the order of asking.
-   * @throws ProviderError rate_limited when that would take too long, with how long; or the signal's
-   * reason
+   * Waits for its turn, in the order of requests.
+   * @throws ProviderError rate_limited with the wait when that would be too long; or the signal's reason
    */
   async acquire(tokens: number, signal: AbortSignal): Promise<Permit> {
     mustBeShort(this.#waitMs(tokens) + this.#waitMsOfOthers());
@@ -82,12 +81,12 @@ export class RateLimiter {
     return this.#permit(tokens);
   }
 
-  /** Reads what the headers of an answer say is left. */
+  /** Reads the remaining quota from the headers of an answer. */
   learn(headers: Headers): void {
     const now = performance.now();
     for (const { what, remaining, resetMs } of rateLimitsOf(headers, Date.now())) {
-      // The answered call is no longer under way; the others may not be counted in it yet. The last
-      // of them to come back tells exactly.
+      // The answered call has ended; the service may not have counted the others yet. The last of them
+      // to return gives the exact number.
       const unknown = what === 'requests' ? Math.max(0, this.#underWay - 1) : 0;
       this.#said.set(what, { left: remaining - unknown, untilMs: now + resetMs });
       if (remaining === 0 && resetMs >= SHORTEST_PAUSE_MS) this.#onUsedUp(USED_UP, resetMs);
@@ -106,9 +105,9 @@ export class RateLimiter {
       signal.throwIfAborted();
       const waitMs = this.#waitMs(tokens);
       if (waitMs <= 0) break;
-      // A limit that is learnt of during the wait holds for those who wait as for those who come.
+      // A limit learnt during the wait applies to waiting calls as well as to new ones.
       mustBeShort(waitMs);
-      // A later answer may say that more is left: it is looked again now and then.
+      // A later answer may report more quota, so check again now and then.
       await pause(Math.min(waitMs, LOOK_AGAIN_MS), signal);
     }
     this.#requests?.take(1);
@@ -125,7 +124,7 @@ export class RateLimiter {
         if (hasEnded) return;
         hasEnded = true;
         this.#underWay -= 1;
-        // What was guessed wrongly is made up for: by the next calls, or at once.
+        // Corrects a wrong estimate: the next calls pay for it, or gain at once.
         this.#tokens?.take(taken - tokens);
       },
     };
@@ -144,7 +143,7 @@ export class RateLimiter {
     );
   }
 
-  /** What the calls that asked before will take of the limit. */
+  /** How long earlier requests will use up the limit. */
   #waitMsOfOthers(): number {
     return this.#requests === undefined ? 0 : this.#waiting / this.#requests.perMs;
   }
@@ -168,7 +167,7 @@ function mustBeShort(waitMs: number): void {
   });
 }
 
-/** A token bucket that holds a second's worth. */
+/** A token bucket that holds one second's quota. */
 class Bucket {
   readonly perMs: number;
   readonly #capacity: number;
@@ -192,7 +191,7 @@ class Bucket {
     this.#level = Math.min(this.#capacity, this.level - count);
   }
 
-  /** What is larger than the bucket may go when it is full, and leaves a debt. */
+  /** A request larger than the bucket may go when the bucket is full, and leaves a debt. */
   waitMs(count: number): number {
     const missing = Math.min(count, this.#capacity) - this.level;
     return missing <= 1e-9 ? 0 : missing / this.perMs;

@@ -1,25 +1,25 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Far above what this process itself needs for a call, far below what a model does. */
+/** Far above the time this process itself needs per call, far below that of a model. */
 const LONGEST_GAP_MS = 4;
-/** Of the time that a call takes, over how much of it as many calls are spread as are under way. */
+/** The concurrent calls are spread over this share of the time that one call takes. */
 const SPREAD = 0.75;
 /** Weight of the newest call in the mean. */
 const NEWEST = 0.1;
-/** How far calls may be ahead of that: what comes in small groups anyway does not wait. */
+/** How far calls may be ahead of schedule: calls that come in small groups anyway do not wait. */
 const TOLERANCE_MS = 100;
 /** Timers are no finer. */
 const SHORTEST_WAIT_MS = 1;
 
 /**
  * Spreads calls that could begin at the same moment. Calls that begin together end together, and then
- * this process handles all their answers before it begins the next: between two waves the service has
- * nothing to do. With 256 slots and calls of one second, 208 calls were under way on average, from 1
- * to 256; spread, 232 to 241, and never fewer than 174. A service also sees no bursts.
+ * this process handles all their answers before it begins the next ones, so the service idles between
+ * two waves. With 256 slots and calls of one second, 208 calls were in progress on average, from 1 to
+ * 256; spread, 232 to 241, and never fewer than 174. The service also sees no bursts.
  *
- * The spacing is that of the generic cell rate algorithm (ITU-T I.371), with a rate that follows the
- * calls. A spacing of the whole time a call takes made a queue of its own; without the tolerance, half
- * of the time was lost in waiting that had been won.
+ * The spacing follows the generic cell rate algorithm (ITU-T I.371), with a rate derived from the calls.
+ * Spreading over the whole duration of a call created a queue; without the tolerance, waiting cost half
+ * of the time that spreading gained.
  */
 export class Pacer {
   #nextMs = Number.NEGATIVE_INFINITY;
@@ -27,7 +27,7 @@ export class Pacer {
   #waiting = 0;
   #meanMs = 0;
 
-  /** Runs a call that has had its turn, and sees how long it takes. @throws what it throws */
+  /** Runs a call that has had its turn, and measures its duration. @throws the call's error */
   async run<Result>(call: () => Promise<Result>): Promise<Result> {
     this.#underWay += 1;
     const startedAt = performance.now();
@@ -57,7 +57,7 @@ export class Pacer {
     }
   }
 
-  /** Between the beginnings of two calls; nothing as long as no call has ended. */
+  /** Time between the starts of two calls; zero until a call has ended. */
   get #gapMs(): number {
     return Math.min(LONGEST_GAP_MS, (SPREAD * this.#meanMs) / (this.#underWay + this.#waiting + 1));
   }

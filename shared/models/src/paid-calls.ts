@@ -7,7 +7,7 @@ import { ProviderError } from './provider-error.ts';
 import type { ProviderGate } from './provider-gate.ts';
 import { type PaidResult, type ResultCache, resultKey, storeResults } from './result-cache.ts';
 
-/** What a call of a model service brought, and what it cost. */
+/** The result of a call to a model service, and its cost. */
 export interface Answer<Result> {
   readonly result: Result;
   readonly usage: ModelUse['usage'];
@@ -17,13 +17,13 @@ export interface Answer<Result> {
 export interface Question<Result> {
   /** Everything the result depends on, in order: model, version of the prompt, the text itself. */
   readonly key: readonly string[];
-  /** What a call will cost, about: kept free in the budget until the answer says it. */
+  /** The estimated cost of a call: reserved in the budget until the answer reports the real one. */
   readonly expected?: Cost;
   /** Makes one call. @throws ProviderError when the service fails */
   call(signal: AbortSignal): Promise<Answer<Result>>;
 }
 
-/** Whose event it is, what ends the work on it, and who is told of its waits. */
+/** The event's tenant, the signal that ends work on it, and the record of its waits. */
 export interface Asker {
   readonly tenant: string;
   readonly signal: AbortSignal;
@@ -32,9 +32,9 @@ export interface Asker {
 
 export interface Paid<Result> {
   readonly result: Result;
-  /** What it cost this time: nothing when it was known. */
+  /** Its cost this time: nothing when the result was known. */
   readonly use: ModelUse;
-  /** To be stored with the outcome, as its `extra`; not there when the table has it. */
+  /** The `extra` to store with the outcome; missing when the table has the result already. */
   readonly extra?: PaidResult;
 }
 
@@ -42,7 +42,7 @@ export interface PaidCallsOptions<Result> {
   readonly stage: string;
   readonly gate: ProviderGate;
   readonly cache: ResultCache;
-  /** Reads a stored result; what does not fit was stored by code that is gone, and is an error. */
+  /** Reads a stored result; one that does not fit comes from older code, and is an error. */
   readonly schema: z.ZodType<Result>;
   /** A call that takes longer is an outage, unless others are answered meanwhile. */
   readonly timeoutMs: number;
@@ -51,8 +51,8 @@ export interface PaidCallsOptions<Result> {
 const NOTHING: ModelUse['usage'] = { calls: 0, input_tokens: 0, output_tokens: 0 };
 
 /**
- * Calls of a paid service, each within the budget of its tenant and the rate limit of the service, and
- * none twice: what was asked before, or is being asked now, costs nothing.
+ * Calls a paid service, within the budget of each tenant and the rate limit of the service, and never
+ * twice: a question that was asked before, or is being asked now, costs nothing.
  */
 export class PaidCalls<Result> {
   readonly #options: PaidCallsOptions<Result>;
@@ -88,12 +88,12 @@ export class PaidCalls<Result> {
     };
   }
 
-  /** Stores what outcomes carry, in the transaction that records them. */
+  /** Stores the extras of outcomes, in the transaction that records them. */
   readonly persist = async (db: Queryable, extras: readonly PaidResult[]): Promise<void> => {
     await storeResults(db, this.#options.stage, extras);
   };
 
-  /** One call, within the budget of the tenant and the rate limit of the service. */
+  /** Makes one call, within the budget of the tenant and the rate limit of the service. */
   async #call(
     question: Question<Result>,
     { tenant, signal, waits }: Asker,

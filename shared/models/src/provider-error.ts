@@ -1,12 +1,12 @@
 import type { ModelUse } from '@memfleet/events';
 
 /**
- * What went wrong with a model service, as the work loop needs to know it:
+ * The classes of model service failures that the work loop distinguishes:
  * - `transient`      5xx, timeouts, resets: the service is at fault and will recover
  * - `rate_limited`   429: come back after `retryAfterMs`
  * - `quota`, `auth`  nothing will work until a person acts: stop pulling and say so
  * - `invalid_input`  this one input can never work: park it
- * - `invalid_output` the answer does not fit: a bounded number of new tries, then park
+ * - `invalid_output` the answer does not fit: retry a bounded number of times, then park
  */
 export const PROVIDER_ERROR_CLASSES = [
   'transient',
@@ -21,11 +21,11 @@ export type ProviderErrorClass = (typeof PROVIDER_ERROR_CLASSES)[number];
 export class ProviderError extends Error {
   override readonly name = 'ProviderError';
   readonly errorClass: ProviderErrorClass;
-  /** HTTP status, where there was one. */
+  /** HTTP status, if there was one. */
   readonly status: number | undefined;
-  /** How long the service asked to be left alone, in ms. */
+  /** How long the service asked callers to wait, in ms. */
   readonly retryAfterMs: number | undefined;
-  /** What the call cost all the same. */
+  /** What the call cost despite the failure. */
   readonly use: ModelUse | undefined;
   #isAccountedFor = false;
 
@@ -46,7 +46,7 @@ export class ProviderError extends Error {
     this.use = options.use;
   }
 
-  /** The same failure, which cost this as well. */
+  /** The same failure, with this cost added. */
   withUse(use: ModelUse): ProviderError {
     const { errorClass, message, status, retryAfterMs } = this;
     return new ProviderError(errorClass, message, {
@@ -57,7 +57,7 @@ export class ProviderError extends Error {
     });
   }
 
-  /** The cost, once: several events may wait for one call, and the first accounts for it. */
+  /** Returns the cost once: several events may wait for one call, and the first accounts for it. */
   takeUse(): ModelUse | undefined {
     if (this.#isAccountedFor) return undefined;
     this.#isAccountedFor = true;

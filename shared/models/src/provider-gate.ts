@@ -9,32 +9,32 @@ export interface Call<Result> {
   /** Tokens the call is expected to take, and those it took. */
   readonly tokens?: number;
   readonly tookTokens?: (result: Result) => number;
-  /** Ends the wait for the rate limit; the call itself must have it on its own. */
+  /** Ends the wait for the rate limit; the call itself must use it too. */
   readonly signal?: AbortSignal;
-  /** The events that want the call: told while it waits for the rate limit. */
+  /** The events that need the call: their waits include the call's wait for the rate limit. */
   readonly waits?: Waiting;
 }
 
-/** Failures in a row that make an outage of single errors. */
+/** This many consecutive failures count as an outage. */
 const OUTAGE_AFTER = 5;
 /** Between two probes of an outage; the last bounds how late a recovery is noticed. */
 const OUTAGE_PAUSES_MS = [500, 1_000, 2_000, 4_000];
-/** How long to wait before asking again whether a person has mended the account. */
+/** How long to wait before checking again whether a person has fixed the account. */
 const ACCOUNT_PAUSE_MS = 30_000;
 const RATE_PAUSE_MS = 4_000;
-/** A pause that ends so little later is the same one. */
+/** A pause that ends at most this much later counts as the same one. */
 const SAME_MS = 250;
 const NAMED_TENANTS = 3;
 const NEVER = new AbortController().signal;
 const NOTHING_RESERVED: Reservation = { settle: () => undefined };
-/** A probe may come to nothing without a call, when its event needs none: then another may go. */
+/** A probe's event may turn out to need no call: after this time another event may probe. */
 const PROBE_TURN_MS = 1_000;
 
 /**
- * Stands between a stage and its provider: a circuit breaker that knows the classes of provider
- * errors, before a rate limiter and a budget. Outages, rate limits and account trouble pause until a time; while a pause holds nothing
- * is pulled, so no event is touched and no attempt used. When it is over, a single call probes: its
- * success opens the gate, its failure pauses again.
+ * Sits between a stage and its provider: a circuit breaker that knows the classes of provider errors, in
+ * front of a rate limiter and a budget. Outages, rate limits and account problems pause it until a time.
+ * During a pause no events are pulled, so none is touched and no attempt used. Afterwards a single call
+ * probes: its success opens the gate, its failure pauses it again.
  */
 export class ProviderGate {
   #pause: Pause | undefined;
@@ -42,12 +42,12 @@ export class ProviderGate {
   #outages = 0;
   #probing = false;
   #nextProbeMs = 0;
-  /** Rises with every pause: a call that began before it proves nothing about its end. */
+  /** Rises with every pause: a call that began before the pause proves nothing about its end. */
   #era = 0;
   readonly #pacer = new Pacer();
   readonly #limiter: RateLimiter;
   readonly #budget: Budget | undefined;
-  /** Told of pauses that hold for every process of the stage, as the service imposed them. */
+  /** Called with pauses that the service imposed, which apply to every process of the stage. */
   onPause: ((cause: string, ms: number) => void) | undefined;
 
   constructor(parts: { readonly limits?: RateLimits; readonly budget?: Budget } = {}) {
@@ -55,27 +55,27 @@ export class ProviderGate {
     this.#budget = parts.budget;
   }
 
-  /** `fetch` that reads from every answer what the service says is left of its limits. */
+  /** `fetch` that reads the remaining quota of the service from every answer. */
   get fetch(): typeof fetch {
     return this.#limiter.fetch;
   }
 
-  /** Keeps room in the budget for a call of this tenant. @throws BudgetSpent */
+  /** Reserves room in the budget for a call of this tenant. @throws BudgetSpent */
   async reserve(tenant: string, cost: Cost): Promise<Reservation> {
     return (await this.#budget?.reserve(tenant, cost)) ?? NOTHING_RESERVED;
   }
 
-  /** Whether this tenant's calls are not made for the time being, while others' are. */
+  /** Whether this tenant's calls are stopped at the moment, while others continue. */
   isSpent(tenant: string): boolean {
     return this.#budget?.isSpent(tenant) ?? false;
   }
 
-  /** The tenants of which that is so. */
+  /** The tenants whose calls are stopped. */
   get spentTenants(): readonly string[] {
     return this.#budget?.spentTenants ?? [];
   }
 
-  /** Who waits although the service is called, if anybody does. */
+  /** Names the tenants that wait while others' calls continue, if any. */
   get note(): string | undefined {
     const tenants = this.spentTenants;
     if (tenants.length === 0) return undefined;
@@ -85,21 +85,21 @@ export class ProviderGate {
     return `budget: spent by ${named}${more}`;
   }
 
-  /** A pause that another process of the stage was told of. */
+  /** Adopts a pause that the service imposed on another process of the stage. */
   adopt(cause: string, ms: number): void {
     const untilMs = performance.now() + ms;
     if (this.pause === undefined || this.pause.untilMs + SAME_MS < untilMs) this.#hold(ms, cause);
   }
 
-  /** Reads what was spent; limits and budget are shared with so many processes. */
+  /** Reads the spending; `processes` share the limits and the budget. */
   async refresh(processes: number): Promise<void> {
     this.#limiter.shareAmong(processes);
     await this.#budget?.refresh(processes);
   }
 
   /**
-   * Runs one call, once the rate limit allows it.
-   * @throws what the call throws, or a ProviderError when it was not made
+   * Runs one call as soon as the rate limit allows it.
+   * @throws the call's error, or a ProviderError when it was not made
    */
   async call<Result>(work: () => Promise<Result>, call: Call<Result> = {}): Promise<Result> {
     const { tokens = 0, tookTokens, signal = NEVER, waits } = call;
@@ -109,7 +109,7 @@ export class ProviderGate {
     try {
       const permit = await this.#turn(tokens, signal, waits);
       try {
-        // It may have been closed during the wait.
+        // The gate may have closed during the wait.
         if (!isProbe) this.#mustBeOpen();
         const result = await this.#made(work);
         permit.end(tookTokens?.(result));
@@ -158,7 +158,7 @@ export class ProviderGate {
       .toSorted((a, b) => (b?.untilMs ?? 0) - (a?.untilMs ?? 0))[0];
   }
 
-  /** Why calls are held back: as `pause`, and while a probe is under way too. */
+  /** Why calls are held back: like `pause`, but also while a probe is in progress. */
   get cause(): string | undefined {
     return (this.pause ?? this.#pause)?.cause;
   }
@@ -167,7 +167,7 @@ export class ProviderGate {
     return pause.untilMs > performance.now();
   }
 
-  /** Waits until work may be pulled. @returns how much: one event for a probe, else no bound. */
+  /** Waits until events may be pulled. @returns how many: one for a probe, otherwise no limit. */
   async ready(signal: AbortSignal): Promise<number> {
     while (!signal.aborted) {
       const now = performance.now();
@@ -202,7 +202,7 @@ export class ProviderGate {
         this.#imposed(retryAfterMs ?? ACCOUNT_PAUSE_MS, `${errorClass}: ${message}`);
         return;
       case 'transient': {
-        // The calls that were under way when the outage began are one failure, not many.
+        // All calls that were in progress when the outage began count as one failure.
         if (era !== this.#era) return;
         this.#failures += 1;
         if (this.#failures < OUTAGE_AFTER && this.#pause === undefined) return;
@@ -213,7 +213,7 @@ export class ProviderGate {
       }
       case 'invalid_input':
       case 'invalid_output':
-        // The service answers: what it says about one input is no reason to leave it alone.
+        // The service answers: rejecting one input is no reason to pause it.
         if (era === this.#era) this.#recovered();
     }
   }

@@ -8,9 +8,9 @@ import {
 } from '@memfleet/runtime';
 import type { ProviderGate } from './provider-gate.ts';
 
-/** How late the other processes of a stage hear of a pause, at most, and of each other. */
+/** The longest delay until other processes of a stage learn of a pause, and of each other. */
 const LOOK_EVERY_MS = 1_000;
-/** A pause that ends so little later is the same one. */
+/** A pause that ends at most this much later counts as the same one. */
 const SAME_MS = 250;
 
 export interface ProviderStateOptions {
@@ -22,9 +22,9 @@ export interface ProviderStateOptions {
 }
 
 /**
- * What the processes of a stage tell each other of their service: a Retry-After that one was given
- * holds for all of them, so that ten processes do not each find out for themselves. They also learn
- * here how many they are, since they share the limits and the budget.
+ * Shares the state of a service among the processes of a stage: a Retry-After that one receives applies to
+ * all, so that ten processes need not each find out for themselves. They also learn here how many they
+ * are, since they share the limits and the budget.
  */
 export class ProviderState {
   readonly #options: ProviderStateOptions;
@@ -36,7 +36,7 @@ export class ProviderState {
     options.gate.onPause = (cause, ms) => void this.#say(cause, ms);
   }
 
-  /** Looks once before it returns: nothing is called before it is known whether it may be. */
+  /** Looks once before it returns: no call is made before it is known whether calls are allowed. */
   async start(): Promise<void> {
     await this.look();
     this.#repeated = every(LOOK_EVERY_MS, () => this.look());
@@ -44,11 +44,11 @@ export class ProviderState {
 
   stop(): void {
     this.#options.gate.onPause = undefined;
-    // A look under way changes nothing any more, and may wait for a database that is away.
+    // A look in progress changes nothing any more, and may be waiting for an unreachable database.
     void this.#repeated?.stop();
   }
 
-  /** One look; a failed one is only logged, since the next is near. */
+  /** Looks once; a failure is only logged, since the next look follows soon. */
   async look(): Promise<void> {
     const { gate, log } = this.#options;
     try {
@@ -56,7 +56,7 @@ export class ProviderState {
       if (pause !== undefined) gate.adopt(pause.cause, pause.ms);
       await gate.refresh(processes);
     } catch (error) {
-      log.debug({ reason: messageOf(error) }, 'what others know of the service could not be read');
+      log.debug({ reason: messageOf(error) }, 'the shared state of the service could not be read');
     }
   }
 
@@ -86,7 +86,7 @@ export class ProviderState {
 
   async #say(cause: string, ms: number): Promise<void> {
     const untilMs = performance.now() + ms;
-    // All calls that were under way are told the same at once.
+    // All calls in progress receive the same pause at once.
     if (untilMs < this.#saidUntilMs + SAME_MS) return;
     this.#saidUntilMs = untilMs;
     const { db, stage, instance, log } = this.#options;
@@ -101,8 +101,8 @@ export class ProviderState {
         values: [stage, cause, ms, instance],
       });
     } catch (error) {
-      // The others will be told by the service itself.
-      log.debug({ reason: messageOf(error) }, 'the pause could not be told to the other processes');
+      // The other processes will learn of it from the service itself.
+      log.debug({ reason: messageOf(error) }, 'the pause could not be shared with the other processes');
     }
   }
 }

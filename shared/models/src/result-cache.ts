@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Batcher, type Queryable, raceAbort, SharedWaits, type Waiting } from '@memfleet/runtime';
 
-/** A result that was paid for, to be stored in the transaction that records it. */
+/** A paid result, to be stored in the transaction that records it. */
 export interface PaidResult {
   /** SHA-256 of everything the result depends on. */
   readonly key: Buffer;
@@ -9,7 +9,7 @@ export interface PaidResult {
   readonly result: string;
 }
 
-/** Results kept in memory: until they are committed, and then because equal content comes in runs. */
+/** Results kept in memory: until they are committed, and afterwards because equal content often repeats. */
 const REMEMBERED = 1_024;
 
 /** The key of a result: everything it depends on, in order. */
@@ -20,26 +20,26 @@ export function resultKey(...parts: readonly string[]): Buffer {
 interface Known {
   readonly result: string;
   /**
-   * Whether it was read from the table. One that was only made here may be lost: the event it was made
-   * for can go to another worker before it is recorded. Whoever uses it stores it too.
+   * Whether it was read from the table. A result that was only made here may be lost: its event can go to
+   * another worker before it is recorded. So every event that uses it stores it too.
    */
   readonly isStored: boolean;
 }
 
-/** A question that is open: its answer, and the waits of all who want it. */
+/** An open question: its answer, and the waits of all events that need it. */
 interface Asked {
   readonly result: Promise<Known>;
   readonly waits: SharedWaits;
 }
 
 export interface Resolved extends Known {
-  /** Nothing was paid for it, or somebody else did. */
+  /** It was free, or another event pays for it. */
   readonly cached: boolean;
 }
 
 /**
- * Results of paid calls by content. Equal content is paid for once: what is in the table is read
- * from there, what is being asked for at this moment is waited for.
+ * Results of paid calls by content. Equal content is paid for once: a result in the table is read from
+ * there, and a call in progress is shared.
  */
 export class ResultCache {
   readonly #reads: Batcher<Buffer, string | undefined>;
@@ -60,10 +60,10 @@ export class ResultCache {
   }
 
   /**
-   * The result under the key: found, or made by `make`. One call is made for all who ask for the
-   * same key meanwhile; when it is given up because its own event was (`signal`), the next asks. While
-   * that call waits for the rate limit, which `make` says by what it is given, all of them wait (`waits`).
-   * @throws what the call throws, to all who wait for it; the signal's reason when it aborts
+   * The result under the key: found, or made by `make`. One call serves all events that ask for the same
+   * key meanwhile; when it ends because its own event was given up (`signal`), the next event asks. While
+   * the call waits for the rate limit, which `make` records in its argument, all of them wait (`waits`).
+   * @throws the call's error, for all events that wait for it; the signal's reason when it aborts
    */
   async resolve(
     key: Buffer,
@@ -99,7 +99,7 @@ export class ResultCache {
     const waits = new SharedWaits();
     if (ownWaits !== undefined) waits.join(ownWaits);
     const work = async (): Promise<Known> => {
-      // The database is no work of the event's either.
+      // Waiting for the database is not the event's own work either.
       const endWait = waits.begin();
       const found = await this.#reads.add(key).finally(endWait);
       if (found !== undefined) return { result: found, isStored: true };
@@ -109,7 +109,7 @@ export class ResultCache {
     const shared = asking.catch((error: unknown) => {
       throw signal.aborted ? new GivenUp() : error;
     });
-    // Where nobody waits, the failure is still the caller's below.
+    // Without other waiters, the caller below still gets the failure.
     shared.catch(() => undefined);
     this.#asked.set(name, { result: shared, waits });
     try {
@@ -129,7 +129,7 @@ export class ResultCache {
   }
 }
 
-/** The one who asked has been given up; the question is still open. */
+/** The event that asked was given up; the question is still open. */
 class GivenUp extends Error {
   override readonly name = 'GivenUp';
 }
@@ -148,8 +148,8 @@ async function readResults(
 }
 
 /**
- * Stores results; the first under a key stays. In the order of their keys, so that two workers with
- * equal contents cannot deadlock.
+ * Stores results; the first under a key stays. It stores them in the order of their keys, so that two
+ * workers with equal contents cannot deadlock.
  */
 export async function storeResults(
   db: Queryable,

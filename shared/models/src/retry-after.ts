@@ -1,14 +1,14 @@
 export type Headers = Readonly<Record<string, string>>;
 
-/** Less would be a busy loop, more would be a day in which nobody looks whether it works again. */
+/** Less would be a busy loop; more would mean that nobody checks for a day whether it works again. */
 const SHORTEST_MS = 250;
 const LONGEST_MS = 3_600_000;
-/** Values above this are points in time in seconds since 1970, not spans. */
+/** Values above this are times in seconds since 1970, not durations. */
 const EPOCH_SECONDS = 1_000_000_000;
 
 /**
- * How long a service asks to be left alone, in ms: `retry-after-ms`, `Retry-After` in seconds or as
- * a date, else `x-ratelimit-reset-*`. Bounded; undefined where no header says anything readable.
+ * How long a service asks callers to wait, in ms: from `retry-after-ms`, from `Retry-After` in seconds or
+ * as a date, or else from `x-ratelimit-reset-*`. Bounded; undefined when no header is readable.
  */
 export function retryAfterOf(headers: Headers, now: number): number | undefined {
   const asked =
@@ -55,14 +55,14 @@ const UNITS: Readonly<Record<string, number>> = {
   d: 86_400_000,
 };
 
-/** A span as Go prints it, which is how OpenAI writes its reset headers: `1h2m3.5s`. */
+/** A duration as Go prints it, which is how OpenAI writes its reset headers: `1h2m3.5s`. */
 function spanOf(value: string): number | undefined {
   const parts = [...value.matchAll(/(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h|d)/g)];
   if (parts.length === 0 || parts.map(([part]) => part).join('') !== value) return undefined;
   return parts.reduce((sum, [, count, unit]) => sum + Number(count) * (UNITS[unit ?? ''] ?? 0), 0);
 }
 
-/** Of the limits, those count that are used up; where that is not said, the one that lasts longest. */
+/** Uses the limits that are used up; if no header says which, the one that lasts longest. */
 function resetOf(headers: Headers, now: number): number | undefined {
   const limits = Object.keys(headers)
     .filter((name) => name.startsWith('x-ratelimit-reset'))
@@ -76,7 +76,7 @@ function resetOf(headers: Headers, now: number): number | undefined {
   return waits.length === 0 ? undefined : Math.max(...waits);
 }
 
-/** What a service says is left of a limit, and for how long that holds. */
+/** The remaining quota that a service reports, and how long that applies. */
 export interface SaidLimit {
   readonly what: 'requests' | 'tokens';
   readonly remaining: number;

@@ -1,22 +1,22 @@
 import type { ModelUse } from '@memfleet/events';
 import type { Queryable } from '@memfleet/runtime';
 
-/** Stands for all tenants together; a tenant cannot be called so. */
+/** Means all tenants together; no tenant can have this name. */
 export const EVERY_TENANT = '*';
 
-/** What one call, or an event's share of it, cost whom. */
+/** The cost of one call, or of an event's share of it, and the tenant who pays. */
 export interface Spent {
   readonly tenant: string;
   readonly use: ModelUse;
 }
 
 /**
- * Adds what was spent to this hour, by the database's clock. For the end of the transaction that
- * records what it was spent for: the rows are shared by all processes of a stage, and are locked
- * from here to the commit; always in the order of the tenants, so that two cannot deadlock.
+ * Adds spending to the current hour, by the database's clock. Call it at the end of the transaction that
+ * records the results: all processes of a stage share the rows, which stay locked from here to the
+ * commit. It locks them in the order of the tenants, so that two processes cannot deadlock.
  *
- * When the answer to a commit is lost and the transaction is run again, it counts twice: a budget
- * errs to the safe side.
+ * When the answer to a commit is lost and the transaction runs again, the spending counts twice: a budget
+ * errs on the safe side.
  */
 export async function addSpend(
   db: Queryable,
@@ -65,7 +65,7 @@ export async function addSpend(
   });
 }
 
-/** What was spent in the current hour and day (UTC), and how long each of them lasts. */
+/** Spending in the current hour and day (UTC), and how long each of them still lasts. */
 export interface SpendSoFar {
   readonly hourTokens: number;
   readonly hourUsd: number;
@@ -75,7 +75,7 @@ export interface SpendSoFar {
   readonly dayLeftMs: number;
 }
 
-/** @returns one for each of the tenants */
+/** @returns one entry per tenant */
 export async function readSpend(
   db: Queryable,
   stage: string,

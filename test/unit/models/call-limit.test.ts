@@ -32,7 +32,7 @@ test('where later calls are answered, it is no outage', async () => {
   const hung = limit.run(hanging, NEVER);
   await delay(10);
   await limit.run(async () => 'an answer', NEVER);
-  await expect(hung).rejects.toThrow('no answer in 200 ms, while later calls had theirs');
+  await expect(hung).rejects.toThrow('no answer in 200 ms, while later calls were answered');
   await expect(hung).rejects.not.toBeInstanceOf(ProviderError);
   // What was answered before a call was made says nothing about it.
   await expect(limit.run(hanging, NEVER)).rejects.toBeInstanceOf(ProviderError);

@@ -16,10 +16,10 @@ interface Found {
 
 interface Flight {
   readonly interest: Interest;
-  /** While its call may not be made yet, nobody who wants it is nearer to a deadline. */
+  /** While its call may not be made yet, the deadlines of the events that need it move too. */
   readonly waits: SharedWaits;
   readonly found: Promise<Found>;
-  /** What it took is told to one of those who wait; to the others it was free. */
+  /** One of the waiting events accounts for its cost; for the others it is free. */
   isAccountedFor: boolean;
 }
 
@@ -27,17 +27,17 @@ interface Asked {
   readonly text: string;
   readonly signal: AbortSignal;
   readonly waits: SharedWaits;
-  /** Ends the wait for the look-up and for a place in a call. */
+  /** Ends the wait for the look-up and for a slot in a call. */
   readonly endWait: () => void;
 }
 
 /**
- * Tries in company; later ones are made alone. An event that was only unlucky in its neighbours then
- * succeeds before its attempts are used up.
+ * This many tries share a call with other texts; later ones are made alone. So an event whose neighbours
+ * caused the failure succeeds before its attempts are used up.
  */
 const TRIES_TOGETHER = 2;
 
-/** Text has about so many characters a token; more in plain English, fewer in code and names. */
+/** Text has about this many characters per token; more in plain English, fewer in code and names. */
 const CHARACTERS_PER_TOKEN = 3.5;
 
 export interface BoughtVectorsOptions {
@@ -48,15 +48,15 @@ export interface BoughtVectorsOptions {
   readonly batch: number;
   /** How long a call waits for more texts. */
   readonly lingerMs: number;
-  /** Texts being embedded at a time. */
+  /** Texts embedded concurrently. */
   readonly concurrency: number;
-  /** A service that is silent for longer is out of order, unless it answers other calls. */
+  /** A service that is silent for longer is down, unless it answers other calls. */
   readonly callTimeoutMs: number;
 }
 
 /**
- * Vectors of a service that costs money or minutes: equal texts share one flight; a look-up in the
- * table finds what was paid for before; the rest goes to the service in batches.
+ * Vectors of a service that costs money or minutes: equal texts share one call; a look-up in the table
+ * finds vectors that were paid for before; the rest goes to the service in batches.
  */
 export class BoughtVectors implements TextVectors {
   readonly #embedder: RemoteEmbedder;
@@ -103,7 +103,7 @@ export class BoughtVectors implements TextVectors {
 
   #flightOf(digest: string, text: string, asker: Asker): Flight {
     const running = this.#flights.get(digest);
-    // One that everybody has left is ending with nothing.
+    // A call that nobody waits for any more is ending without a result.
     if (running !== undefined && !running.interest.signal.aborted) return running;
     const interest = new Interest();
     const waits = new SharedWaits();
@@ -120,7 +120,7 @@ export class BoughtVectors implements TextVectors {
   async #find(digest: string, asked: Asked, { attempt, tenant }: Asker): Promise<Found> {
     if (await this.#lookUps.add(digest)) return { vector: undefined, use: FREE };
     const calls = attempt > TRIES_TOGETHER ? this.#alone : this.#together;
-    // Each text has its own share of the call, since a call has texts of many tenants.
+    // Each text reserves its own share of the call, since a call has texts of many tenants.
     const reservation = await this.#gate.reserve(tenant, this.#costOf(tokensIn(asked.text)));
     let use: ModelUse | undefined;
     try {

@@ -25,7 +25,7 @@ export interface ComputedVectorsOptions {
 
 const NO_CALL = { calls: 0, input_tokens: 0, output_tokens: 0 } as const;
 
-/** Vectors of an embedder in this process: no service that could fail, no budget, no rate limit. */
+/** Vectors from an embedder in this process: no service that could fail, no budget, no rate limit. */
 export class ComputedVectors implements TextVectors {
   readonly #embedder: LocalEmbedder;
   readonly #db: Queryable;

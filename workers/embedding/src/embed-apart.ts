@@ -4,24 +4,24 @@ import type { Embedded } from '@memfleet/recall';
 import pLimit from 'p-limit';
 import { shares, total } from './shares.ts';
 
-/** What became of one text of a batch. */
+/** The outcome for one text of a batch. */
 export type Attempt =
   | { readonly ok: true; readonly vector: Float32Array; readonly use: ModelUse }
   | { readonly ok: false; readonly error: unknown };
 
 type Call = (texts: readonly string[]) => Promise<Embedded>;
 
-/** Calls for single texts at a time. */
+/** Concurrent calls for single texts. */
 const PARALLEL = 8;
-/** Failures without one success: it is the service, and more calls only cost. */
+/** After this many failures without a success the service is to blame, and more calls are wasted. */
 const PATIENCE = 8;
 
 /**
- * Embeds a batch; where the service rejects it as a whole, each text of it alone. So the neighbours of
- * a text that is at fault have their vectors after one further call each, side by side. (Halves of
- * halves took 12 calls for one such text in 64 instead of 64, but one after the other, and what was
- * near the fault was sent up to six times.) Outages and limits are nobody's fault: then nothing is
- * taken apart, and no further call is made.
+ * Embeds a batch; when the service rejects it as a whole, embeds each text alone. So the neighbours of a
+ * faulty text get their vectors after one further call each, in parallel. (Repeated halving took 12 calls
+ * instead of 64 for one such text in 64, but one after the other, and texts near the fault were sent up
+ * to six times.) No text is to blame for outages and limits: then the batch is not split, and no further
+ * call is made.
  *
  * @returns one attempt per text, in order; it never throws
  */
@@ -93,7 +93,7 @@ function attemptOf(vector: Float32Array | undefined, use: ModelUse): Attempt {
     : { ok: true, vector, use };
 }
 
-/** The call for all of them is told to one: the first that has a vector, or else the first. */
+/** One text accounts for the shared call: the first that has a vector, or else the first. */
 function accountingFor(attempts: readonly Attempt[], lost: ModelUse): Attempt[] {
   const place = Math.max(
     0,
@@ -111,7 +111,7 @@ function accountingFor(attempts: readonly Attempt[], lost: ModelUse): Attempt[] 
   });
 }
 
-/** A wrong answer, or a refusal of what was sent: one text may be to blame for all. */
+/** A wrong answer, or a rejected request: one text may be to blame for all. */
 function isFaultOfText(error: unknown): boolean {
   return (
     error instanceof ProviderError &&
@@ -119,10 +119,10 @@ function isFaultOfText(error: unknown): boolean {
   );
 }
 
-/** Of those who were not asked about nothing is known: they come again. */
+/** Nothing is known about texts that were not sent: they are retried. */
 function rejectsAll(count: number): ProviderError {
   return new ProviderError(
     'transient',
-    `not called: the service rejected ${count} texts, and took none`,
+    `not called: the service rejected ${count} texts, and accepted none`,
   );
 }

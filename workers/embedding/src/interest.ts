@@ -1,8 +1,8 @@
 import { raceAbort } from '@memfleet/runtime';
 
 /**
- * Work that several wait for: it goes on as long as one of them wants it, and its signal aborts when
- * the last has gone.
+ * Work that several callers wait for: it continues as long as one of them needs it, and its signal aborts
+ * when the last has gone.
  */
 export class Interest {
   readonly #controller = new AbortController();
@@ -12,20 +12,20 @@ export class Interest {
     return this.#controller.signal;
   }
 
-  /** Waits for the work until it ends, or the own signal does. @throws the signal's reason */
+  /** Waits until the work ends or the caller's signal aborts. @throws the signal's reason */
   async share<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
     this.#waiting += 1;
     try {
       return await raceAbort(work, signal);
     } finally {
       this.#waiting -= 1;
-      // Work that has ended needs no end: making the reason of an abort takes longer than all else here.
+      // Finished work is not aborted: creating an abort reason costs more than everything else here.
       if (this.#waiting === 0 && signal.aborted) this.#controller.abort(signal.reason);
     }
   }
 }
 
-/** Aborts when the last of the signals has: a call made for many is ended for none of them alone. */
+/** Aborts when the last of the signals has: a shared call does not end for one event alone. */
 export function allAborted(signals: readonly AbortSignal[]): AbortSignal {
   const controller = new AbortController();
   let left = signals.length;

@@ -1,10 +1,10 @@
-/** Floats that are kept: 16 MB. */
+/** Most floats kept in memory: 16 MB. */
 const MAX_FLOATS = 4_000_000;
 
 /**
- * Vectors by the digest of their texts, the latest used. Between its making and the commit of its
- * event a vector is in no table: the next event with that text finds it here. It stores it too, since
- * the first event may yet come to nothing.
+ * The most recently used vectors, by the digest of their texts. Until its event is committed, a new vector
+ * is in no table: the next event with the same text finds it here. That event stores the vector too, since
+ * the first event may still fail.
  */
 export class RecentVectors {
   readonly #vectors = new Map<string, Float32Array>();
@@ -17,7 +17,7 @@ export class RecentVectors {
   get(digest: string): Float32Array | undefined {
     const vector = this.#vectors.get(digest);
     if (vector === undefined) return undefined;
-    // Vectors of one call may share their memory: one that outlives the others must not keep theirs.
+    // Vectors of one call may share a buffer: one that outlives the others must not keep all of it.
     const own = vector.byteLength < vector.buffer.byteLength ? vector.slice() : vector;
     this.add(digest, own);
     return own;

@@ -1,8 +1,8 @@
 import type { ModelUse } from '@memfleet/events';
 
 /**
- * Parts of what a call took, one per text of it, that add up to the whole: tokens, cost and time by
- * the length of the texts, the call itself to the first.
+ * Divides the use of a call among its texts, so that the parts add up to the whole: tokens, cost and time
+ * by the length of the texts; the call itself counts for the first.
  */
 export function shares(use: Omit<ModelUse, 'cached'>, texts: readonly string[]): ModelUse[] {
   const characters = texts.reduce((sum, { length }) => sum + length, 0);
@@ -13,7 +13,7 @@ export function shares(use: Omit<ModelUse, 'cached'>, texts: readonly string[]):
     seen += text.length;
     const isLast = index === texts.length - 1;
     const part = isLast ? 1 : characters === 0 ? (index + 1) / texts.length : seen / characters;
-    // Differences of running sums: rounding errors cannot add up.
+    // Uses differences of running sums, so that rounding errors cannot add up.
     const until = {
       input: Math.round(usage.input_tokens * part),
       output: Math.round(usage.output_tokens * part),
@@ -35,7 +35,7 @@ export function shares(use: Omit<ModelUse, 'cached'>, texts: readonly string[]):
   });
 }
 
-/** Nothing was called: the vector was there, or somebody else's call made it. */
+/** No call was made: the vector existed, or another event's call made it. */
 export const FREE: ModelUse = {
   usage: { calls: 0, input_tokens: 0, output_tokens: 0 },
   cost_usd: 0,
@@ -43,7 +43,7 @@ export const FREE: ModelUse = {
   cached: true,
 };
 
-/** What several texts of one event took together. */
+/** The combined use of several texts of one event. */
 export function total(uses: readonly ModelUse[]): ModelUse {
   const sum = (of: (use: ModelUse) => number): number =>
     uses.reduce((all, use) => all + of(use), 0);

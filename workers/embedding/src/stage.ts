@@ -12,11 +12,11 @@ import type { TextVector, TextVectors } from './text-vectors.ts';
 
 const { name: NAME, version: VERSION } = embedding;
 
-/** A text of an event, and what it is of the memory. */
+/** A text of an event, and the part of the memory that it is. */
 interface Target {
   readonly text: string;
   readonly target: { readonly kind: 'content' } | { readonly kind: 'fact'; readonly fact: number };
-  /** Tells the derived events of one cause apart. */
+  /** Distinguishes the derived events of one cause. */
   readonly ordinal: number;
 }
 
@@ -28,8 +28,8 @@ export interface EmbeddingOptions {
 }
 
 /**
- * Content → one vector; extracted facts → one vector each. The vectors go to the table in the
- * transaction that records the result, the events that name them to the log.
+ * Content → one vector; extracted facts → one vector each. The transaction that records the result stores
+ * the vectors in the table; the events that name them go to the log.
  */
 export function embeddingStage(options: EmbeddingOptions): Stage<readonly AddressedVector[]> {
   const { embedder } = options;
@@ -79,7 +79,7 @@ function newOf(found: readonly TextVector[]): AddressedVector[] {
   return found.flatMap(({ digest, vector }) => (vector === undefined ? [] : [{ digest, vector }]));
 }
 
-/** What was had for an event of which the rest failed: it was paid for, and the next try needs it. */
+/** Stores the vectors of an event whose other texts failed: they are paid for, and the next try needs them. */
 async function keep(
   { pool, embedder: { space } }: EmbeddingOptions,
   tenant: string,
@@ -103,13 +103,13 @@ function vectorsOf({ embedder, pool, gate, settings }: EmbeddingOptions): TextVe
         gate,
         lingerMs: linger,
         concurrency,
-        // An event may wait for its call as long as the call may take.
+        // An event may wait for its call as long as the call itself may take.
         callTimeoutMs: deadline / 2,
       })
     : new ComputedVectors({ ...common, embedder });
 }
 
-/** What there is to embed; blanks have no meaning, and services refuse them. */
+/** The texts to embed; blank texts have no meaning, and services refuse them. */
 function targetsOf(event: MemoryEvent): Target[] {
   switch (event.type) {
     case 'memory.created':

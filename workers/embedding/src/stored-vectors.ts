@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Queryable, realArray } from '@memfleet/runtime';
 
-/** A vector and the text it belongs to, by the text's SHA-256 in hex: `contentDigest`. */
+/** A vector, and its text identified by the SHA-256 in hex: `contentDigest`. */
 export interface AddressedVector {
   readonly digest: string;
   readonly vector: Float32Array;
@@ -12,7 +12,7 @@ export function contentDigest(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-/** Which of the texts have a vector in the space already; one round trip. */
+/** Finds which of the texts already have a vector in the space, in one round trip. */
 export async function findStored(
   db: Queryable,
   space: string,
@@ -33,8 +33,8 @@ export async function findStored(
 const MAX_FLOATS = 1_000_000;
 
 /**
- * Stores vectors that are not there yet. Content-addressed: what is there is the same, and stays.
- * Rows go in by the order of their digests, so that two workers with overlapping batches cannot
+ * Stores vectors that are missing. They are content-addressed, so an existing one is equal, and stays. Rows
+ * are inserted in the order of their digests, so that two workers with overlapping batches cannot
  * deadlock.
  */
 export async function storeVectors(
@@ -61,7 +61,7 @@ export async function storeVectors(
   }
 }
 
-/** All vectors come as one array ($4), which is cut up here; the cast to the column is implied. */
+/** All vectors are one array ($4), which is sliced here; the cast to the column type is implicit. */
 const STORE_SQL = `
 insert into memfleet.vectors (space, content_sha256, dimensions, embedding)
 select $1, decode(given.digest, 'hex'), $3::int,

@@ -1,27 +1,27 @@
 import type { ModelUse } from '@memfleet/events';
 import type { StageContext } from '@memfleet/stages';
 
-/** The vector of a text, or where it is. */
+/** The vector of a text, or a reference to the stored one. */
 export interface TextVector {
   readonly digest: string;
-  /** To be stored with the result; undefined when it is in the table. */
+  /** The vector to store with the result; undefined when it is in the table. */
   readonly vector: Float32Array | undefined;
   readonly use: ModelUse;
 }
 
-/** The event that a text is of: who pays, what ends the work, which try it is, what it waits for. */
+/** The event of a text: who pays, the signal that ends the work, the attempt, and its waits. */
 export interface Asker extends Pick<StageContext, 'signal' | 'attempt' | 'waits'> {
   readonly tenant: string;
 }
 
-/** Texts of events that were claimed together are looked up together. */
+/** Texts that arrive within this time are looked up together, such as those of one claim. */
 export const TOGETHER_MS = 1;
 
 /**
- * Texts → vectors, for many events at a time. What is in the table is found there, and equal texts
- * that come together have one vector between them.
+ * Texts → vectors, for many events at a time. Vectors in the table are found there, and equal texts at the
+ * same time share one vector.
  */
 export interface TextVectors {
-  /** @throws ProviderError, what the database throws, or the reason of the signal */
+  /** @throws ProviderError, the database's error, or the reason of the signal */
   of(text: string, event: Asker): Promise<TextVector>;
 }

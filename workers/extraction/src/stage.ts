@@ -19,10 +19,10 @@ import {
 } from './extractor.ts';
 
 const { name: NAME, version: VERSION } = extraction;
-/** Of an event's time, the part that its call may take. */
+/** The share of an event's deadline that its call may take. */
 const CALL_SHARE = 0.8;
 
-/** What was found in a text, whatever it cost. */
+/** The result of extracting a text, paid or free. */
 const finding = z.object({
   facts: z.array(extractedFact),
   entities: z.array(extractedEntity),

@@ -3,11 +3,11 @@ const UNWANTED = /[\u0000-\u001f\u007f-\u009f\u200b\u200e\u200f\u2028-\u202e\u20
 const PLAIN = /^[\u0020-\u007e]*$/;
 
 /**
- * Text as an event may carry it and a page show it: well-formed, on one line, without control
- * characters and direction overrides, at most `max` UTF-16 units, no pair cut in half.
+ * Cleans text for events and pages: well-formed, on one line, without control characters and direction
+ * overrides, at most `max` UTF-16 units, with no surrogate pair split.
  */
 export function cleanText(text: string, max: number): string {
-  // What is beyond the bound is cut before it is looked at: an answer may be megabytes long.
+  // Cut far beyond the bound first: an answer may be megabytes long.
   const bounded = text.length > max * 4 ? text.slice(0, max * 4) : text;
   if (bounded.length <= max && PLAIN.test(bounded)) return bounded.trim();
   const clean = bounded.replaceAll(UNWANTED, ' ').toWellFormed().trim();

@@ -8,15 +8,15 @@ import type { StageDefinition } from '@memfleet/stages';
 import { BUILT_IN_WORKERS } from '../workers.ts';
 import { type FleetModule, problemsOf } from './module.ts';
 
-/** What a module imports from the fleet it runs in, and not from a copy of its own. */
+/** Packages that a module imports from its fleet, and not from a copy of its own. */
 const FROM_THE_FLEET = /^(?:@memfleet\/[a-z]+|zod)(?:\/|$)/;
 const ENTRY = 'memfleet-module:';
 
 /**
- * Loads what the configuration names, once in a process: from then on the registry knows the event
- * types of the modules, whose golden fixtures hold.
+ * Loads the modules that the configuration names, once per process. Afterwards the registry knows their
+ * event types, whose golden fixtures have been checked.
  * @returns their stages
- * @throws RuntimeError CONFIG_INVALID that says what is wrong with which module
+ * @throws RuntimeError CONFIG_INVALID that names the module and its problem
  */
 export async function loadModules(
   references: readonly ModuleReference[],
@@ -72,12 +72,12 @@ async function imported({ specifier, folder }: ModuleReference): Promise<FleetMo
 }
 
 /**
- * Imports a module as a file in `folder` would. It gets the fleet's own packages wherever it lies: with
- * a second copy of them its errors and schemas would not be known as ours.
+ * Imports a module as a file in `folder` would. In any location it gets the fleet's own packages: with a
+ * second copy of them, its errors and schemas would not be recognised as ours.
  */
 async function importFrom(specifier: string, folder: string): Promise<unknown> {
   const parentURL = pathToFileURL(join(folder, '/')).href;
-  // By a number, since what was resolved once is not resolved again.
+  // Numbered, since Node resolves the same specifier only once.
   const entry = `${ENTRY}${loaded.size}`;
   let root = '';
   registerHooks({

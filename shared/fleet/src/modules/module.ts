@@ -2,9 +2,9 @@ import { EVENT_CLASSES, type EventType } from '@memfleet/events';
 import type { StageDefinition } from '@memfleet/stages';
 import { z } from 'zod';
 
-/** What a team adds to the fleet: the default export of a file or package that `modules` names. */
+/** A team's additions to the fleet: the default export of a file or package that `modules` names. */
 export interface FleetModule {
-  /** Of the team's own, with all their versions and upcasters. */
+  /** The team's own event types, with all their versions and upcasters. */
   readonly eventTypes?: readonly EventType[];
   readonly stages?: readonly AnyStage[];
 }
@@ -12,12 +12,12 @@ export interface FleetModule {
 // oxlint-disable-next-line typescript/no-explicit-any -- what a stage stores, and its provider, are its own affair
 type AnyStage = StageDefinition<any, any>;
 
-/** For a module: names what it is, and lets the compiler look at it. */
+/** Declares a module, so that the compiler checks it. */
 export function defineModule(module: FleetModule): FleetModule {
   return Object.freeze(module);
 }
 
-/** Of stages and inputs: they are part of subjects, durables and environment variables. */
+/** Names of stages and inputs: they are part of subjects, durables and environment variables. */
 const name = z.string().regex(/^[a-z][a-z0-9_]{0,31}$/, {
   error: 'must be 1 to 32 lower-case letters, digits or "_", a letter first',
 });
@@ -45,7 +45,7 @@ const shape = z.strictObject({
     .optional(),
 });
 
-/** What is wrong with what a module exports; empty when nothing is. */
+/** The problems of a module's export; empty when there are none. */
 export function problemsOf(exported: unknown): string[] {
   if (exported === undefined) return ['it has no default export'];
   const checked = shape.safeParse(exported);

@@ -17,7 +17,7 @@ export type EmbeddingProviderConfig = z.output<typeof provider>;
 /** Contents and facts → vectors, as `memory.embedded`. */
 export const embedding: StageDeclaration<EmbeddingProviderConfig> = {
   name: 'embedding',
-  /** Raise it to have every event embedded again; another model alone changes only what new events get. */
+  /** Raise it to embed every event again; another model alone affects only new events. */
   version: 1,
   inputs: { content: 'content.*', facts: 'derived.extracted' },
   provider,

@@ -18,7 +18,7 @@ export type ExtractionProviderConfig = z.output<typeof provider>;
 /** Contents → facts and entities, as `memory.extracted`. */
 export const extraction: StageDeclaration<ExtractionProviderConfig> = {
   name: 'extraction',
-  /** Raise it to have every event extracted again. */
+  /** Raise it to extract every event again. */
   version: 1,
   inputs: { content: 'content.*' },
   provider,

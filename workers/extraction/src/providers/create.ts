@@ -2,8 +2,8 @@ import type { ExtractionProviderConfig } from '@memfleet/fleet';
 import type { Extractor } from '../extractor.ts';
 
 /**
- * `fetcher` makes the calls of a remote provider, and may look at every answer. Only the provider
- * that is wanted is loaded: the client of a model takes 18 MB.
+ * `fetcher` makes the calls of a remote provider, and may inspect every answer. Only the configured
+ * provider is loaded: the client of a model takes 18 MB.
  */
 export async function createExtractor(
   config: ExtractionProviderConfig,

@@ -3,7 +3,7 @@ import type { Token } from './tokens.ts';
 import type { Agreement } from './verb-forms.ts';
 import { Role } from './words.ts';
 
-/** "The engineers use", "my parents live": the verb tells that there are several. */
+/** "The engineers use", "my parents live": the verb shows that there are several. */
 export function agreementAt(tokens: readonly Token[], end: number): Agreement {
   return isBareAfterPlural(tokens, end) || isPlural(tokens[end - 1]) ? 'plural' : 'third';
 }

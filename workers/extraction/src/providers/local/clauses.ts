@@ -36,7 +36,7 @@ export function readSentence(
   if (isQuestion(tokens, at) || isRequest(tokens, at)) return [];
   let subject: Subject | undefined;
   let hedged = false;
-  // Every turn moves on by at least a token, so that this ends with the sentence.
+  // Every iteration advances by at least one token, so the loop ends with the sentence.
   while (at < tokens.length) {
     const clauseStart = skipOpeners(tokens, at);
     const own = subjectAt(reading, tokens, names, clauseStart, mentioned);
@@ -81,12 +81,12 @@ export function readSentence(
   return found;
 }
 
-/** Subjects whose statements stand for nothing by themselves: "you", "they", "that". */
+/** Subjects whose statements mean nothing by themselves: "you", "they", "that". */
 function isForeign(token: Token | undefined): boolean {
   return token !== undefined && (token.role & Role.pronoun) !== 0;
 }
 
-/** Notes leave the "I" out: "Met Ana in Lisbon." Only in the past: otherwise it is a request. */
+/** Notes omit the "I": "Met Ana in Lisbon." Only in the past tense: otherwise it is a request. */
 function impliedSubject(
   reading: Reading,
   tokens: readonly Token[],
@@ -105,7 +105,7 @@ function impliedSubject(
   return { text: reading.speaker, agreement: 'first', end: at, isNamed: false, isPerson: false };
 }
 
-/** Where the clause starts that somebody thinks or says, or undefined. */
+/** The start of the clause that somebody thinks or says, or undefined. */
 function embeddedAt(tokens: readonly Token[], verb: VerbGroup): number | undefined {
   const isCertain =
     verb.copula && /^(?:sure|glad|happy|afraid|certain|aware)$/.test(tokens[verb.end]?.low ?? '');
@@ -133,7 +133,7 @@ function nextClause(tokens: readonly Token[], from: number): number {
   return tokens.length;
 }
 
-/** ", mostly science fiction": behind a comma a noun is no verb of the subject before it. */
+/** ", mostly science fiction": after a comma, a noun is not the verb of the subject before it. */
 function isNounLike(tokens: readonly Token[], verb: VerbGroup): boolean {
   const token = tokens[verb.end - 1];
   return (

@@ -6,13 +6,13 @@ import type { Found } from './statement.ts';
 import type { Sentence, Token } from './tokens.ts';
 import { Role } from './words.ts';
 
-/** Verbs whose object is a matter of interest: what somebody likes, does, studies, cannot eat. */
+/** Verbs whose object is a topic: things that somebody likes, does, studies, cannot eat. */
 const INTEREST =
   /^(?:like|likes|liked|love|loves|loved|enjoy|enjoys|enjoyed|prefer|prefers|preferred|adore|hate|hates|dislike|dislikes|play|plays|played|study|studies|studied|learn|learning|learned|practice|practise|collect|collects|teach|teaches)$/;
 const STATES = /^(?:allergic|interested|passionate|vegan|vegetarian|addicted|keen|intolerant)$/;
 const MAX_TOPIC_WORDS = 3;
 
-/** Counts what a text names, over all its sentences. */
+/** Counts the entities that a text names, over all its sentences. */
 export class EntityCount {
   readonly #text: string;
   readonly #counts = new Map<string, ExtractedEntity>();
@@ -51,11 +51,11 @@ export class EntityCount {
       return;
     }
     known.mentions += 1;
-    // Where it stood told nothing the first time, a later place may.
+    // Its first position did not show its type; a later one may.
     if (known.type === 'other') known.type = type;
   }
 
-  /** "Ana" is the "Ana Silva" that the text names as well. */
+  /** "Ana" is the "Ana Silva" that the text also names. */
   #joinLonger(short: ExtractedEntity, all: readonly ExtractedEntity[]): void {
     if (short.type !== 'person' && short.type !== 'other') return;
     if (short.name.includes(' ')) return;
@@ -102,7 +102,7 @@ function trim(
   from: number,
   to: number,
 ): readonly [number, number] | undefined {
-  // "my job" is a matter of one person only.
+  // "my job" concerns only one person.
   if (/^(?:my|our)$/.test(tokens[from]?.low ?? '')) return undefined;
   let start = from;
   while (start < to && ((tokens[start]?.role ?? 0) & (Role.determiner | Role.adverb)) !== 0) {

@@ -1,9 +1,9 @@
 import nlp from 'compromise/two';
 
 /**
- * What the lexicon of `compromise` knows of a word, as bits. Its tagger takes about 250 µs for a
- * short sentence and 900 µs for a message of 180 characters; a look-up in its 14,000 plain words
- * takes 50 ns, and the rules beside this file need no more than that to read a statement.
+ * What the lexicon of `compromise` knows about a word, as bits. Its tagger takes about 250 µs for a short
+ * sentence and 900 µs for a message of 180 characters; a look-up in its 14,000 plain words takes 50 ns,
+ * and the rules beside this file need no more to read a statement.
  */
 export const Tag = {
   given: 1,
@@ -70,7 +70,7 @@ const TAGS: Readonly<Record<string, number>> = {
 
 const NAMES = Tag.given | Tag.surname | Tag.place | Tag.organization | Tag.demonym | Tag.occupation;
 
-/** Verbs whose -s form the lexicon takes for a plural noun ("works", "plays"), and such. */
+/** Corrections, such as verbs whose -s form the lexicon takes for a plural noun ("works", "plays"). */
 const CORRECTIONS: readonly (readonly [number, string])[] = [
   [
     Tag.present,
@@ -128,7 +128,7 @@ for (const [bits, list] of CORRECTIONS) {
   for (const word of list.split(/\s+/)) words.set(word, (words.get(word) ?? 0) | bits);
 }
 
-/** The bits of a lower-case word; 0 for one that is not known. */
+/** The bits of a lower-case word; 0 for an unknown word. */
 export function tagsOf(word: string): number {
   return words.get(word) ?? 0;
 }

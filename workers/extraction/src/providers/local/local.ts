@@ -15,8 +15,8 @@ const VERSION = '1';
 const FREE = { calls: 0, input_tokens: 0, output_tokens: 0 } as const;
 
 /**
- * Extraction by rules for English prose: no network, no cost, the same result every time. It reads
- * plain statements and leaves out what it does not understand; other languages give entities at most.
+ * Extraction by rules for English prose: no network, no cost, the same result every time. It reads plain
+ * statements and skips what it does not understand; other languages give entities at most.
  */
 export function createLocalExtractor(): LocalExtractor {
   return {
@@ -64,7 +64,7 @@ function namedSpeaker(text: string, { tokens }: Sentence): string | undefined {
   return isName ? text.slice(name.start, name.end) : undefined;
 }
 
-/** A role is described, a name is a name. */
+/** The speaker: a name as it is, a role as "the …". */
 function speakerOf({ speaker }: ExtractionInput): string {
   switch (speaker) {
     case undefined:

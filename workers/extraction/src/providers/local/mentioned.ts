@@ -4,7 +4,7 @@ import { phrase, type Reading } from './phrase.ts';
 import type { Token } from './tokens.ts';
 import { Role } from './words.ts';
 
-/** Who was spoken of last, for "she", "he" and "it". */
+/** The last mentioned people and things, for "she", "he" and "it". */
 export interface Mentioned {
   female?: string | undefined;
   male?: string | undefined;
@@ -28,11 +28,11 @@ interface Spoken {
   readonly gender?: Gender | undefined;
 }
 
-/** Remembers who was spoken of. */
+/** Remembers a mentioned subject. */
 export function mention(mentioned: Mentioned, subject: Spoken): void {
   if (subject.gender !== undefined) mentioned[subject.gender] = subject.text;
   else if (subject.isPerson) {
-    // Nobody said which: either pronoun may mean this one.
+    // The gender is unknown, so either pronoun may mean this one.
     mentioned.female = subject.text;
     mentioned.male = subject.text;
   } else if (!subject.isNamed || subject.text.includes("'s ")) {
@@ -40,7 +40,7 @@ export function mention(mentioned: Mentioned, subject: Spoken): void {
   }
 }
 
-/** Those a sentence names anywhere may be meant by the next "she" or "he", where only one can. */
+/** The next "she" or "he" may mean a person named anywhere in the sentence, if only one fits. */
 export function mentionNamed(
   reading: Reading,
   tokens: readonly Token[],

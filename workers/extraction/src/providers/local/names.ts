@@ -60,7 +60,7 @@ export function findNames(sentence: Sentence): Name[] {
   return names.map((name, index) => sameAsNext(tokens, name, names[index + 1]));
 }
 
-/** "Rome and Florence": what is not known is what it stands beside. */
+/** "Rome and Florence": an unknown name gets the type of its neighbour. */
 function sameAsNeighbour(tokens: readonly Token[], before: Name | undefined, name: Name): Name {
   if (name.type !== 'other' || before === undefined || before.to !== name.from - 1) return name;
   const link = tokens[before.to]?.low ?? '';
@@ -109,12 +109,12 @@ function properAt(tokens: readonly Token[], at: number, shouting: boolean): Name
   return { from: at, to, type: typeOf(tokens, at, to) };
 }
 
-/** Those whom memories speak of by what they are. */
+/** Roles by which memories name people. */
 const ROLES = set('user assistant speaker customer client agent human bot ai patient');
 const COMMON =
   Tag.infinitive | Tag.present | Tag.past | Tag.gerund | Tag.adjective | Tag.adverb | Tag.function;
 
-/** At the start of a sentence a capital says nothing; the word itself must. */
+/** At the start of a sentence a capital means nothing; the word itself must be a name. */
 function mayStart(tokens: readonly Token[], at: number, shouting: boolean): boolean {
   const token = tokens[at];
   if (token !== undefined && ROLES.has(token.low)) return false;
@@ -228,14 +228,14 @@ function typeOf(tokens: readonly Token[], from: number, to: number): EntityType 
   return (tags & Tag.surname) !== 0 ? 'person' : 'other';
 }
 
-/** "dinner with …", "met with …": whom one does such things with is a person. */
+/** "dinner with …", "met with …": the companion is a person. */
 function isCompany(tokens: readonly Token[], at: number): boolean {
   const company =
     /^(?:met|meet|meeting|dinner|lunch|coffee|live|lives|lived|living|trip|date|talked|spoke|married|went|hiking)$/;
   return tokens.slice(Math.max(0, at - 6), at).some(({ low }) => company.test(low));
 }
 
-/** What the words before a name say about it: "works at …", "lives in …". */
+/** The type that the words before a name suggest: "works at …", "lives in …". */
 function contextOf(tokens: readonly Token[], at: number): EntityType | undefined {
   const direct = tokens[at - 1]?.low ?? '';
   const before = direct === 'the' || direct === 'a' ? (tokens[at - 2]?.low ?? '') : direct;

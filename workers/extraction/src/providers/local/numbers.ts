@@ -74,7 +74,7 @@ function endOfDate(
   if (tokens[to]?.kind === 'number' && DAY.test(tokens[to]?.low ?? '')) to += 1;
   if (tokens[to]?.low === ',' && YEAR.test(tokens[to + 1]?.low ?? '') && to > at + 1) to += 1;
   if (YEAR.test(tokens[to]?.low ?? '')) to += 1;
-  // "May" and "March" alone at the start are words like others.
+  // "May" and "March" alone at the start are ordinary words.
   const before = tokens[at - 1];
   const isSure = to > at + 1 || (before?.kind === 'word' && at > 0);
   return isSure || (token.low !== 'may' && token.low !== 'march') ? to : undefined;

@@ -4,11 +4,11 @@ import type { Token } from './tokens.ts';
 import type { Agreement } from './verb-forms.ts';
 import { Role } from './words.ts';
 
-/** What stands behind the verbs of a clause. */
+/** The part of a clause after its verbs. */
 export interface ObjectRange {
-  /** Up to where the object itself goes; a phrase of time may follow. */
+  /** The end of the object itself; a phrase of time may follow. */
   readonly end: number;
-  /** Up to where the clause goes. */
+  /** The end of the clause. */
   readonly clauseEnd: number;
 }
 
@@ -22,7 +22,7 @@ export function objectFrom(
 ): ObjectRange {
   const clauseEnd = clauseEndFrom(tokens, from, agreement);
   let end = clauseEnd;
-  // "quit five years ago": the time is all there is.
+  // "quit five years ago": there is only a time.
   if (startsTime(tokens, from)) return { end: clauseEnd, clauseEnd };
   for (let at = from + 1; at < clauseEnd; at += 1) {
     if (startsTime(tokens, at)) {
@@ -52,7 +52,7 @@ function clauseEndFrom(tokens: readonly Token[], from: number, agreement: Agreem
   return at === limit && at < tokens.length ? closedEnd(tokens, from, at) : at;
 }
 
-/** What is cut off must not end in the middle of a phrase. */
+/** The cut must not be in the middle of a phrase. */
 function closedEnd(tokens: readonly Token[], from: number, to: number): number {
   const open = Role.coordinator | Role.determiner | Role.preposition;
   let at = to;
@@ -128,7 +128,7 @@ function hasOwnVerb(tokens: readonly Token[], from: number): boolean {
   return false;
 }
 
-/** Where the list that a comma continues goes on ("apples, pears and plums"), or undefined. */
+/** The end of the list that a comma continues ("apples, pears and plums"), or undefined. */
 function listEnd(tokens: readonly Token[], comma: number, limit: number): number | undefined {
   let at = comma + 1;
   if (tokens[at]?.low === 'and' || tokens[at]?.low === 'or') {
@@ -136,7 +136,7 @@ function listEnd(tokens: readonly Token[], comma: number, limit: number): number
   }
   const end = isItem(tokens, at, limit);
   if (end === undefined) return undefined;
-  // A list has an "and" or another comma behind this item.
+  // In a list, an "and" or another comma follows this item.
   const next = tokens[end];
   at = end;
   if (next?.low === ',') return listEnd(tokens, end, limit) === undefined ? undefined : at;
@@ -145,7 +145,7 @@ function listEnd(tokens: readonly Token[], comma: number, limit: number): number
 
 const MAX_ITEM = 4;
 
-/** A short item without a verb: the index behind it. */
+/** The index after a short item without a verb. */
 function isItem(tokens: readonly Token[], from: number, limit: number): number | undefined {
   let at = from;
   while (at < limit && at - from <= MAX_ITEM) {
@@ -159,7 +159,7 @@ function isItem(tokens: readonly Token[], from: number, limit: number): number |
     const isVerb = (token.tags & (Tag.past | Tag.present)) !== 0;
     const next = tokens[at + 1];
     const isFollowed = next !== undefined && next.kind !== 'mark' && !/^(?:and|or)$/.test(next.low);
-    // "hates early flights" goes on with a verb, "plays and films" with a noun.
+    // "hates early flights" continues with a verb, "plays and films" with a noun.
     if (at === from && (token.tags & Tag.present) !== 0 && isFollowed) return undefined;
     if (isVerb && (token.tags & (Tag.noun | Tag.adjective)) === 0) return undefined;
     at += 1;

@@ -3,7 +3,7 @@ import { startsTime } from './time.ts';
 import type { Token } from './tokens.ts';
 import { Role } from './words.ts';
 
-/** "If", "unless", "whether": what such a sentence says may not be so. */
+/** "If", "unless", "whether": such a sentence may not be true. */
 export function isSupposition(tokens: readonly Token[]): boolean {
   return tokens.some(
     ({ low, kind }) =>
@@ -29,7 +29,7 @@ export function skipOpeners(tokens: readonly Token[], from: number): number {
   return at;
 }
 
-/** Behind "Last year," or "In 2019" at the start of a clause, when a subject follows soon. */
+/** The index after "Last year," or "In 2019" at the start of a clause, when a subject follows soon. */
 function behindTime(tokens: readonly Token[], from: number): number | undefined {
   if (!startsTime(tokens, from)) return undefined;
   for (let at = from + 1; at < Math.min(tokens.length, from + 6); at += 1) {
@@ -56,7 +56,7 @@ export function isQuestion(tokens: readonly Token[], at: number): boolean {
   return token.kind === 'word' && /^(?:wh\w+|how)$/.test(token.low);
 }
 
-/** "Please call Bob", "Let me know", "Don't forget": somebody is to do something. */
+/** "Please call Bob", "Let me know", "Don't forget": somebody should do something. */
 export function isRequest(tokens: readonly Token[], at: number): boolean {
   const token = tokens[at];
   if (token?.kind !== 'word') return true;
@@ -72,7 +72,7 @@ export function isRequest(tokens: readonly Token[], at: number): boolean {
   );
 }
 
-/** "Please remember that …", "Note that …": what follows is what is to be kept. */
+/** "Please remember that …", "Note that …": the rest is the statement to keep. */
 export function behindReminder(tokens: readonly Token[], from: number): number {
   const at = tokens[from]?.low === 'please' ? from + 1 : from;
   if (!/^(?:remember|note|fyi|reminder|remind)$/.test(tokens[at]?.low ?? '')) return from;

@@ -1,10 +1,10 @@
 import type { Token } from './tokens.ts';
 import { Role } from './words.ts';
 
-/** A text being read: what turns tokens back into words that stand by themselves. */
+/** A text being read, with all that is needed to turn tokens back into self-contained words. */
 export interface Reading {
   readonly text: string;
-  /** Who says "I", as it stands inside a sentence: "Ada", "the user". */
+  /** The person who says "I", as written inside a sentence: "Ada", "the user". */
   readonly speaker: string;
 }
 
@@ -25,7 +25,7 @@ const FULL = new Set([
   'can',
 ]);
 
-/** Tokens as words again, with the speaker put in for "I" and "my". */
+/** Turns tokens back into words, with the speaker in place of "I" and "my". */
 export function phrase(
   reading: Reading,
   tokens: readonly Token[],
@@ -44,7 +44,7 @@ export function phrase(
   return words;
 }
 
-/** What stood between two tokens: a blank, or the dot of "example.com". */
+/** The text between two tokens: a blank, or the dot of "example.com". */
 function between({ text }: Reading, end: number, token: Token, raw: string): string {
   if (raw === ',') return '';
   const gap = text.slice(end, token.start);

@@ -14,7 +14,7 @@ const PASSING = set(
   sad surprised pleased delighted thrilled honored honoured stoked pumped bummed so very not too
   really quite pretty super just all`,
 );
-/** What the speaker does in talking, not in living. */
+/** Verbs of talking rather than of the speaker's life. */
 const TALK = set(
   `mean see understand agree appreciate wonder thank promise apologize apologise beg recommend suggest
   congratulate mind care let get guess doubt bet say tell ask hear know think suppose hope admit swear
@@ -27,7 +27,7 @@ const WEAK_OBJECTS = set(
   everything way point bit everyone everybody someone stuff feeling guess`,
 );
 
-/** Whether a clause says nothing worth keeping. */
+/** Whether a clause is not worth keeping. */
 export function isSmallTalk(
   subject: Subject,
   verb: VerbGroup,
@@ -55,7 +55,7 @@ export function isSmallTalk(
     );
   }
   if (/^(?:doing|feeling)$/.test(verb.main)) return isPassing(tokens, end, clauseEnd);
-  // "I love it", "I have one": nothing is said about what.
+  // "I love it", "I have one": the object is missing.
   const isEmpty =
     length === 1 &&
     first !== undefined &&
@@ -69,7 +69,7 @@ export function isSmallTalk(
   return false;
 }
 
-/** "went to Rome", "came from Spain" are told; "went well", "came along" are not. */
+/** "went to Rome", "came from Spain" are kept; "went well", "came along" are not. */
 function isTravel(verb: VerbGroup, next: Token | undefined): boolean {
   return (
     next !== undefined &&
@@ -78,7 +78,7 @@ function isTravel(verb: VerbGroup, next: Token | undefined): boolean {
   );
 }
 
-/** "got married", "got promoted": something has changed for good. */
+/** "got married", "got promoted": a lasting change. */
 function isChange(verb: VerbGroup, next: Token | undefined): boolean {
   return (
     verb.main === 'got' &&
@@ -91,7 +91,7 @@ function isHelper(main: string): boolean {
   return /^(?:have|do|be|can|will)$/.test(main);
 }
 
-/** "I'm so happy for …", "I am very sorry": only feelings, whoever they are for. */
+/** "I'm so happy for …", "I am very sorry": only feelings, for anybody. */
 function isPassing(tokens: readonly Token[], from: number, to: number): boolean {
   const first = tokens[from];
   if (first === undefined) return true;

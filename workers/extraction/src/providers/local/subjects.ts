@@ -8,14 +8,14 @@ import { type Agreement, isFinite, isGerund } from './verb-forms.ts';
 import { Role } from './words.ts';
 
 export interface Subject {
-  /** As it stands inside a sentence. */
+  /** The text as written inside a sentence. */
   readonly text: string;
   readonly agreement: Agreement;
   /** Index behind it. */
   readonly end: number;
-  /** A name or the speaker: surer than a thing that is described. */
+  /** A name or the speaker: more certain than a described thing. */
   readonly isNamed: boolean;
-  /** What it is to the speaker, where that is said: "sister". */
+  /** Its relation to the speaker, if stated: "sister". */
   readonly relation?: { readonly name: string; readonly of: string; readonly kind: string };
   readonly gender?: 'female' | 'male' | undefined;
   readonly isPerson: boolean;
@@ -23,7 +23,7 @@ export interface Subject {
 
 const MAX_SUBJECT = 8;
 
-/** The subject that starts at a token; undefined where none that can stand by itself does. */
+/** The subject that starts at a token; undefined if there is none with a meaning by itself. */
 export function subjectAt(
   reading: Reading,
   tokens: readonly Token[],
@@ -117,7 +117,7 @@ function describedAs(reading: Reading, tokens: readonly Token[], name: Name): Su
   };
 }
 
-/** After "Ana's": something she has, rather than what she is or does. */
+/** After "Ana's": something she has, rather than something she is or does. */
 function isOwned(tokens: readonly Token[], at: number): boolean {
   const next = tokens[at];
   if (next?.kind !== 'word') return false;
@@ -215,7 +215,7 @@ function ownedAt(
   return withAnother(reading, tokens, names, { ...base, text: whole, end });
 }
 
-/** A word that can stand in the middle of what is described. */
+/** A word that can be inside a description. */
 function isPart(tokens: readonly Token[], at: number, isFirst: boolean): boolean {
   const token = tokens[at];
   if (token === undefined || (token.kind !== 'word' && token.kind !== 'number')) return false;
@@ -243,7 +243,7 @@ const MAKES_LITTLE_SENSE = new Set(
     .split(/\s+/),
 );
 
-/** "The deadline for the report", "Dogs": a thing that is described, up to its verb. */
+/** "The deadline for the report", "Dogs": a described thing, up to its verb. */
 function describedAt(
   reading: Reading,
   tokens: readonly Token[],

@@ -26,7 +26,7 @@ export interface Sentence {
 
 const WORD = String.raw`[\p{L}\p{N}\p{M}_]+`;
 const ASCII_WORD = '[A-Za-z0-9_]+';
-// Neighbouring parts share no character, so that a match never has to try a second way.
+// Adjacent parts share no characters, so that a match never backtracks.
 const pattern = (letters: string, flags: string) =>
   new RegExp(
     `[#@]${letters}|[$€£¥]?\\d{1,12}(?:[.,:]\\d{1,12}){1,4}(?:${letters}|%)?|[$€£¥]?${letters}(?:['&@-]${letters})*[+%]{0,2}|\\.{2,}|--+|\\n|[^\\s]`,

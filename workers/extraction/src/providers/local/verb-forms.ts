@@ -2,7 +2,7 @@ import { Tag, tagsOf } from './lexicon.ts';
 import type { Token } from './tokens.ts';
 import { Role } from './words.ts';
 
-/** How the subject was written: its verb is turned from "am" and "like" into "is" and "likes". */
+/** The form of the subject: its verb changes from "am" and "like" to "is" and "likes". */
 export type Agreement = 'first' | 'plural' | 'third';
 
 export function isBare(token: Token | undefined): boolean {
@@ -51,7 +51,7 @@ export function isFinite(token: Token): boolean {
   return isPresent(token) || (isPast(token) && (token.tags & Tag.adjective) === 0);
 }
 
-/** "quit" and "put" are past where "ago" or "yesterday" follows. */
+/** "quit" and "put" are past tense when "ago" or "yesterday" follows. */
 export function tellsOfThePast(tokens: readonly Token[], at: number): boolean {
   return tokens.slice(at, at + 10).some(({ low }) => /^(?:ago|yesterday|last)$/.test(low));
 }

@@ -16,17 +16,17 @@ import { Role } from './words.ts';
 export interface VerbGroup {
   /** The words of the predicate: "does not like", "wants to learn". */
   readonly words: readonly string[];
-  /** The verb that says something, as written in lower case: "like", "learn". */
+  /** The verb with the meaning, in lower case: "like", "learn". */
   readonly main: string;
   /** The first of the full verbs: "want" in "wants to learn". */
   readonly first: string;
   readonly copula: boolean;
   readonly negated: boolean;
-  /** "might", "probably": what is said may not be so. */
+  /** "might", "probably": the statement may not be true. */
   readonly doubtful: boolean;
-  /** "should", "could": what is said is not so. */
+  /** "should", "could": the statement is not true. */
   readonly unreal: boolean;
-  /** Index behind the group. */
+  /** Index after the group. */
   readonly end: number;
 }
 
@@ -237,7 +237,7 @@ function beFor(low: string, agreement: Agreement): string {
   return low;
 }
 
-/** Whether a word can be the verb, given what stands before it. */
+/** Whether a word can be the verb, given the words before it. */
 function isVerb(
   token: Token,
   agreement: Agreement,
@@ -252,7 +252,7 @@ function isVerb(
   if (expects === 'bare') return tags === 0 && role === 0;
   if (isPast(token)) return true;
   if (isPresent(token)) return agreement === 'third';
-  // Behind "I", a word that nobody knows is a verb.
+  // After "I", an unknown word is a verb.
   return (
     agreement === 'first' && tags === 0 && role === 0 && !token.capital && token.low.length > 2
   );

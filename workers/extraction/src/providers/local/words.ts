@@ -1,6 +1,6 @@
-/** The closed classes of English, as bits: what a word does in a clause rather than what it names. */
+/** The closed classes of English, as bits: a word's function in a clause rather than its meaning. */
 export const Role = {
-  /** Says nothing by itself at the start of a clause: "well", "yeah", "and". */
+  /** Has no meaning at the start of a clause: "well", "yeah", "and". */
   opener: 1,
   /** May stand between subject and verb: "really", "just". */
   adverb: 1 << 1,
@@ -20,17 +20,17 @@ export const Role = {
   time: 1 << 10,
   /** Takes a clause, not an object: "think", "hope". */
   hedge: 1 << 11,
-  /** Says nothing worth keeping as a verb of the speaker: "mean", "see". */
+  /** Not worth keeping as a verb of the speaker: "mean", "see". */
   chatter: 1 << 12,
   /** A kind of person or animal that one has: "sister", "dog". */
   relation: 1 << 13,
-  /** Makes what follows a supposition: "if", "unless". */
+  /** Makes the rest a supposition: "if", "unless". */
   condition: 1 << 14,
   coordinator: 1 << 15,
   /** Makes a statement less certain: "maybe". */
   doubt: 1 << 16,
   honorific: 1 << 17,
-  /** As a whole object it says nothing: "it", "that". */
+  /** Has no meaning as the whole object: "it", "that". */
   empty: 1 << 18,
   female: 1 << 19,
   male: 1 << 20,
@@ -141,7 +141,7 @@ assign(
 );
 
 assign(Role.relation, 'children wives families folks in-laws people');
-// A copy, since the plurals are added to what is walked through.
+// Iterates over a copy, since the loop adds plurals to the original.
 for (const [word, role] of new Map(roles)) {
   if ((role & Role.relation) !== 0 && !roles.has(`${word}s`)) roles.set(`${word}s`, role);
 }

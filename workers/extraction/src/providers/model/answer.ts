@@ -9,7 +9,7 @@ import { ProviderError } from '@memfleet/models';
 import { z } from 'zod';
 import { cleanText } from '../../text.ts';
 
-/** What the model is asked for. What it answers is held to less, and mended: see `readAnswer`. */
+/** The schema that the model is asked for. Its answer may deviate, and is repaired: see `readAnswer`. */
 export const answerSchema = z.strictObject({
   facts: z.array(
     z.strictObject({
@@ -55,9 +55,9 @@ function aliases(type: EntityType, names: string): (readonly [string, EntityType
 }
 
 /**
- * Reads what a model wrote: cuts what is too long, maps what has another name, drops single items
- * that cannot be used. Whatever the text is, what is returned satisfies `memory.extracted`.
- * @throws ProviderError invalid_output when nothing of it can be used
+ * Reads a model's answer: shortens long values, maps other names, drops single unusable items. For any
+ * text, the result satisfies `memory.extracted`.
+ * @throws ProviderError invalid_output when no part of it can be used
  */
 export function readAnswer(text: string): Answer {
   const value = jsonIn(text);
@@ -83,7 +83,7 @@ function jsonIn(text: string): unknown {
     try {
       return JSON.parse(candidate);
     } catch {
-      // The next candidate is tried; when none is JSON, the caller says so.
+      // Try the next candidate; when none is JSON, the caller reports it.
       continue;
     }
   }
@@ -139,7 +139,7 @@ function textOf(value: unknown, max: number): string {
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : '';
 }
 
-/** Some write percent. What is no number says nothing: neither sure nor unsure. */
+/** Some models write percent. A value that is no number counts as neither sure nor unsure. */
 function confidenceOf(value: unknown): number {
   const number = typeof value === 'string' ? Number.parseFloat(value) : value;
   if (typeof number !== 'number' || !Number.isFinite(number)) return 0.5;

@@ -16,19 +16,19 @@ import { PROMPT_VERSION, promptOf, repairOf } from './prompt.ts';
 
 type ServiceConfig = Extract<ExtractionProviderConfig, { kind: 'openai-compatible' }>;
 
-/** Raised when answers are read in another way. */
+/** Raise it when answers are read differently. */
 const READING_VERSION = '1';
-/** What is shown to a model of its own answer when it is to mend it, in UTF-16 units. */
+/** How much of its own answer a model sees when it should repair it, in UTF-16 units. */
 const SHOWN_ANSWER = 8_000;
-/** Text has about so many characters a token; more in plain English, fewer in code and names. */
+/** Text has about this many characters per token; more in plain English, fewer in code and names. */
 const CHARACTERS_PER_TOKEN = 3.5;
-/** Tokens of an answer, until the service has given some; then their mean. */
+/** Assumed tokens of an answer until the service has given some; after that, their mean counts. */
 const USUAL_OUTPUT = 256;
 /** Weight of the newest answer in that mean. */
 const NEWEST = 0.1;
 
-// The schema is what the service is told. What comes back is checked by `readAnswer`, which drops
-// one wrong item where a strict check would throw away the whole answer.
+// The service gets the schema, but `readAnswer` checks the answer: it drops one wrong item where a
+// strict check would reject the whole answer.
 const output = Output.object({
   name: 'extraction',
   schema: jsonSchema(z.toJSONSchema(answerSchema, { target: 'draft-7' }) as object, {
@@ -37,8 +37,8 @@ const output = Output.object({
 });
 
 /**
- * Extraction by a chat model behind an OpenAI-compatible service. One call for each text, and a
- * second one when the answer cannot be used: it shows the model what is wrong.
+ * Extraction by a chat model behind an OpenAI-compatible service. It makes one call for each text, and a
+ * second one when the answer cannot be used, which shows the model what is wrong.
  */
 export function createModelExtractor(
   config: ServiceConfig,
@@ -76,7 +76,7 @@ function languageModelOf(config: ServiceConfig, fetcher: typeof fetch): Language
     supportsStructuredOutputs: config.structuredOutputs,
     ...(config.apiKey === undefined ? {} : { apiKey: config.apiKey }),
     ...(config.headers === undefined ? {} : { headers: config.headers }),
-    // OpenAI's own newer models refuse the old name, which everybody else still expects.
+    // OpenAI's own newer models refuse the old name, which all other services still expect.
     ...(isOpenAi ? { transformRequestBody: withNewLimitName } : {}),
   });
   return provider.chatModel(config.model);
@@ -178,7 +178,7 @@ async function ask(
     model,
     ...asked,
     maxOutputTokens: config.maxOutputTokens,
-    // Repeating is the work loop's business: it knows attempts, leases and pauses.
+    // The work loop repeats calls: it knows attempts, leases and pauses.
     maxRetries: 0,
     abortSignal: signal,
   };

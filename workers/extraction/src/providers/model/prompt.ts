@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { ENTITY_TYPES, MAX_ENTITIES, MAX_FACTS } from '@memfleet/events';
 import { dayOf, type ExtractionInput } from '../../extractor.ts';
 
-/** Raised with every change of the words below: results of the old words are no longer reused. */
+/** Raise it with every change of the words below, so that results of the old words are not reused. */
 export const PROMPT_VERSION = '1';
 
 const INSTRUCTIONS = `You read facts and entities out of one memory of an AI agent: a message or a note.
@@ -21,7 +21,7 @@ Entities
 
 Write in the language of the memory. When there is nothing, give empty lists and say why in a few words in "empty_reason"; otherwise that is null.`;
 
-/** For services that cannot be given a schema. */
+/** For services that do not accept a schema. */
 const SHAPE = `
 
 Answer with one JSON object and nothing else, in this shape:
@@ -32,9 +32,9 @@ export interface Prompt {
   readonly prompt: string;
 }
 
-/** What the model gets to see. The same input always makes the same words. */
+/** The prompt for the model. The same input always gives the same words. */
 export function promptOf(input: ExtractionInput, hasSchema: boolean): Prompt {
-  // A marker that the content cannot contain: it would have to hold its own hash.
+  // A marker that the content cannot contain: it would have to contain its own hash.
   const marker = `MEMORY ${createHash('sha256').update(input.content).digest('hex').slice(0, 32)}`;
   const known = {
     kind: input.kind ?? 'unknown',
@@ -47,7 +47,7 @@ export function promptOf(input: ExtractionInput, hasSchema: boolean): Prompt {
   };
 }
 
-/** Asks a model to mend its answer. `problem` is our own sentence, never the content's. */
+/** Asks a model to repair its answer. `problem` is our own sentence, never the content's. */
 export function repairOf(problem: string): string {
   return `That cannot be used: ${problem}. Answer once more about the same memory: one JSON object in the required shape, and nothing else.`;
 }
