@@ -30,7 +30,7 @@ function runTests(config, node, env, args) {
   return start(node, [vitest, 'run', '--config', join(root, 'test', config), ...args], root, env);
 }
 
-// npm moves into the repository before it runs a script; paths and state belong to where the user typed the command.
+// npm changes to the repository before it runs a script; paths and state belong to the user's own folder.
 function whereTheUserStands() {
   const movedByNpm = process.env.npm_lifecycle_event !== undefined && process.cwd() === root;
   return (movedByNpm && process.env.INIT_CWD) || process.cwd();
@@ -42,11 +42,11 @@ async function start(node, args, cwd, env) {
 }
 
 async function main([name, ...args]) {
-  // As the `memfleet` binary there is no mode in front.
+  // The `memfleet` binary has no mode argument.
   const mode = Object.hasOwn(modes, name ?? '') ? name : 'memfleet';
   const rest = mode === name ? args : process.argv.slice(2);
   if (process.platform === 'win32') {
-    throw new Problem('does not run on Windows itself: use WSL or the containers');
+    throw new Problem('does not run directly on Windows: use WSL or the containers');
   }
 
   const installed = await ensureDependencies(root, say);
@@ -56,8 +56,8 @@ async function main([name, ...args]) {
   const path = [dirname(node), join(root, 'node_modules', '.bin'), process.env.PATH].join(
     delimiter,
   );
-  // What Node has made of a source file, types stripped: every process after the first starts in three quarters of
-  // the time and with 20 MB less, for it need not load the stripper.
+  // Caches compiled source files with their types stripped: every process after the first starts in three quarters
+  // of the time and with 20 MB less, since it need not load the stripper.
   const compiled = join(root, 'node_modules', '.cache', 'compiled');
   return modes[mode](node, { NODE_COMPILE_CACHE: compiled, ...process.env, PATH: path }, rest);
 }

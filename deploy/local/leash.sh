@@ -3,8 +3,8 @@
 #
 #   /bin/sh -c "$(cat leash.sh)" leash SIGNAL GRACE_SECONDS command [argument...]    with a pipe as descriptor 3
 #
-# The starter holds the other end of the pipe. A line on it means "the command has ended, nothing to do";
-# end of file without one means that the starter is gone: the command gets SIGNAL, and SIGKILL after the
+# The starter holds the other end of the pipe. A line on it means "the command has ended, nothing to do".
+# End of file without a line means that the starter is gone: the command gets SIGNAL, and SIGKILL after the
 # grace period. The guard is forked twice so that it is no child of the command (PostgreSQL treats an unknown
 # child as a crashed one), and the shell becomes the command, so that process id, exit code and signals are
 # the command's own.

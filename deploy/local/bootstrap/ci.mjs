@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Problem } from './problem.mjs';
 import { run } from './run.mjs';
 
-// Names of scripts in package.json, so that each step can be repeated alone with npm run. Quick ones first.
+// Names of scripts in package.json, so that npm run can repeat each step alone. Quick ones first.
 const steps = [
   'typecheck',
   'lint',
@@ -27,7 +27,7 @@ export async function ci(root, env) {
     const { code } = await run('/bin/sh', ['-c', scripts[step]], { cwd: root, env });
     if (code !== 0) {
       console.error(
-        `\nci: ${step} FAILED with exit code ${code} after ${seconds(stepStarted)}; again with: npm run ${step}`,
+        `\nci: ${step} FAILED with exit code ${code} after ${seconds(stepStarted)}; repeat it with: npm run ${step}`,
       );
       return code;
     }

@@ -1,4 +1,4 @@
-// Installs the dependencies when, and only when, they are not those of package-lock.json.
+// Installs the dependencies if, and only if, they differ from package-lock.json.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -7,7 +7,7 @@ import { tryLock } from './lock.mjs';
 import { Problem } from './problem.mjs';
 import { run } from './run.mjs';
 
-/** Makes sure that node_modules below `root` is what package-lock.json says. Resolves to 0, or to an exit code. */
+/** Makes sure that node_modules below `root` matches package-lock.json. Resolves to 0, or to an exit code. */
 export async function ensureDependencies(root, say) {
   const wanted = fingerprint(root);
   if (isCurrent(root, wanted)) return 0;
@@ -15,7 +15,7 @@ export async function ensureDependencies(root, say) {
   mkdirSync(join(root, '.memfleet'), { recursive: true });
   const lock = await waitForLock(join(root, '.memfleet', 'install.lock'), say);
   try {
-    // Another start may have done it while we waited.
+    // Another process may have done it while we waited.
     if (isCurrent(root, wanted)) return 0;
     return await install(root, wanted, say);
   } finally {
@@ -34,7 +34,7 @@ async function install(root, wanted, say) {
   const ticker = setInterval(() => say(`still installing after ${seconds()} ...`), 20_000);
 
   const [command, ...prefix] = npm();
-  // Development dependencies are what this is about, whatever NODE_ENV or the user's npm settings say.
+  // Always includes development dependencies, regardless of NODE_ENV or the user's npm settings.
   const args = [
     ...prefix,
     'ci',
@@ -64,7 +64,7 @@ async function install(root, wanted, say) {
   return 0;
 }
 
-/** Warnings about engines and the like are npm's own business: its output is kept back and shown only on failure. */
+/** npm's output, with its warnings about engines and the like, is shown only on failure. */
 function npm() {
   const running = process.env.npm_execpath;
   return running && basename(running) === 'npm-cli.js' ? [process.execPath, running] : ['npm'];
@@ -94,7 +94,7 @@ function isCurrent(root, wanted) {
 }
 
 // npm writes node_modules/.package-lock.json as the last step of an install. When it agrees with package-lock.json,
-// somebody ran npm install or npm ci before us, and a second install would be a waste of their time.
+// the user ran npm install or npm ci before, and a second install would waste time.
 function installedByHand(root) {
   const hidden = readIfThere(join(root, 'node_modules', '.package-lock.json'));
   if (hidden === undefined) return false;
@@ -105,7 +105,7 @@ function installedByHand(root) {
   return wanted.every(([path, entry]) => {
     if (!path.includes('node_modules/')) return true;
     const found = there[path];
-    // Optional packages for other platforms are missing rightly.
+    // Optional packages for other platforms may be missing.
     if (!found) return entry.optional === true || entry.devOptional === true;
     return (
       found.version === entry.version &&
@@ -119,7 +119,7 @@ function writeMarker(root, content) {
   try {
     writeFileSync(markerOf(root), content);
   } catch (error) {
-    // A read-only installation stays good without the marker; it is compared anew at each start.
+    // A read-only installation works without the marker; each start then compares it again.
     if (!['EROFS', 'EACCES', 'EPERM'].includes(error.code)) throw error;
   }
 }

@@ -1,5 +1,5 @@
-// A lock file that its owner's death releases. Plain JavaScript, because the bootstrap needs it before anything is
-// installed; the types for the rest of the package are in lock.d.mts.
+// A lock file that is released by its owner's death. Plain JavaScript, because the bootstrap needs it before
+// anything is installed; the types for the rest of the package are in lock.d.mts.
 import { execFileSync } from 'node:child_process';
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 
@@ -45,8 +45,8 @@ function read(path) {
   }
 }
 
-// Two processes may find the same dead owner at once, and the slower one would remove the faster one's fresh lock:
-// so the file is moved aside first and put back when it turns out to be another one.
+// Two processes may find the same dead owner at once, and the slower one could remove the faster one's new lock. So
+// the file is first moved aside, and put back when it turns out to be another one.
 function takeAway(path, stale) {
   const aside = `${path}.stale.${process.pid}`;
   try {
@@ -69,8 +69,8 @@ function living(content) {
   return owner > 0 && startOf(owner) === start.join(' ') ? owner : undefined;
 }
 
-// A process id alone says little after a reboot or in a container, where small ids come round again at once: the
-// start time tells one bearer of an id from the next. Undefined when there is no such process.
+// A process id alone is not enough after a reboot or in a container, where small ids are reused at once: the start
+// time distinguishes processes with the same id. Undefined when there is no such process.
 function startOf(pid) {
   try {
     if (process.platform === 'linux') {

@@ -4,7 +4,7 @@ import { Problem } from './problem.mjs';
 
 const floor = 24;
 
-/** The path of a Node that runs this project: our own if new enough, else the one that came with the dependencies. */
+/** The path of a Node that runs this project: the current one if new enough, else the one from the dependencies. */
 export function chooseNode(root) {
   if (Number.parseInt(process.versions.node, 10) >= floor) return process.execPath;
   const installed = join(root, 'node_modules', '.bin', 'node');

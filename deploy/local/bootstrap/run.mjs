@@ -1,15 +1,15 @@
-// Runs a program in the foreground, as if it stood in our place.
+// Runs a program in the foreground, in place of this one.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 
-// Without the comments, which would stand in the process list.
+// Without the comments, which would appear in the process list.
 const leash = readFileSync(new URL('../leash.sh', import.meta.url), 'utf8').replaceAll(
   /^#.*\n/gm,
   '',
 );
 
-// Longer than the drain of any worker, so that an orderly end is never cut short.
+// Longer than the drain of any worker, so that a graceful shutdown is never cut short.
 const graceSeconds = 45;
 
 /**
@@ -36,14 +36,14 @@ export function run(command, args, { cwd, env, capture = false }) {
       stream.setEncoding('utf8').on('data', (text) => (output += text));
     }
     const guard = child.stdio[3];
-    guard.on('error', () => guard.destroy()); // the guard is gone already: nothing is left to be told
+    guard.on('error', () => guard.destroy()); // the guard is gone already and needs no message
 
     const passOn = passSignalsTo(child);
     child.on('error', (error) => {
       passOn.end();
       reject(error);
     });
-    // At the exit and not at the close: the guard holds the other end of its pipe, and the close waits for that.
+    // On exit, not on close: the guard holds the other end of its pipe, and close waits for that.
     child.on('exit', () => guard.end('done\n'));
     child.on('close', (code, signal) => {
       passOn.end();
@@ -55,7 +55,7 @@ export function run(command, args, { cwd, env, capture = false }) {
 function passSignalsTo(child) {
   const lastSent = new Map();
   const send = (signal) => {
-    // One Ctrl-C arrives up to three times (terminal, npm, us). Programs take a second one as "at once!".
+    // One Ctrl-C arrives up to three times (terminal, npm, us). Programs treat a second one as "at once!".
     const now = performance.now();
     if (now - (lastSent.get(signal) ?? -Infinity) < 1000) return;
     lastSent.set(signal, now);
@@ -69,7 +69,7 @@ function passSignalsTo(child) {
   const onHangUp = () => send('SIGHUP');
   process.on('SIGINT', onInterrupt).on('SIGTERM', onTerminate).on('SIGHUP', onHangUp);
 
-  // npm that is killed outright tells nobody. Only under npm: a shell that started us may well end before us.
+  // An npm that is killed outright notifies nobody. Only under npm: a shell that started us may end before us.
   const before = starters();
   const underNpm = process.env.npm_lifecycle_event !== undefined;
   const watch = underNpm && setInterval(() => starters() !== before && onTerminate(), 1000);
@@ -83,7 +83,7 @@ function passSignalsTo(child) {
   };
 }
 
-/** Our parent, and its own where it is the shell that npm starts scripts with: one of them is npm. */
+/** Our parent, and its parent when ours is the shell in which npm starts scripts: one of them is npm. */
 function starters() {
   const parent = process.ppid;
   if (process.platform !== 'linux') return String(parent);
@@ -94,7 +94,7 @@ function starters() {
     const [, grandparent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return `${parent} ${grandparent}`;
   } catch {
-    return String(parent); // ended at this moment: then the next look finds another one
+    return String(parent); // it has just ended: the next look finds another one
   }
 }
 

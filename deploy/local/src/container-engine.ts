@@ -5,13 +5,13 @@ import { messageOf } from '@memfleet/runtime';
 
 /** A container engine that answers. */
 export interface ContainerEngine {
-  /** The user that a container must run as for files in a bind mount to belong to us. */
+  /** The user that a container must run as, so that files in a bind mount belong to us. */
   readonly bindMountUser: string;
 }
 
 /**
- * Looks for a Docker engine where testcontainers looks for it. We ask first because loading testcontainers takes longer
- * than a whole start without it. `MEMFLEET_CONTAINERS=off` says that there is none.
+ * Looks for a Docker engine where testcontainers looks for it. We check first because loading testcontainers takes
+ * longer than a whole start without it. `MEMFLEET_CONTAINERS=off` means that there is none.
  */
 export async function findContainerEngine(
   env: NodeJS.ProcessEnv = process.env,
@@ -52,7 +52,7 @@ interface EngineInfo {
   SecurityOptions?: string[];
 }
 
-/** Resolves to undefined when nothing answers, or nothing that speaks Docker's API: then there is no engine. */
+/** Resolves to undefined when nothing with Docker's API answers: then there is no engine. */
 function engineInfo(address: Address): Promise<EngineInfo | undefined> {
   return new Promise((resolve) => {
     const none = (): void => resolve(undefined);
@@ -73,11 +73,11 @@ function parse(body: string): EngineInfo | undefined {
   try {
     return JSON.parse(body) as EngineInfo;
   } catch {
-    return undefined; // something else listens there
+    return undefined; // another program listens there
   }
 }
 
-/** For messages when a container was tried and something else is used instead. */
+/** The message when a container did not start and a fallback is used. */
 export function containerFailed(image: string, error: unknown): string {
-  return `the container ${image} did not start (${messageOf(error)}), going on without containers`;
+  return `the container ${image} did not start (${messageOf(error)}), continuing without containers`;
 }

@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import type { StartedTestContainer } from 'testcontainers';
 import type { LocalServer, ServerExit } from './server.ts';
 
-/** The part of LocalServer that is the same for every container. testcontainers' reaper ends it when we die. */
+/** The part of LocalServer common to all containers. testcontainers' reaper ends the container when we die. */
 export function containerLife(
   container: StartedTestContainer,
   ended: Promise<void>,
@@ -21,7 +21,7 @@ export function containerLife(
     pid: undefined,
     exited,
     stop: () => end(15_000),
-    // The engine lets SIGKILL follow its stop signal at once.
+    // The engine sends SIGKILL right after its stop signal.
     kill: () => end(0),
   };
 }
@@ -39,7 +39,7 @@ export function containerOutput(log: ((line: string) => void) | undefined): {
   return { consume, ended };
 }
 
-/** The port that a container is reached at: a fixed one where asked for, else one that the engine chooses. */
+/** The host port of a container: the requested one, or one that the engine chooses. */
 export function exposed(
   inside: number,
   outside: number | undefined,

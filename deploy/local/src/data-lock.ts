@@ -3,8 +3,8 @@ import { RuntimeError } from '@memfleet/runtime';
 import { tryLock } from '../bootstrap/lock.mjs';
 
 /**
- * Takes a server's data folder for this process. Neither server guards its folder well enough by itself: nats-server
- * opens a store that another one writes, and PostgreSQL's own lock does not cover initdb.
+ * Reserves a server's data folder for this process. Neither server guards its folder well enough: nats-server opens a
+ * store that another one writes, and PostgreSQL's own lock does not cover initdb.
  */
 export function lockData(dataDir: string, server: string): { release: () => void } {
   const lock = tryLock(join(dataDir, 'owner.lock'));

@@ -3,13 +3,13 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 
 /**
- * Below the ports that systems give to outgoing connections (Linux: 32768 and up). One of those could
- * have the port of a server while it is started again.
+ * Below the ports that systems use for outgoing connections (Linux: 32768 and up). Such a connection could
+ * take the port of a server while it restarts.
  */
 const PORTS = { from: 20_000, to: 32_768 } as const;
 const TRIES = 50;
 
-/** Given to somebody in this process, who may not listen on it yet. */
+/** Ports handed out in this process, which may not be listened on yet. */
 const given = new Set<number>();
 
 /**
@@ -28,7 +28,7 @@ export async function freePort(host = '127.0.0.1'): Promise<number> {
   return port;
 }
 
-/** @returns the port that could be listened on; undefined when it could not */
+/** @returns the port, if it is possible to listen on it; otherwise undefined */
 async function listenedOn(port: number, host: string): Promise<number | undefined> {
   const server = createServer();
   server.listen({ port, host });

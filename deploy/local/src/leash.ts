@@ -8,14 +8,14 @@ import type { ServerExit } from './server.ts';
 export interface LeashOptions {
   command: string;
   args: readonly string[];
-  /** The signal that asks this program for an orderly end. */
+  /** The signal that asks this program for a graceful shutdown. */
   stopSignal: 'SIGINT' | 'SIGTERM';
-  /** How long the orderly end may take, in seconds, before SIGKILL. */
+  /** How long the graceful shutdown may take, in seconds, before SIGKILL. */
   graceSeconds: number;
   env?: NodeJS.ProcessEnv | undefined;
-  /** Default `/`: the user it runs as may not be allowed into our own folder. */
+  /** Default `/`: the user it runs as may not have access to our own folder. */
   cwd?: string | undefined;
-  /** Runs as this user (only root may ask for that). */
+  /** Runs as this user (only root may set it). */
   user?: { uid: number; gid: number } | undefined;
   onLine?: ((line: string) => void) | undefined;
 }
@@ -24,14 +24,14 @@ export interface LeashOptions {
 export interface Leashed {
   readonly pid: number;
   readonly exited: Promise<ServerExit & { code: number | null }>;
-  /** Orderly end, SIGKILL after the grace period; resolves when the program is gone. */
+  /** Ends gracefully, with SIGKILL after the grace period; resolves when the program is gone. */
   readonly stop: () => Promise<void>;
   readonly kill: () => Promise<void>;
   /** The last lines it printed, for error messages. */
   readonly lastLines: () => string;
 }
 
-// Without the comments, which would stand in the process list.
+// Without the comments, which would appear in the process list.
 const script = readFileSync(new URL('../leash.sh', import.meta.url), 'utf8').replaceAll(
   /^#.*\n/gm,
   '',
@@ -74,10 +74,10 @@ export async function leash(options: LeashOptions): Promise<Leashed> {
   }
 
   const guard = child.stdio[3] as Writable;
-  // The guard goes away by itself once it has done its work; a line that finds it gone is not missed by anybody.
+  // The guard ends by itself when its work is done; a line sent after that is not needed.
   guard.on('error', () => guard.destroy());
 
-  // At the exit and not at the close: the guard holds the other end of its pipe, and the close waits for that.
+  // On exit, not on close: the guard holds the other end of its pipe, and close waits for that.
   child.once('exit', () => guard.end('done\n'));
 
   let wanted = false;
@@ -89,7 +89,7 @@ export async function leash(options: LeashOptions): Promise<Leashed> {
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     wanted = true;
     const hard = setTimeout(() => child.kill('SIGKILL'), graceSeconds * 1000);
-    // No-op when it has ended already: Node knows that and sends nothing.
+    // No effect when it has ended already: Node knows that and sends nothing.
     child.kill(signal);
     await exited;
     clearTimeout(hard);

@@ -1,4 +1,4 @@
-/** What every local server can be told to do. */
+/** A running local server. */
 export interface LocalServer {
   /** Connection URL, with credentials where the server asks for them. */
   readonly url: string;
@@ -9,9 +9,9 @@ export interface LocalServer {
   readonly pid: number | undefined;
   /** Settles when the server has ended, wanted or not; never rejects. */
   readonly exited: Promise<ServerExit>;
-  /** Orderly end; resolves when the server is gone. Calling it again, or after an exit, is harmless. */
+  /** Ends gracefully; resolves when the server is gone. A second call, or one after an exit, is harmless. */
   readonly stop: () => Promise<void>;
-  /** SIGKILL, for tests of what happens then; resolves when the server is gone. */
+  /** Sends SIGKILL, for tests of a crash; resolves when the server is gone. */
   readonly kill: () => Promise<void>;
 }
 

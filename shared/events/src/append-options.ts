@@ -5,7 +5,7 @@ export interface PublisherOptions {
   readonly limits?: Partial<Limits>;
   /** How long the server may take to confirm one attempt, in ms. */
   readonly ackTimeoutMs?: number;
-  /** Attempts while the outcome is unknown; each bears the same Msg-Id. */
+  /** Attempts while the outcome is unknown; each has the same Msg-Id. */
   readonly attempts?: number;
 }
 
@@ -15,7 +15,7 @@ export interface AppendOptions {
    * it has none. When the memory has moved on, nothing is stored.
    */
   readonly expectedVersion?: number;
-  /** Set when the time was filled in by the sender: a retry may then bear another. */
+  /** Set when the sender filled in the time: a retry may then have another. */
   readonly timeIsAssigned?: boolean;
 }
 
@@ -23,11 +23,11 @@ export interface Appended {
   readonly id: string;
   /** Position in the log; also the memory's new version, unless `duplicate`. */
   readonly sequence: number;
-  /** True when the same event was in the log already; `sequence` is where. */
+  /** True when the same event was already in the log, at `sequence`. */
   readonly duplicate: boolean;
 }
 
-/** One result per event of `appendAll`, in the order given: appended, or why not. */
+/** One result per event of `appendAll`, in the given order: appended, or the reason why not. */
 export type AppendResult<Item = unknown> =
   | { readonly item: Item; readonly ok: true; readonly appended: Appended }
   | { readonly item: Item; readonly ok: false; readonly error: unknown };

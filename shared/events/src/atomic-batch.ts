@@ -35,7 +35,7 @@ export async function sendBatch(
   return parseReply(reply?.string() ?? '{}');
 }
 
-/** A server that knows no batches confirms the first event as one of its own. */
+/** A server without batches confirms the first event as a single one. */
 function failUnbatched(reply: Msg): never {
   const { seq } = parseReply(reply.string());
   throw new EventError(

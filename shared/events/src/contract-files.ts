@@ -22,7 +22,7 @@ interface FixtureFile {
   readonly fixtures: readonly ContractFixture[];
 }
 
-/** What the files promise; nothing, where there are none yet. */
+/** The promises in the files; empty when there are none yet. */
 export async function readContract(place: ContractPlace): Promise<Contract> {
   const names = await unlessMissing(readdir(place.schemas), []);
   const schemas: Record<string, JsonSchema> = {};
@@ -34,7 +34,7 @@ export async function readContract(place: ContractPlace): Promise<Contract> {
   return { schemas, fixtures };
 }
 
-/** Writes the contract, which must hold all that the files promise. What says the same stays as it is. */
+/** Writes the contract, which must keep all promises of the files. Unchanged files stay as they are. */
 export async function writeContract(place: ContractPlace, contract: Contract): Promise<void> {
   for (const [name, schema] of Object.entries(contract.schemas)) {
     await writeJson(join(place.schemas, name), schema);

@@ -5,8 +5,8 @@ import { type EventType, latestVersion } from './event-type.ts';
 import { canonicalJson } from './payload.ts';
 
 /**
- * What this package has promised: the schema of every version of every event type, the schema of the
- * envelope, and how golden events are read. Kept in files; a promise is added and never taken back.
+ * The promises of this package: the schema of every version of every event type, the schema of the
+ * envelope, and how golden events are read. They are kept in files; promises are added, never withdrawn.
  */
 export interface Contract {
   /** By file name: `memory.created.v1.json`, `envelope.json`. */
@@ -16,7 +16,7 @@ export interface Contract {
 
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
-/** A golden fixture, with what its data are read as, by the version that the reader knows. */
+/** A golden fixture, with the data that each version of a reader gets from it. */
 export interface ContractFixture {
   readonly type: string;
   readonly name: string;
@@ -31,7 +31,7 @@ export interface ContractFixture {
  */
 export interface ContractChange {
   readonly kind: 'new' | 'extended' | 'changed' | 'removed';
-  /** What it is about, in words for a person. */
+  /** The subject of the change, in words for a person. */
   readonly what: string;
 }
 
@@ -85,14 +85,14 @@ export function compareContracts(promised: Contract, today: Contract): ContractC
   ];
 }
 
-/** Whether a change takes back a promise. */
+/** Whether a change withdraws a promise. */
 export function isBreaking({ kind }: ContractChange): boolean {
   return kind === 'changed' || kind === 'removed';
 }
 
 /**
- * What the data of a fixture are read as by a reader of that version; `undefined` when no chain of
- * upcasters ends there.
+ * The data that a reader of that version gets from a fixture; `undefined` when no chain of upcasters
+ * ends there.
  * @throws EventError EVENT_INVALID when the schema of its version refuses the data
  */
 function readAs(
@@ -123,8 +123,8 @@ function readAs(
 }
 
 /**
- * Holds the golden fixtures of a type against its code.
- * @throws EventError when one is refused, or is read as other data than it says
+ * Checks the golden fixtures of a type against its code.
+ * @throws EventError when one is refused, or is read as data other than it states
  */
 export function checkFixtures(definition: EventType): void {
   for (const { name, version, data, latest } of definition.fixtures) {
@@ -149,7 +149,7 @@ function readings(
 }
 
 function jsonSchema(schema: z.ZodType): JsonSchema {
-  // Of what a writer may write: what readers fill in by default is optional.
+  // The schema for writers: fields that readers fill in by default are optional.
   return z.toJSONSchema(schema, { io: 'input' });
 }
 

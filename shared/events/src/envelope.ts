@@ -8,8 +8,8 @@ const FIRST_INSTANT = Date.parse('0001-01-01T00:00:00Z');
 const LAST_INSTANT = Date.parse('9999-12-31T23:59:59.999Z');
 
 /**
- * What PostgreSQL refuses and JavaScript takes: an instant outside of the years 1 to 9999 once the
- * offset is reckoned in, an offset of 16 hours and more, and a fraction of hundreds of digits.
+ * Refuses times that JavaScript accepts but PostgreSQL does not: an instant outside the years 1 to 9999
+ * after applying the offset, an offset of 16 hours or more, and a fraction of hundreds of digits.
  */
 function isTimeEverywhere(time: string): boolean {
   if (time.length > 40 || /[+-](?:1[6-9]|2\d):\d\d$/.test(time)) return false;

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { Envelope, EventOf } from './envelope.ts';
 import type { EventClass } from './subjects.ts';
 
-/** One step in the life of a schema: the data of version `from`, as version `from + 1` says it. */
+/** One step in the history of a schema: it turns data of version `from` into version `from + 1`. */
 export interface Upcaster {
   readonly from: number;
   readonly to: number;
@@ -24,7 +24,7 @@ export interface EventType<Type extends string = string, Latest extends z.ZodTyp
   readonly summary: string;
   /** Every version ever published, by number. A version is never edited; a new one is added. */
   readonly versions: Readonly<Record<number, z.ZodType>>;
-  /** The newest of them: what a reader gets, whatever version was written. */
+  /** The newest of them: what a reader gets, for any written version. */
   readonly latest: Latest;
   readonly upcasters: readonly Upcaster[];
   readonly fixtures: readonly GoldenFixture[];
@@ -49,7 +49,7 @@ export function defineEventType<const Type extends string, Latest extends z.ZodT
   return Object.freeze(definition);
 }
 
-/** The event as one of this type; undefined when it is of another. */
+/** The event, typed as this type; undefined when it has another type. */
 export function eventAs<Definition extends EventType>(
   definition: Definition,
   event: EventOf<string, unknown>,

@@ -15,7 +15,7 @@ export const token = z
 /** Namespace of every name-based id made here; any fixed UUID serves, this one must never change. */
 const NAMESPACE = Buffer.from('b0d2c1f46f3b5c599d532f1b7e3a8c60', 'hex');
 
-/** What makes an event one event: CloudEvents says source + id; a tenant never shares either. */
+/** The identity of an event: source + id, according to CloudEvents; tenants never share either. */
 export interface EventIdentity {
   readonly tenantid: string;
   readonly source: string;
@@ -43,9 +43,9 @@ export function eventKey({ tenantid, source, id }: EventIdentity): string {
 }
 
 /**
- * The id of the n-th event that a stage derives from a cause. Whoever computes it, however often,
- * gets the same id, so a repeated publish is recognised as the same event. Whoever has the cause's
- * key at hand gives it, and spares a hash.
+ * The id of the n-th event that a stage derives from a cause. Every computation gives the same id, so a
+ * repeated publish is recognised as the same event. A caller that has the cause's key passes it, which
+ * saves a hash.
  */
 export function derivedEventId(
   cause: EventIdentity,

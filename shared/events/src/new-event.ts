@@ -9,8 +9,8 @@ import { registry } from './registry.ts';
 type AnyData = Readonly<Record<string, unknown>>;
 
 /**
- * What an author says of a new event; the rest of the envelope follows from it. Where the type is
- * written out and the version is the latest, the compiler checks the data; at run time they always are.
+ * An author's part of a new event; the rest of the envelope follows from it. When the type is literal and
+ * the version is the latest, the compiler checks the data; at run time they are always checked.
  */
 export interface NewEvent<
   Type extends MemoryEventType = MemoryEventType,
@@ -46,7 +46,7 @@ export function createEvent<
   return validated(envelopeOf(input));
 }
 
-/** Of whatever type: one of a module is known to the registry, and not to the compiler. */
+/** An event of any type: the registry knows a module's types, but the compiler does not. */
 type AnyNewEvent = Omit<NewEvent, 'type' | 'data'> & {
   readonly type: string;
   readonly data: unknown;
@@ -74,8 +74,8 @@ function envelopeOf(input: AnyNewEvent): unknown {
 }
 
 /**
- * An event caused by another: same tenant, memory, correlation and trace; the cause is its parent.
- * It is not checked here but when it is prepared to be appended, which every event is.
+ * An event caused by another: same tenant, memory, correlation and trace; the cause is its parent. It is
+ * not checked here, but like every event when it is prepared for the append.
  */
 export function createDerivedEvent<Latest extends z.ZodType>(
   { type }: Pick<EventType<string, Latest>, 'type' | 'latest'>,
@@ -97,9 +97,8 @@ export function createDerivedEvent<Latest extends z.ZodType>(
 }
 
 /**
- * The envelope as it was given, once it is known to fit. It is not replaced by the parsed form:
- * what goes to the log is what the author wrote, defaults are filled in by readers. `isPlainText` as
- * of `isPlain`.
+ * The given envelope, after checking that it fits. It is not replaced by the parsed form: the log gets
+ * exactly what the author wrote, and readers fill in defaults. `isPlainText` is as in `isPlain`.
  * @throws EventError EVENT_INVALID
  */
 export function validated(value: unknown, isPlainText = false): Envelope {

@@ -3,8 +3,8 @@ import type { Envelope } from './envelope.ts';
 import { registry } from './registry.ts';
 
 /**
- * When and under which trace an event was told is not part of what it says: the same fact told
- * again by a publisher that stamps its own clock is the same fact.
+ * The time and trace of an event are not part of its payload: the same fact, published again by a
+ * publisher that stamps its own clock, is the same fact.
  */
 const METADATA: ReadonlySet<string> = new Set([
   'time',
@@ -13,7 +13,7 @@ const METADATA: ReadonlySet<string> = new Set([
   'aggregateversion',
 ]);
 
-/** SHA-256 (32 bytes) over what the event says, whatever the order of its keys. */
+/** SHA-256 (32 bytes) over the payload of an event, independent of the order of its keys. */
 export function payloadDigest(envelope: Readonly<Record<string, unknown>>): Buffer {
   const names = Object.keys(envelope).filter((name) => !METADATA.has(name));
   return hash('sha256', canonicalObject(envelope, names), 'buffer');
@@ -26,8 +26,8 @@ export function samePayload(a: Envelope, b: Envelope, strictTime: boolean): bool
 }
 
 /**
- * Whether two events, as bytes, state the same fact. Bytes that cannot be read as an event are not
- * the same as any.
+ * Whether two events, as bytes, state the same fact. Bytes that are not readable as an event are never
+ * the same as others.
  */
 export function saysTheSame(stored: Uint8Array, sent: Uint8Array, strictTime: boolean): boolean {
   const before = registry.decode(stored);

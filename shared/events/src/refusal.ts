@@ -2,26 +2,26 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { errors, type NatsConnection } from '@nats-io/transport-node';
 import { EventError, type EventErrorCode } from './errors.ts';
 
-/** What the server said to an append. */
+/** The server's reply to an append. */
 export interface PublishReply {
   readonly seq: number;
   readonly duplicate: boolean;
 }
 
-/** The server's codes that mean something to a publisher (nats-server, server/errors.json). */
+/** The server's error codes that matter to a publisher (nats-server, server/errors.json). */
 const CODE = {
   wrongLastSequence: 10071,
   wrongLastSequenceUnknown: 10164,
   batchDuplicate: 10201,
-  /** Of the account or the server. */
+  /** Limits of the account or the server. */
   resourcesExceeded: [10002, 10023, 10028, 10047],
-  /** The store itself refused, with its own words: at a limit of the stream, or on a full disk. */
+  /** The store itself refused, with its own message: at a limit of the stream, or on a full disk. */
   storeFailed: 10077,
   otherStream: 10060,
   tooLarge: 10054,
   /**
-   * Not stored now, and worth another attempt: system unavailable, id or expectation still in
-   * process, too many requests or batches at once, a batch cut short (by a restart).
+   * Not stored now, but worth another attempt: system unavailable, id or expectation still being
+   * processed, too many requests or batches at once, a batch cut short (by a restart).
    */
   passing: [10008, 10158, 10163, 10167, 10176, 10194, 10210],
 } as const;
@@ -95,8 +95,8 @@ export function parseReply(text: string): PublishReply {
 }
 
 /**
- * Repeats an attempt while its outcome is unknown or the server says that it may pass later. What
- * was decided is final: by the server, by us, or by the permissions of the connection.
+ * Repeats an attempt while its outcome is unknown or the server says that it may succeed later. A decision
+ * is final: by the server, by us, or by the permissions of the connection.
  */
 export async function confirmed<Reply>(
   connection: NatsConnection,
@@ -124,7 +124,7 @@ function isForbidden(error: unknown): boolean {
   );
 }
 
-/** What a refusal means to the publisher's caller. */
+/** The meaning of a refusal for the publisher's caller. */
 export function codeOf(refusal: ServerRefusal): EventErrorCode {
   if (refusal.isFull) return 'LOG_FULL';
   if (refusal.isTooLarge) return 'EVENT_TOO_LARGE';
@@ -132,7 +132,7 @@ export function codeOf(refusal: ServerRefusal): EventErrorCode {
   return refusal.isPassing ? 'BROKER_UNAVAILABLE' : 'APPEND_REFUSED';
 }
 
-/** Why there is no answer. Nobody listening on the subject is not the same as a slow answer. */
+/** Why there is no answer. A subject without listeners is not the same as a slow answer. */
 export function unconfirmed(error: unknown, what: string): EventError {
   if (error instanceof EventError) return error;
   const reason = error instanceof Error ? error.message : String(error);

@@ -8,8 +8,8 @@ import { parseStoredSubject } from './subjects.ts';
 import { isPlain, unstorable } from './text.ts';
 
 /**
- * What became of a message's bytes. Nothing is thrown: a reader must say what it does with an
- * unknown type or a newer version, and the type checker holds it to that.
+ * The result of decoding a message. Decoding never throws: a reader must handle unknown types and newer
+ * versions, and the type checker enforces that.
  */
 export type Decoded =
   | { readonly kind: 'known'; readonly event: MemoryEvent; readonly envelope: Envelope }
@@ -27,8 +27,8 @@ interface Entry {
 }
 
 /**
- * Decoding is the hot path of every projection, and a compiled schema is three to five times as fast
- * as the one it is made of (measured), and of the same mind.
+ * Decoding is the hot path of every projection. A compiled schema is three to five times as fast as its
+ * source (measured), and gives the same results.
  */
 const compiledEnvelope = z.compile(envelopeSchema);
 
@@ -41,7 +41,7 @@ export class EventRegistry {
   }
 
   /**
-   * Types that are known from now on, all of them or none.
+   * Makes types known from now on, all of them or none.
    * @throws EventError CATALOGUE_BROKEN
    */
   add(definitions: readonly EventType[]): void {
@@ -62,7 +62,7 @@ export class EventRegistry {
     return this.#entries.get(type)?.definition;
   }
 
-  /** Bytes as stored → the event as of today's schema. `stored` checks the subject against the body. */
+  /** Stored bytes → the event in today's schema. `stored` checks the subject against the body. */
   decode(bytes: Uint8Array, stored?: { readonly root: string; readonly subject: string }): Decoded {
     if (!isUtf8(bytes)) return invalid('the bytes are not UTF-8');
     const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
@@ -70,7 +70,7 @@ export class EventRegistry {
     try {
       value = JSON.parse(text);
     } catch {
-      // The parser's own message quotes the input, which may hold contents; the place is enough.
+      // The parser's own message quotes the input, which may contain contents; the position is enough.
       return invalid('the bytes are not JSON');
     }
     const decoded = this.upcast(value, isPlain(text));
@@ -83,11 +83,11 @@ export class EventRegistry {
     return mismatch === undefined ? decoded : invalid(mismatch);
   }
 
-  /** A parsed envelope → the event as of today's schema. `isPlainText` as of `isPlain`. */
+  /** A parsed envelope → the event in today's schema. `isPlainText` is as in `isPlain`. */
   upcast(value: unknown, isPlainText = false): Decoded {
     const decoded = this.#read(value);
     if (decoded.kind === 'invalid') return decoded;
-    // Last, so that a field which a schema names is reported by its name.
+    // Checked last, so that a field that a schema names is reported by its name.
     const problem = unstorable(value, isPlainText);
     return problem === undefined ? decoded : invalid(problem);
   }
@@ -120,13 +120,13 @@ export class EventRegistry {
       const why = error instanceof Error ? `: ${error.message}` : '';
       return invalid(`${envelope.type} version ${schemaversion} could not be upcast${why}`);
     }
-    // The catalogue ties type and data together; the cast is where that knowledge enters.
+    // The catalogue ties type and data together, so the cast is safe.
     const event = { ...envelope, data: current, schemaversion: entry.latest } as MemoryEvent;
     return { kind: 'known', event, envelope };
   }
 }
 
-/** The registry of everything this version of the package knows, and what was added to it. */
+/** The registry of all types that this version of the package knows, and of those added to it. */
 export const registry = new EventRegistry(CATALOGUE);
 
 function checkChain(definition: EventType): Entry {
@@ -167,7 +167,7 @@ function checkChain(definition: EventType): Entry {
   return { definition, latest, compiled: new Map(), path };
 }
 
-/** Compiled at first use: a program that reads one type does not wait for all of them. */
+/** Compiles on first use: a program that reads one type does not wait for all of them. */
 function compiledVersion({ definition, compiled }: Entry, version: number): z.ZodType | undefined {
   const known = compiled.get(version);
   if (known !== undefined) return known;

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 
 /**
- * Text that every part of the fleet can keep unchanged. PostgreSQL refuses U+0000, and a lone
- * surrogate becomes U+FFFD on its way through UTF-8: both are refused at the door, so that what is
- * read back is what was said.
+ * Text that every part of the fleet can keep unchanged. PostgreSQL refuses U+0000, and a lone surrogate
+ * becomes U+FFFD on its way through UTF-8. Publishing refuses both, so that the text read back is the
+ * text written.
  */
 export function storableText(max: number, min = 1) {
   return z
@@ -17,26 +17,26 @@ export function isStorable(text: string): boolean {
   return !text.includes('\u0000') && text.isWellFormed();
 }
 
-/** Deepest nesting of an event: far beyond what anybody says, far below what ends a stack. */
+/** Deepest nesting of an event: far more than anybody needs, far less than overflows a stack. */
 export const MAX_DEPTH = 100;
 
 /**
- * Whether JSON text, and so every string in it, is storable as it stands: what is not can only come
- * out of an escape, since valid UTF-8 has no halves of pairs and valid JSON no bare control character.
+ * Whether JSON text, and so every string in it, is storable as it is: unstorable characters can only come
+ * from an escape, since valid UTF-8 has no lone surrogates and valid JSON no bare control characters.
  */
 export function isPlain(json: string): boolean {
   return !json.includes('\\u') && !json.includes(PROTOTYPE);
 }
 
-/** As a field it is harmless in JSON, and replaces a prototype in the hands of a careless reader. */
+/** A field with this name is harmless in JSON, but replaces a prototype in a careless reader. */
 const PROTOTYPE = '__proto__';
 
 /**
  * Why a JSON value cannot be kept unchanged by every part of the fleet; `undefined` when it can.
- * Fields that no schema names are kept too, so they are held to the same: no text that PostgreSQL
- * refuses, no number that JSON.parse made infinite (1e999 would be written back as null), no field
- * called `__proto__`, and no nesting that JSON.parse takes and JSON.stringify or a recursive reader
- * dies of. Text known to be plain is not looked at again, which halves the time of a decode.
+ * Fields that no schema names are kept too, so the same rules apply to them: no text that PostgreSQL
+ * refuses, no number that JSON.parse made infinite (1e999 would be written back as null), no field called
+ * `__proto__`, and no nesting that JSON.parse accepts but that overflows JSON.stringify or a recursive
+ * reader. Text known to be plain is not checked again, which halves the time of a decode.
  */
 export function unstorable(value: unknown, isPlainText = false, depth = 0): string | undefined {
   if (typeof value === 'string') {

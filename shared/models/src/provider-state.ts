@@ -102,7 +102,10 @@ export class ProviderState {
       });
     } catch (error) {
       // The other processes will learn of it from the service itself.
-      log.debug({ reason: messageOf(error) }, 'the pause could not be shared with the other processes');
+      log.debug(
+        { reason: messageOf(error) },
+        'the pause could not be shared with the other processes',
+      );
     }
   }
 }

@@ -5,8 +5,8 @@ import { systemCode } from '../errors.ts';
 const LIMIT_BYTES = 10 * 1024 * 1024;
 
 /**
- * A log on disk that never takes more than twice its limit: what is full becomes `<file>.1`. Lines are
- * written at once, so that the last ones are there whatever happens next.
+ * A log on disk that never takes more than twice its limit: a full file becomes `<file>.1`. Lines are written
+ * at once, so that the last ones survive any crash.
  */
 export class LogFile {
   readonly path: string;
@@ -23,12 +23,12 @@ export class LogFile {
   }
 
   write(line: string): void {
-    // A process says its last words while everything ends.
+    // A process may still log while everything ends.
     if (this.#file === undefined) return;
     try {
       this.#bytes += writeSync(this.#file, `${line}\n`);
     } catch (error) {
-      // A full disk must not take the fleet along: the line is lost, and the servers say why.
+      // A full disk must not end the fleet: the line is lost, and the servers report the cause.
       if (systemCode(error) !== 'ENOSPC') throw error;
       return;
     }

@@ -7,21 +7,21 @@ export interface FleetOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Processes per worker; default one of each. */
   readonly workers?: Readonly<Record<string, number>> | undefined;
-  /** False gives up the embedded servers' data after a crash of the machine, for speed; default true. */
+  /** False risks the embedded servers' data in a crash of the machine, for speed; default true. */
   readonly durable?: boolean | undefined;
-  /** Ends the start early; what was started is stopped again. */
+  /** Ends the start early; servers and workers that have started are stopped again. */
   readonly signal?: AbortSignal | undefined;
-  /** One line for people about a step, or about a worker that ended and is started again. */
+  /** One line for people about a step, or about a worker that ended and is restarted. */
   readonly onProgress?: ((message: string) => void) | undefined;
   /** Each line that a worker logs, beside its log file. */
   readonly onWorkerLine?: ((worker: string, line: string) => void) | undefined;
 }
 
-/** A worker process of the fleet. It is started again when it ends by itself. */
+/** A worker process of the fleet. It is restarted when it ends by itself. */
 export interface RunningWorker {
   /** `extraction`, or `extraction-2` where there are several. */
   readonly name: string;
-  /** Of the process as it is now; undefined between an end and the next start. */
+  /** Id of the current process; undefined between an end and the next start. */
   readonly pid: number | undefined;
   readonly restarts: number;
   readonly logFile: string;
@@ -31,13 +31,13 @@ export interface RunningWorker {
 export interface Fleet {
   readonly natsUrl: string;
   readonly databaseUrl: string;
-  /** Whether they are embedded, or were given. */
+  /** Whether each server is embedded, or was given. */
   readonly embedded: { readonly nats: boolean; readonly postgres: boolean };
   readonly workers: readonly RunningWorker[];
   readonly logDir: string;
   /** Settles when the fleet cannot go on (a server ended by itself), with one sentence that says why. */
   readonly failed: Promise<string>;
-  /** Orderly end: workers drain, then the servers stop. Calling it again waits for the same end. */
+  /** Ends gracefully: workers drain, then the servers stop. A second call waits for the same end. */
   readonly stop: () => Promise<void>;
   /** Ends the workers at once; the servers still stop in order, so that no data is lost. */
   readonly kill: () => Promise<void>;

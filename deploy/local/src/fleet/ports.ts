@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { systemCode } from '../errors.ts';
 
-/** The ports of the embedded servers, kept from run to run so that connection URLs stay good. */
+/** The ports of the embedded servers, kept between runs so that connection URLs stay valid. */
 export interface Ports {
   readonly nats?: number | undefined;
   readonly postgres?: number | undefined;
@@ -20,7 +20,7 @@ export async function keptPorts(stateDir: string): Promise<Ports> {
 }
 
 export async function keepPorts(stateDir: string, ports: Ports): Promise<void> {
-  // A server that was given this time leaves the other's port as it was.
+  // The kept port of a server that was given this time does not change.
   await writeFile(fileIn(stateDir), `${JSON.stringify({ ...readPorts(stateDir), ...ports })}\n`);
 }
 
@@ -29,7 +29,7 @@ function readPorts(stateDir: string): Ports {
   try {
     found = JSON.parse(readFileSync(fileIn(stateDir), 'utf8'));
   } catch (error) {
-    // None yet, or one that was cut off: any free port is as good.
+    // There is no file yet, or it is incomplete: any free port will do.
     if (systemCode(error) === 'ENOENT' || error instanceof SyntaxError) return {};
     throw error;
   }
@@ -51,6 +51,6 @@ async function ifFree(port: number | undefined): Promise<number | undefined> {
     await once(probe, 'close');
     return port;
   } catch {
-    return undefined; // somebody else has it
+    return undefined; // another process has it
   }
 }

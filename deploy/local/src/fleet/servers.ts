@@ -100,7 +100,7 @@ async function endOf(
   logFile: string,
 ): Promise<string> {
   const end = await server?.exited;
-  // A server that was given is not ours to watch, and one that was stopped has not failed.
+  // We do not watch a server that was given, and a server that was stopped has not failed.
   if (end === undefined || end.wanted) return await Promise.withResolvers<never>().promise;
   return `${name} ended by itself (${end.reason}); its log is ${logFile}`;
 }

@@ -25,12 +25,12 @@ import { SupervisedWorker } from './worker.ts';
 const READY_SECONDS = 60;
 
 /**
- * Starts servers and workers on the state folder and resolves when all of them are ready. Nothing of
- * it outlives this process, however that ends.
- * @throws RuntimeError CONFIG_INVALID | FLEET_RUNNING | FLEET_FAILED, and whatever the servers throw
+ * Starts servers and workers on the state folder and resolves when all of them are ready. None of them
+ * outlives this process, however it ends.
+ * @throws RuntimeError CONFIG_INVALID | FLEET_RUNNING | FLEET_FAILED, and errors of the servers
  */
 export async function startFleet(given: FleetOptions): Promise<Fleet> {
-  // Before anything is started: a mistake in the settings should show at once.
+  // Before anything starts: a mistake in the settings should show at once.
   // Loaded late: tests start servers from this package without ever starting a fleet.
   const fleet = await import('@memfleet/fleet');
   const { config } = await fleet.loadFleet({
@@ -43,7 +43,7 @@ export async function startFleet(given: FleetOptions): Promise<Fleet> {
   if (unknown !== undefined) {
     throw new RuntimeError(
       'CONFIG_INVALID',
-      `there is no worker ${unknown}; those of this fleet: ${names.join(', ')}`,
+      `there is no worker ${unknown}; the workers of this fleet are: ${names.join(', ')}`,
     );
   }
   const stateDir = resolve(given.stateDir);
@@ -51,7 +51,7 @@ export async function startFleet(given: FleetOptions): Promise<Fleet> {
   const logDir = join(stateDir, 'logs');
   mkdirSync(logDir, { recursive: true });
   const lock = lockState(stateDir);
-  // Of a fleet that was killed: its process id may be somebody else's by now.
+  // The file of a fleet that was killed: another process may have its process id by now.
   rmSync(fleetFilePath(stateDir), { force: true });
   const workers: SupervisedWorker[] = [];
   let servers: Servers | undefined;
@@ -92,7 +92,7 @@ export async function startFleet(given: FleetOptions): Promise<Fleet> {
     failed,
     stop: () => (ending ??= end('stop')),
     kill: async () => {
-      // Ends what an orderly end that is under way still waits for.
+      // Ends the processes that a graceful shutdown in progress still waits for.
       await Promise.all(workers.map((worker) => worker.kill()));
       await (ending ??= end('kill'));
     },
@@ -127,7 +127,7 @@ async function provision(
   }
 }
 
-/** What is new is counted, what is changed is told. */
+/** Counts what is new, and names what has changed. */
 function provisioned(changes: readonly Change[]): string {
   if (changes.length === 0) return 'streams, consumers and tables are as configured';
   const created = Map.groupBy(
@@ -163,7 +163,7 @@ function makeWorkers(
     // All of them are on this machine, where one fixed port serves one process.
     MEMFLEET_HEALTH_PORT: '0',
   };
-  // An embedded server asks for no credentials; those of another one are not its business.
+  // An embedded server needs no credentials, and must not get those of another one.
   if (!isGiven(env, 'NATS_URL')) {
     delete workerEnv['NATS_CREDS'];
     delete workerEnv['NATS_CREDS_FILE'];
@@ -202,7 +202,7 @@ async function allReady(
       );
     }),
   );
-  // Looked at only while somebody waits; an end later on is no error of this start.
+  // Only the start waits for it; a later end is no error of the start.
   ended.catch(() => undefined);
   const deadline = performance.now() + READY_SECONDS * 1_000;
   for (;;) {

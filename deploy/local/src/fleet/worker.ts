@@ -4,26 +4,26 @@ import { leash, type Leashed } from '../leash.ts';
 import { LogFile } from './log-file.ts';
 import type { RunningWorker } from './options.ts';
 
-// A worker that keeps failing is tried ever more rarely, one that worked for a while at once.
+// A worker that keeps failing is restarted ever more rarely; one that ran for a while, at once.
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 15_000;
 const STEADY_AFTER_MS = 30_000;
 
 export interface WorkerOptions {
-  /** What Node runs: a file, and its arguments. */
+  /** The program for Node: a file, and its arguments. */
   readonly program: readonly string[];
   readonly name: string;
   readonly env: NodeJS.ProcessEnv;
   /** Working directory: relative paths of the configuration are the user's. */
   readonly cwd: string;
   readonly logDir: string;
-  /** From SIGTERM to SIGKILL. */
+  /** Time from SIGTERM to SIGKILL. */
   readonly graceSeconds: number;
   readonly onProgress: ((message: string) => void) | undefined;
   readonly onLine: ((line: string) => void) | undefined;
 }
 
-/** One worker process, started again whenever it ends by itself, until it is stopped. */
+/** One worker process, restarted whenever it ends by itself, until it is stopped. */
 export class SupervisedWorker implements RunningWorker {
   readonly name: string;
   readonly logFile: string;
@@ -50,7 +50,7 @@ export class SupervisedWorker implements RunningWorker {
     return this.#restarts;
   }
 
-  /** Settles when the process first ends by itself, with its last words: at the start, a reason to give up. */
+  /** Settles with the last log line when the process first ends by itself: at the start, a reason to give up. */
   get firstEnd(): Promise<string> {
     return this.#firstEnd.promise;
   }
@@ -102,7 +102,7 @@ export class SupervisedWorker implements RunningWorker {
       this.#firstEnd.resolve(`${reason}; its last line: ${lastLine(running)}`);
       if (performance.now() - startedAt > STEADY_AFTER_MS) pause = FIRST_PAUSE_MS;
       this.#options.onProgress?.(
-        `worker ${this.name} ended by itself (${reason}), starting it again in ${pause} ms; its log is ${this.logFile}`,
+        `worker ${this.name} ended by itself (${reason}), restarting it in ${pause} ms; its log is ${this.logFile}`,
       );
       await this.#pause(pause);
       if (this.#stopping.signal.aborted) return;
@@ -110,7 +110,7 @@ export class SupervisedWorker implements RunningWorker {
       this.#restarts += 1;
       running = await this.#launch();
       this.#process = running;
-      // Stopped while it was being started: nobody else knows of this process yet.
+      // Stopped during its start: nobody else knows this process yet.
       if (this.#stopping.signal.aborted) await running.stop();
     }
   }
@@ -138,6 +138,6 @@ function lastLine(ended: Leashed): string {
     const message = (parsed as { msg?: unknown } | null)?.msg;
     return typeof message === 'string' ? message : line;
   } catch {
-    return line; // not a log line of ours: Node's own words, say
+    return line; // not one of our log lines, but for example Node's own output
   }
 }

@@ -8,8 +8,8 @@ export interface NatsConfig {
 }
 
 /**
- * The server's configuration file. `extra` stands last: nats-server takes the last of two equal keys, so it may replace
- * what stands above it.
+ * The server's configuration file. `extra` comes last: nats-server uses the last of two equal keys, so `extra` overrides
+ * everything above it.
  */
 export function natsConfig({ host, port, storeDir, portsDir, extra }: NatsConfig): string {
   return [
@@ -17,16 +17,16 @@ export function natsConfig({ host, port, storeDir, portsDir, extra }: NatsConfig
     `host: ${quote(host)}`,
     `port: ${port}`,
     ...(portsDir === undefined ? [] : [`ports_file_dir: ${quote(portsDir)}`]),
-    // The server's own default, written down because publishers size their events by it.
+    // The server's own default, explicit because publishers size their events by it.
     'max_payload: 1MB',
-    // An acknowledged event is safe from the end of the server at once, and from that of the machine
-    // after a second; the default is two minutes. `always`, as in production, costs a local fleet
-    // three quarters of its throughput.
+    // An acknowledged event survives a crash of the server at once, and a crash of the machine after a
+    // second; the default is two minutes. `always`, as in production, costs a local fleet three quarters
+    // of its throughput.
     `jetstream { store_dir: ${quote(storeDir)}, sync_interval: "1s" }`,
     extra ?? '',
     '',
   ].join('\n');
 }
 
-// JSON's escapes are those of the configuration language.
+// The configuration language has the same escapes as JSON.
 const quote = (text: string): string => JSON.stringify(text);

@@ -9,8 +9,8 @@ import { readNatsInfo } from './ready.ts';
 export const natsImage = 'nats:2.15.1';
 
 /**
- * Runs nats-server in a container. The store is a bind mount, the same folder and the same format as without a
- * container, so that a fleet may change from one to the other.
+ * Runs nats-server in a container. The store is a bind mount with the same folder and format as without a container, so
+ * that a fleet can switch between the two.
  */
 export async function startNatsContainer(
   engine: ContainerEngine,

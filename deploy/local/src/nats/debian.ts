@@ -18,7 +18,7 @@ import { natsServerVersion } from './version.ts';
 
 const run = promisify(execFile);
 
-// Newest first that does not change by the day; unstable only if that one has it not (it comes and goes in testing).
+// Prefers the newest suite that does not change daily; unstable only if that lacks it (it comes and goes in testing).
 const suites = ['forky', 'sid'];
 const keyrings = ['gpg', 'pgp'].map((end) => `/usr/share/keyrings/debian-archive-keyring.${end}`);
 
@@ -33,7 +33,7 @@ export async function fetchNatsServerFromDebian(
 ): Promise<string> {
   const keyring = keyrings.find((path) => existsSync(path));
   if (process.platform !== 'linux' || keyring === undefined) {
-    throw new Error('this is no Debian system with the keyring of its archive');
+    throw new Error('this is not a Debian system with the keyring of its archive');
   }
   const mirror = await debianMirror('/etc/apt');
   if (mirror === undefined) throw new Error("apt's sources name no mirror of Debian's archive");
@@ -76,16 +76,16 @@ async function fetchFromSuite({ cache, work, suite, mirror, keyring }: Fetch): P
     `Dir::Cache=${archives}`,
     `Dir::Etc::sourcelist=${sources}`,
     'Dir::Etc::sourceparts=/dev/null',
-    // Pins and a default release of this machine speak of other suites.
+    // This machine's pins and default release concern other suites.
     'Dir::Etc::preferences=/dev/null',
     'Dir::Etc::preferencesparts=/dev/null',
     'APT::Default-Release=',
     'Acquire::Languages=none',
     'Acquire::Retries=3',
-    // Root's apt drops to a user that may not write into our folder.
+    // Root's apt switches to a user that may not write into our folder.
     ...(process.getuid?.() === 0 ? ['APT::Sandbox::User=root'] : []),
   ].flatMap((option) => ['-o', option]);
-  // Ten minutes: a slow line, not a hanging one.
+  // Ten minutes allow for a slow connection, but not for a hanging one.
   const settings = { cwd: work, env: { ...process.env, LC_ALL: 'C' }, timeout: 600_000 };
   await run('apt-get', [...options, '-q', 'update'], settings);
   await run('apt-get', [...options, '-q', 'download', 'nats-server'], settings);
@@ -96,7 +96,7 @@ async function fetchFromSuite({ cache, work, suite, mirror, keyring }: Fetch): P
   return moveIntoCache(join(work, 'x', 'usr', 'sbin', 'nats-server'), cache);
 }
 
-/** The name appears in the cache with the whole file behind it, or not at all. */
+/** The file appears in the cache complete, or not at all. */
 async function moveIntoCache(binary: string, cache: string): Promise<string> {
   const version = await natsServerVersion(binary);
   if (version === undefined) {
@@ -110,7 +110,7 @@ async function moveIntoCache(binary: string, cache: string): Promise<string> {
   return path;
 }
 
-/** The mirror of Debian's archive that this machine's apt uses, which also serves one behind a firewall. */
+/** The mirror of Debian's archive that this machine's apt uses, which also works behind a firewall. */
 export async function debianMirror(etcApt: string): Promise<string | undefined> {
   for (const file of await sourceFiles(etcApt)) {
     for (const line of (await readFile(file, 'utf8')).split('\n')) {
@@ -123,7 +123,7 @@ export async function debianMirror(etcApt: string): Promise<string | undefined> 
   return undefined;
 }
 
-// A mirror of the whole archive ends so; debian-security and other vendors' archives do not have the suites we want.
+// The URI of a mirror of the whole archive ends like this; debian-security and other archives lack our suites.
 const isDebianMirror = (uri: string): boolean => /^https?:\/\/\S+\/debian\/?$/.test(uri);
 
 async function sourceFiles(etcApt: string): Promise<string[]> {

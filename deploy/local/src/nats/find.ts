@@ -12,8 +12,8 @@ export interface NatsBinary {
 }
 
 /**
- * A nats-server that costs nothing to use: the one that `MEMFLEET_NATS_SERVER` names (an error if that is none, or too
- * old), else one on the PATH, else one fetched earlier.
+ * A nats-server that is available without a download: the one that `MEMFLEET_NATS_SERVER` names (an error if it is no
+ * nats-server or too old), else one on the PATH, else one fetched earlier.
  */
 export async function findNatsServer(
   env: NodeJS.ProcessEnv = process.env,
@@ -28,7 +28,7 @@ async function checkNamed(path: string): Promise<NatsBinary> {
   if (version === undefined) {
     throw new RuntimeError(
       'SERVER_NOT_FOUND',
-      `MEMFLEET_NATS_SERVER names ${path}, which is no nats-server that runs here`,
+      `MEMFLEET_NATS_SERVER names ${path}, which is not a nats-server that runs here`,
     );
   }
   if (!isNewEnough(version)) {
@@ -69,7 +69,7 @@ export async function fetchNatsServer(
     const path = await fetchNatsServerFromDebian(cacheDir(env), onProgress);
     const version = await natsServerVersion(path);
     if (version !== undefined && isNewEnough(version)) return { path, version };
-    throw new Error(`what Debian has is nats-server ${version ?? 'that does not run here'}`);
+    throw new Error(`Debian has nats-server ${version ?? 'in a build that does not run here'}`);
   } catch (error) {
     throw new RuntimeError(
       'SERVER_NOT_FOUND',

@@ -3,7 +3,7 @@ import type { ServerCallbacks } from '../server.ts';
 export interface NatsServerOptions extends ServerCallbacks {
   /** Holds the JetStream store and the server's files; made if missing, and belongs to this server alone. */
   dataDir: string;
-  /** A certain port, such as the one before a restart; left out, a free one is taken. */
+  /** A fixed port, such as the one before a restart; by default a free one. */
   port?: number | undefined;
   /** Where it listens; default 127.0.0.1. */
   host?: string | undefined;
@@ -11,7 +11,7 @@ export interface NatsServerOptions extends ServerCallbacks {
   config?: string | undefined;
 }
 
-/** What a start needs when everything is decided but the kind of server. */
+/** Everything a start needs once only the kind of server is open. */
 export interface NatsStart extends ServerCallbacks {
   dataDir: string;
   host: string;

@@ -10,15 +10,15 @@ import type { NatsBinary } from './find.ts';
 import type { NatsStart } from './options.ts';
 import { readNatsInfo } from './ready.ts';
 
-// A store of many million messages is read through at the start, and far more so after a crash.
+// At its start the server scans a store of many million messages, and more thoroughly after a crash.
 const startSeconds = 120;
-// JetStream writes its state out on the way down.
+// JetStream writes its state to disk when it stops.
 const graceSeconds = 15;
 
 /** Starts a nats-server binary on `start.dataDir`. */
 export async function startNatsBinary(binary: NatsBinary, start: NatsStart): Promise<LocalServer> {
   const { dataDir, host, log } = start;
-  // With port -1 the server itself takes a free port and writes it here: nobody can take it in between.
+  // With port -1 the server itself takes a free port and writes it here, so nobody can take it in between.
   const portsDir = join(dataDir, 'ports');
   await rm(portsDir, { recursive: true, force: true });
   await mkdir(portsDir);
@@ -58,7 +58,7 @@ function waitForPort(server: Leashed, portsDir: string): Promise<number> {
     // The only file there, named after program and process.
     const file = (await readdir(portsDir)).find((name) => name.endsWith('.ports'));
     const text = file === undefined ? '' : await readFile(join(portsDir, file), 'utf8');
-    // Half-written for a moment.
+    // The file may be half-written for a moment.
     const url = /"nats":\s*\[\s*"([^"]+)"[^\]]*\]/.exec(text)?.[1];
     return url === undefined ? undefined : Number(new URL(url).port);
   });
@@ -73,13 +73,13 @@ function waitForInfo(server: Leashed, host: string, port: number): Promise<{ ver
   );
 }
 
-/** Asks again and again until `probe` has an answer; fails at once when the server ends. */
+/** Polls until `probe` has an answer; fails at once when the server ends. */
 async function untilReady<T>(server: Leashed, probe: () => Promise<T | undefined>): Promise<T> {
   const deadline = performance.now() + startSeconds * 1000;
   const ended = server.exited.then(({ reason }) => {
     throw failed(`ended at its start (${reason})`, server);
   });
-  // It is looked at only while a probe waits; an exit later on is no error of this start.
+  // Only the start waits for it; a later exit is no error of the start.
   ended.catch(() => undefined);
   for (;;) {
     const answer = await Promise.race([probe(), ended]);

@@ -8,8 +8,8 @@ export interface NatsInfo {
 }
 
 /**
- * Connects and reads the INFO line with which a NATS server greets. Rejects when nothing listens or the greeting is not
- * NATS'.
+ * Connects and reads the INFO line that a NATS server sends first. Rejects when nothing listens, or when that line is not
+ * from NATS.
  */
 export async function readNatsInfo(
   host: string,
@@ -20,11 +20,11 @@ export async function readNatsInfo(
   try {
     const signal = AbortSignal.timeout(timeoutMs);
     const lines = createInterface({ input: socket });
-    // readline does not pass its input's errors on.
+    // readline does not forward errors of its input.
     const failed = once(socket, 'error', { signal }).then(([error]) => {
       throw error;
     });
-    failed.catch(() => undefined); // when the line wins the race, the end of the wait for an error is none
+    failed.catch(() => undefined); // when the line wins the race, this rejection is no error
     const [line] = (await Promise.race([once(lines, 'line', { signal }), failed])) as [string];
     if (!line.startsWith('INFO {')) throw new Error(`port ${port} on ${host} is not a NATS server`);
     return JSON.parse(line.slice('INFO '.length)) as NatsInfo;

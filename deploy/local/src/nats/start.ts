@@ -9,9 +9,9 @@ import type { NatsServerOptions, NatsStart } from './options.ts';
 import { startNatsBinary } from './process.ts';
 
 /**
- * Starts a nats-server with JetStream and resolves when it answers. The server is, in this order: the one named by
- * `MEMFLEET_NATS_SERVER`, one on the PATH, one fetched earlier, a container, or Debian's package, which is fetched. Its
- * `url` names no user; throws RuntimeError.
+ * Starts a nats-server with JetStream and resolves when it answers. It tries, in this order: the server named by
+ * `MEMFLEET_NATS_SERVER`, one on the PATH, one fetched earlier, a container, and Debian's package, which it fetches. Its
+ * `url` contains no user; throws RuntimeError.
  */
 export async function startNatsServer(options: NatsServerOptions): Promise<LocalServer> {
   const { log, onProgress, config } = options;

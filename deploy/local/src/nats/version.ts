@@ -4,13 +4,13 @@ import { isAtLeast, MINIMUM_SERVER } from '@memfleet/runtime';
 
 const run = promisify(execFile);
 
-/** The version of a nats-server binary, or undefined when the path holds no such program. */
+/** The version of a nats-server binary; undefined when the path is no such program. */
 export async function natsServerVersion(path: string): Promise<string | undefined> {
   try {
     const { stdout } = await run(path, ['--version'], { timeout: 10_000 });
     return /v(\d+\.\d+\.\d+\S*)/.exec(stdout)?.[1];
   } catch {
-    return undefined; // not there, not executable, or another program: no nats-server in any case
+    return undefined; // missing, not executable, or another program: in any case no nats-server
   }
 }
 

@@ -16,8 +16,8 @@ export interface PostgresBinaries {
 }
 
 /**
- * PostgreSQL's programs from the npm package of this platform, in a place where `user` can run them. Only the package's
- * files are used, not the EmbeddedPostgres class of its parent package: that one adds a user to the machine when we are
+ * PostgreSQL's programs from the npm package of this platform, in a place where `user` can run them. We use only the
+ * package's files, not the EmbeddedPostgres class of its parent package, which adds a user to the machine when we are
  * root, cannot reach a clone in root's home, and leaves the server running when we are killed.
  */
 export async function findPostgresBinaries(user: RunUser | undefined): Promise<PostgresBinaries> {
@@ -26,13 +26,13 @@ export async function findPostgresBinaries(user: RunUser | undefined): Promise<P
   const inPlace = programs(native, version);
   if (linked && (await canRun(inPlace.postgres, ['--version'], user))) return inPlace;
 
-  // Links are missing and cannot be made, or the user that we must run it as does not reach this folder.
+  // Links are missing and cannot be made, or the user that must run it has no access to this folder.
   const home = user ? await rootsOwnFolder('/var/cache/memfleet') : cacheDir();
   const copied = programs(await copyInto(home, native, version), version);
   if (await canRun(copied.postgres, ['--version'], user)) return copied;
   throw new RuntimeError(
     'SERVER_NOT_FOUND',
-    `PostgreSQL's programs in ${native} do not run on this system: set DATABASE_URL to a PostgreSQL of yours`,
+    `PostgreSQL's programs in ${native} do not run on this system: set DATABASE_URL to your own PostgreSQL`,
   );
 }
 
@@ -50,7 +50,7 @@ async function locatePackage(): Promise<{ native: string; version: string }> {
     throw new RuntimeError(
       'SERVER_NOT_FOUND',
       `There is no PostgreSQL for ${process.platform}-${process.arch} in the dependencies and no Docker engine answers: ` +
-        `set DATABASE_URL to a PostgreSQL of yours`,
+        `set DATABASE_URL to your own PostgreSQL`,
       error,
     );
   }
@@ -68,8 +68,8 @@ interface Link {
 }
 
 /**
- * npm packages hold no symbolic links; the package makes those of its libraries in an install script, which newer npm
- * does not run. False when they cannot be made because the folder is read-only.
+ * npm packages contain no symbolic links; this package makes those of its libraries in an install script, which newer
+ * npm does not run. False when they cannot be made because the folder is read-only.
  */
 async function makeLinks(native: string): Promise<boolean> {
   for (const { source, target } of await listLinks(native)) {
@@ -78,7 +78,7 @@ async function makeLinks(native: string): Promise<boolean> {
     try {
       await symlink(basename(source), link);
     } catch (error) {
-      // There already, also when another process makes them at this moment.
+      // It exists already, perhaps because another process has just made it.
       if (systemCode(error) === 'EEXIST') continue;
       if (['EROFS', 'EACCES', 'EPERM'].includes(systemCode(error) ?? '')) {
         if (await exists(link)) continue;
@@ -125,7 +125,7 @@ async function copyInto(home: string, native: string, version: string): Promise<
   return copy;
 }
 
-// Names and sizes: a copy of another build is another copy, and reading 60 MB at each start is saved.
+// Hashes names and sizes: that distinguishes builds, and saves reading 60 MB at each start.
 async function contentHash(native: string): Promise<string> {
   const hash = createHash('sha256');
   for (const folder of ['bin', 'lib']) {

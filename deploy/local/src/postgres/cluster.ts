@@ -22,7 +22,7 @@ export interface ClusterOptions extends ServerCallbacks {
   durable: boolean;
 }
 
-/** Opens the cluster in `place`, and makes it when there is none. A half-made one is made anew. */
+/** Opens the cluster in `place`, or creates it. It recreates an incomplete one. */
 export async function openCluster(place: string, options: ClusterOptions): Promise<Cluster> {
   const pgdata = join(place, 'pgdata');
   const passwordFile = join(place, 'password');
@@ -33,7 +33,7 @@ export async function openCluster(place: string, options: ClusterOptions): Promi
   if (password) return { pgdata, password };
   throw new RuntimeError(
     'SERVER_FAILED',
-    `The superuser's password is missing in ${passwordFile}: put it back, or move ${place} away to begin anew`,
+    `The superuser's password is missing in ${passwordFile}: restore it, or move ${place} away to start afresh`,
   );
 }
 
@@ -42,18 +42,18 @@ function checkVersion(made: string, pgdata: string, version: string): void {
   if (made === major) return;
   throw new RuntimeError(
     'DATA_OF_OTHER_VERSION',
-    `the data in ${pgdata} were made by PostgreSQL ${made}, this is ${major}`,
+    `PostgreSQL ${made} made the data in ${pgdata}, but this is ${major}`,
   );
 }
 
-// initdb works in a folder of another name, which gets its own name when all is done: what an interrupted one leaves is
-// never taken for a cluster.
+// initdb works in a folder with a temporary name, which is renamed at the end, so that the leftovers of an interrupted run
+// never count as a cluster.
 async function makeCluster(
   pgdata: string,
   passwordFile: string,
   { binaries, user, durable, log, onProgress }: ClusterOptions,
 ): Promise<void> {
-  onProgress?.(`making a PostgreSQL ${binaries.version} database cluster`);
+  onProgress?.(`creating a PostgreSQL ${binaries.version} database cluster`);
   const half = `${pgdata}.half`;
   await rm(half, { recursive: true, force: true });
   await mkdir(half, { mode: 0o700 });
@@ -69,10 +69,10 @@ async function makeCluster(
       `--pgdata=${half}`,
       `--username=${superuser}`,
       `--pwfile=${passwordFile}`,
-      // Other users of this machine reach the port too.
+      // Other users of this machine can reach the port too.
       '--auth=scram-sha-256',
       '--encoding=UTF8',
-      // The server's own collation by code point: the same on every system, and no locale need be installed.
+      // The built-in collation by code point is the same on every system, and needs no installed locale.
       '--locale-provider=builtin',
       '--builtin-locale=C.UTF-8',
       '--locale=C',

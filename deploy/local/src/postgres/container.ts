@@ -16,13 +16,13 @@ const inside = '/var/lib/postgresql';
 
 const volumeFile = (place: string): string => join(place, 'volume');
 
-/** Whether the data of this folder lie in a volume: its name stands in the file `volume`. */
+/** Whether the data of this folder are in a volume, whose name is in the file `volume`. */
 export const hasVolume = (place: string): boolean => existsSync(volumeFile(place));
 
 /**
- * Runs PostgreSQL with pgvector in a container. Data that last lie in a named volume: the image's user is none of ours,
- * and a bind mount would leave files that we cannot remove, or that it cannot write. Data that need not last lie in
- * memory and end with the container.
+ * Runs PostgreSQL with pgvector in a container. Durable data are in a named volume: the image has a user of its own, and
+ * a bind mount would leave files that we cannot remove, or that it cannot write. Other data are in memory and end with
+ * the container.
  */
 export async function startPostgresContainer(
   place: string,

@@ -20,7 +20,8 @@ import { canRun, type RunUser } from './run-user.ts';
 
 /**
  * The folder that really holds the data of `dataDir`. It is `dataDir` itself, unless the server must run as another user
- * who does not reach it (below root's home, say): then it lies in /var/lib/memfleet, with a symbolic link in its place.
+ * without access to it (below root's home, for example): then the data are in /var/lib/memfleet, and `dataDir` is a
+ * symbolic link.
  */
 export async function placeData(dataDir: string, user: RunUser | undefined): Promise<string> {
   const linked = await linkTarget(dataDir);
@@ -38,7 +39,7 @@ export async function placeData(dataDir: string, user: RunUser | undefined): Pro
   return moveAway(dataDir, user);
 }
 
-/** Removes the data of a stopped server, wherever they lie. */
+/** Removes the data of a stopped server from their real place. */
 export async function removePostgresData(dataDir: string): Promise<void> {
   const linked = await linkTarget(dataDir);
   if (linked !== undefined) await rm(linked, { recursive: true, force: true });
@@ -51,7 +52,7 @@ async function moveAway(dataDir: string, user: RunUser): Promise<string> {
   const home = await rootsOwnFolder(farAway);
   await sweepAbandoned(home);
   const target = join(home, createHash('sha256').update(dataDir).digest('hex').slice(0, 16));
-  // A link that is gone means that its owner removed the state folder and wants a fresh one.
+  // A missing link means that its owner removed the state folder and wants a new one.
   await rm(target, { recursive: true, force: true });
   if (await isEmptyOrMissing(dataDir)) {
     await mkdir(target);
@@ -65,7 +66,7 @@ async function moveAway(dataDir: string, user: RunUser): Promise<string> {
   return target;
 }
 
-/** Data that were made while the user still reached them, before the folder was moved or closed. */
+/** Moves data that were made while the user still had access, before the folder was moved or closed. */
 async function adopt(dataDir: string, target: string): Promise<void> {
   try {
     await rename(dataDir, target);
@@ -73,7 +74,7 @@ async function adopt(dataDir: string, target: string): Promise<void> {
     if (systemCode(error) !== 'EXDEV') throw error;
     throw new RuntimeError(
       'SERVER_FAILED',
-      `PostgreSQL does not run as root, and another user does not reach the data in ${dataDir}: ` +
+      `PostgreSQL does not run as root, and another user cannot reach the data in ${dataDir}: ` +
         `move them with "mv ${dataDir} ${target} && ln -s ${target} ${dataDir}"`,
     );
   }
@@ -86,13 +87,13 @@ async function restore(target: string, user: RunUser | undefined): Promise<strin
   return target;
 }
 
-/** The folder stays root's, who keeps the lock and the password there; the user only passes through to the cluster. */
+/** Root keeps the folder, with the lock and the password; the user only passes through it to the cluster. */
 async function openTo(folder: string, user: RunUser): Promise<void> {
   await chown(folder, 0, user.gid);
   await chmod(folder, 0o710);
 }
 
-// Asked of the system itself: the modes of all folders above, access lists and mount options, all in one.
+// Asks the system itself: that covers the modes of all folders above, access lists and mount options.
 const reaches = (folder: string, user: RunUser): Promise<boolean> =>
   canRun('/bin/sh', ['-c', 'cd "$1"', 'sh', folder], user);
 

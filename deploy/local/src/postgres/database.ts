@@ -10,7 +10,7 @@ export function postgresUrl(password: string, host: string, port: number): strin
   return `postgres://${superuser}:${password}@${host}:${port}/${database}`;
 }
 
-/** Makes the database of `url` when there is none, which also proves that the server answers. Returns its version. */
+/** Creates the database of `url` if needed, which also proves that the server answers. Returns its version. */
 export async function prepareDatabase(url: string): Promise<string> {
   const maintenance = new URL(url);
   maintenance.pathname = '/postgres';

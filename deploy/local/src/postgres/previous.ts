@@ -4,19 +4,19 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { RuntimeError } from '@memfleet/runtime';
 import { systemCode } from '../errors.ts';
 
-// A fast shutdown writes a last checkpoint; the leash kills what takes longer.
+// A fast shutdown writes a last checkpoint; the guard kills a server that takes longer.
 const patienceSeconds = 30;
 
 /**
- * Sees to it that nothing of an earlier server is left in `pgdata`: waits while one is still on its way down (its starter
- * was killed a moment ago), and removes a postmaster.pid whose process is gone or has become another program. PostgreSQL
- * itself takes any living process under that id for a server, which after a restart of a container is often true.
+ * Makes sure that nothing of an earlier server is left in `pgdata`: waits while one is still shutting down (its starter
+ * was killed a moment ago), and removes a postmaster.pid whose process is gone or is another program. PostgreSQL itself
+ * takes any live process with that id for a server, and after a restart of a container there often is one.
  */
 export async function awaitPrevious(
   pgdata: string,
   onProgress: ((message: string) => void) | undefined,
 ): Promise<void> {
-  // Elsewhere there is no /proc, and PostgreSQL's own check must do.
+  // Other systems have no /proc, so PostgreSQL's own check must suffice.
   if (process.platform !== 'linux') return;
   const deadline = performance.now() + patienceSeconds * 1000;
   let told = false;
@@ -26,7 +26,7 @@ export async function awaitPrevious(
     if (performance.now() > deadline) {
       throw new RuntimeError(
         'DATA_IN_USE',
-        `PostgreSQL (process ${left[0]}) still runs on ${pgdata}, started by somebody else`,
+        `PostgreSQL (process ${left[0]}) still runs on ${pgdata}, started by another program`,
       );
     }
     if (!told) onProgress?.('waiting for the PostgreSQL of an earlier run to end');
@@ -45,16 +45,16 @@ async function processesIn(pgdata: string): Promise<number[]> {
 
 async function workingDirectory(id: string): Promise<string | undefined> {
   try {
-    // A dead process that nobody has waited for has no working directory any more.
+    // A zombie process has no working directory any more.
     return await readlink(join('/proc', id, 'cwd'));
   } catch (error) {
-    // Ended in between, or another user's: a server of ours is ours, or we are root.
+    // It ended meanwhile, or belongs to another user: our servers belong to us, or we are root.
     if (['ENOENT', 'EACCES', 'ESRCH'].includes(systemCode(error) ?? '')) return undefined;
     throw error;
   }
 }
 
-/** Whether the server has written that it takes connections; this is what pg_ctl waits for, too. */
+/** Whether the server has written that it accepts connections; pg_ctl waits for the same. */
 export async function isReady(pgdata: string, pid: number): Promise<boolean> {
   try {
     const lines = (await readFile(join(pgdata, 'postmaster.pid'), 'utf8')).split('\n');

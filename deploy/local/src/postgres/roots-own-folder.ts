@@ -2,8 +2,8 @@ import { chmod, lstat, mkdir } from 'node:fs/promises';
 import { RuntimeError } from '@memfleet/runtime';
 
 /**
- * Makes, as root, a folder that all may pass and only root may change. Refuses one that somebody else could have filled:
- * programs from there are run and data goes there.
+ * Creates, as root, a folder that everybody may pass and only root may change. Refuses one that somebody else could have
+ * filled: we run programs from there and store data there.
  */
 export async function rootsOwnFolder(path: string): Promise<string> {
   await mkdir(path, { recursive: true });
@@ -14,7 +14,7 @@ export async function rootsOwnFolder(path: string): Promise<string> {
       `${path} must be a folder that only root can write to: remove or correct it`,
     );
   }
-  // Whatever the umask of root is.
+  // Regardless of root's umask.
   await chmod(path, 0o755);
   return path;
 }

@@ -10,7 +10,7 @@ export interface RunUser {
 
 const run = promisify(execFile);
 
-/** PostgreSQL refuses to run as root. The user to run it as then; undefined when we are no root and run it ourselves. */
+/** PostgreSQL refuses to run as root. The user that runs it instead; undefined when we are not root. */
 export async function findRunUser(): Promise<RunUser | undefined> {
   if (process.getuid?.() !== 0) return undefined;
   for (const name of ['postgres', 'nobody']) {
@@ -26,7 +26,7 @@ export async function findRunUser(): Promise<RunUser | undefined> {
   );
 }
 
-/** Whether `user` can run this program: reaches it, may execute it, and it exits with 0. */
+/** Whether `user` can run this program: can reach it, may execute it, and it exits with 0. */
 export async function canRun(
   program: string,
   args: readonly string[],
@@ -36,7 +36,7 @@ export async function canRun(
     await run(program, args, { cwd: '/', timeout: 10_000, ...idsOf(user) });
     return true;
   } catch {
-    return false; // whatever the reason is, it cannot
+    return false; // it cannot, for any reason
   }
 }
 

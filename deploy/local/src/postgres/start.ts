@@ -15,10 +15,10 @@ import { findRunUser } from './run-user.ts';
 import { postgresSettings } from './settings.ts';
 
 /**
- * Starts PostgreSQL with the database `memfleet` and resolves when it takes connections on 127.0.0.1. `url` holds the
- * superuser's password, which lies in `dataDir` and stays the same. It runs in a container where an engine answers (with
- * pgvector), else from the binaries of an npm package (without). What has made `dataDir` runs it ever after. Throws
- * RuntimeError.
+ * Starts PostgreSQL with the database `memfleet` and resolves when it accepts connections on 127.0.0.1. `url` holds the
+ * superuser's password, which is stored in `dataDir` and stays the same. It runs in a container when an engine answers
+ * (with pgvector), or else from the binaries of an npm package (without). The kind that created `dataDir` keeps running
+ * it. Throws RuntimeError.
  */
 export async function startPostgres(options: PostgresOptions): Promise<LocalServer> {
   const { port, log, onProgress, durable = true } = options;
@@ -47,7 +47,7 @@ async function startInContainer(
   if (engine === undefined && made) {
     throw new RuntimeError(
       'SERVER_NOT_FOUND',
-      `The data of ${place} lie in a Docker volume and no Docker engine answers: start Docker, or choose another folder`,
+      `The data of ${place} are in a Docker volume and no Docker engine answers: start Docker, or choose another folder`,
     );
   }
   if (engine === undefined) return undefined;

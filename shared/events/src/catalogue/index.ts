@@ -7,7 +7,7 @@ import { memoryForgotten, type MemoryForgotten } from './memory-forgotten.ts';
 import { memoryRevised, type MemoryRevised } from './memory-revised.ts';
 import { memorySuperseded, type MemorySuperseded } from './memory-superseded.ts';
 
-/** Every event type there is. A new type is a new file and a line here. */
+/** Every built-in event type. A new type is a new file and a line here. */
 export const CATALOGUE = [
   memoryCreated,
   memoryRevised,

@@ -41,8 +41,8 @@ export const languageTag = z
   });
 
 /**
- * Before there was a `language`, a publisher could keep anything under that name. A language tag is
- * taken for what it says; the rest is left out, and the event stays readable.
+ * Before there was a `language`, a publisher could store anything under that name. A language tag is
+ * kept; anything else is left out, and the event stays readable.
  */
 export function withLanguageTag(data: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const { language, ...rest } = data;
@@ -52,7 +52,7 @@ export function withLanguageTag(data: Readonly<Record<string, unknown>>): Record
 
 const v3 = z.looseObject({
   ...v2.shape,
-  /** Of the content; where it is missing, readers find out by themselves. */
+  /** Language of the content; if it is missing, readers detect it. */
   language: languageTag.optional(),
 });
 

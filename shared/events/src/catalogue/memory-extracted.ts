@@ -3,7 +3,7 @@ import { defineEventType, type EventFrom } from '../event-type.ts';
 import { storableText } from '../text.ts';
 import { cause, modelUse, producer } from './model-usage.ts';
 
-/** Bounds on what a model may say: whatever it answers, an event stays small and storable. */
+/** Bounds on a model's answer, so that every event stays small and storable. */
 export const MAX_FACTS = 64;
 export const MAX_ENTITIES = 64;
 export const ENTITY_TYPES = [
@@ -41,7 +41,7 @@ const v1 = z
     extractor: producer,
     facts: z.array(extractedFact).max(MAX_FACTS),
     entities: z.array(extractedEntity).max(MAX_ENTITIES),
-    /** Why there is nothing: "nothing found" is a result, and told apart from a failure. */
+    /** Why the result is empty: "nothing found" is a result, and differs from a failure. */
     empty_reason: storableText(256).optional(),
     ...modelUse,
   })

@@ -14,8 +14,8 @@ const v1 = z.looseObject({
 const v2 = z.looseObject({
   ...v1.shape,
   /**
-   * Of the new content. Where it is missing, readers find out by themselves: what was said of the old
-   * content does not hold for the new one.
+   * Language of the new content. If it is missing, readers detect it: the language of the old content
+   * does not apply to the new one.
    */
   language: languageTag.optional(),
 });

@@ -10,12 +10,12 @@ export const producer = z.looseObject({
   model: storableText(256).optional(),
 });
 
-/** What it took: shared by every event that a model call leads to. */
+/** The use of a model: shared by every event that a model call leads to. */
 export const modelUse = {
   usage: z.looseObject({ calls: count, input_tokens: count, output_tokens: count }),
   cost_usd: z.number().min(0).max(1e9),
   duration_ms: z.number().min(0).max(1e12),
-  /** True when equal content had been paid for before, and nothing was called. */
+  /** True when equal content had been paid for before, so that no call was made. */
   cached: z.boolean(),
 };
 
@@ -28,9 +28,9 @@ export interface ModelUse {
 }
 
 /**
- * The event that was worked on; the id alone is not enough, since sources choose their own ids. Its
- * position in the log tells which of two results of one memory belongs to the newer content, in
- * whatever order they were made.
+ * The event that was processed; the id alone is not enough, since sources choose their own ids. Its
+ * position in the log shows which of two results of one memory belongs to the newer content, in any
+ * order of processing.
  */
 export const cause = z.looseObject({
   source: storableText(256),
