@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import config from './vitest.config.ts';
 
-/** What needs gigabytes and a quiet machine: a million memories, a million vectors. */
+/** Tests that need gigabytes and a quiet machine: a million memories, a million vectors. */
 export default defineConfig({
   ...config,
   test: {

@@ -10,7 +10,7 @@ import { WorkerProcess } from '../support/worker-process.ts';
 
 const EXTRACTION = fileURLToPath(new URL('../../workers/extraction/src/main.ts', import.meta.url));
 
-/** Short, so that a dead worker's events come again soon. */
+/** Short, so that a dead worker's events are redelivered soon. */
 const SETTINGS = {
   'stages.extraction.ackWait': '1s',
   'stages.extraction.lease': '800ms',
@@ -43,7 +43,7 @@ test.each<CrashPoint>(['before-claim', 'after-record', 'after-publish', 'before-
   },
 );
 
-test('a worker that dies between a letter and its term leaves one letter of each event', async () => {
+test('a worker that dies between a letter and its term leaves one letter per event', async () => {
   await using bench = await createDeadLetterBench(SETTINGS);
   const { config, broker, env } = bench.fleet;
   const subject = publishSubject(config.log.root, 'acme', 'note', 'content', 'created');
@@ -55,7 +55,7 @@ test('a worker that dies between a letter and its term leaves one letter of each
       EXTRACTION,
       crashAt === undefined ? env : { ...env, MEMFLEET_CRASH_AT: crashAt },
     );
-  // Once at the first parking, once at the one after a redrive.
+  // Once at the first parking, once at the parking after a redrive.
   for (const redrives of [0, 1]) {
     {
       await using dying = start('after-park');

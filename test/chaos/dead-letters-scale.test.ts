@@ -16,7 +16,7 @@ const EXTRACTION = fileURLToPath(new URL('../../workers/extraction/src/main.ts',
 
 const LETTERS = 20_000;
 const BYTES = 8 * 1_024;
-/** What a listing that keeps them all would need on top of Node itself. */
+/** Memory that a listing which keeps all letters would need in addition to Node itself. */
 const ALL_OF_THEM_MB = (LETTERS * BYTES) / 1e6;
 
 /** Letters as stages write them, without a stage. */
@@ -55,7 +55,7 @@ interface Watched {
   readonly peak: number;
 }
 
-/** Runs a command, and looks how large it gets, as often as it says something. */
+/** Runs a command, and measures its memory whenever it prints something. */
 async function watched(fleet: CliFleet, args: readonly string[], slow = false): Promise<Watched> {
   const child = startCli(['dead-letters', ...args], { env: fleet.env, cwd: fleet.folder });
   let text = '';
@@ -71,7 +71,7 @@ async function watched(fleet: CliFleet, args: readonly string[], slow = false): 
   return { code, peak, lines: text.split('\n').filter((line) => line !== '') };
 }
 
-// What a process takes of memory is read from /proc.
+// A process's memory is read from /proc.
 test.skipIf(process.platform !== 'linux')(
   '20,000 letters are listed and redriven in bounded memory, over a kill in the middle',
   async () => {
@@ -81,7 +81,7 @@ test.skipIf(process.platform !== 'linux')(
     const few = await watched(fleet, ['list', '--json']);
     await writeLetters(fleet, LETTERS);
     const all = await watched(fleet, ['list', '--json'], true);
-    // The Msg-Ids of the first twenty came again, and were none.
+    // The Msg-Ids of the first twenty were sent again, and stored nothing.
     expect({ code: all.code, letters: all.lines.length }).toEqual({ code: 0, letters: LETTERS });
     const numbers = all.lines.map(
       (line) => (JSON.parse(line) as { logSequence: number }).logSequence,
@@ -90,12 +90,12 @@ test.skipIf(process.platform !== 'linux')(
     expect(few.peak).toBeGreaterThan(20);
     expect(all.peak - few.peak).toBeLessThan(ALL_OF_THEM_MB / 2);
 
-    // Killed while it is at it, then run again.
+    // Killed while it runs, then run again.
     const first = startCli(['dead-letters', 'redrive', '--all'], { env: fleet.env });
     const ended = once(first, 'close');
     let said = '';
     first.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
-    await until('it is at it', async () => {
+    await until('it is running', async () => {
       if (first.exitCode !== null) throw new Error(`it ended with ${first.exitCode}: ${said}`);
       return (await bench.queued()) > 1_000;
     });
@@ -107,7 +107,7 @@ test.skipIf(process.platform !== 'linux')(
     const second = await watched(fleet, ['redrive', '--all', '--json']);
     expect(second.code).toBe(0);
     const counts = JSON.parse(second.lines[0] ?? '') as { redriven: number; repeated: number };
-    // What was in the queue already when it was killed is recognised; at most a window of it.
+    // Events that were already queued when it was killed are recognised; at most a window of them.
     expect(counts.redriven + counts.repeated).toBe(rest);
     expect(counts.repeated).toBeLessThanOrEqual(64);
     expect(await bench.queued()).toBe(LETTERS);
@@ -115,11 +115,11 @@ test.skipIf(process.platform !== 'linux')(
   },
 );
 
-test('a redrive that is ended by a signal says so, and goes on where it was; each takes effect once', async () => {
+test('a redrive ended by a signal says so, and continues where it was; each event takes effect once', async () => {
   await using bench = await createDeadLetterBench();
   const events = Array.from({ length: 60 }, (_, index) => memoryCreated(`note ${index}`));
   await parkAll(bench, events, async () => park('invalid_output', 'no'));
-  const mended = bench.start();
+  const fixed = bench.start();
   const child = startCli(['dead-letters', 'redrive', '--all', '--rate', '20', '--json'], {
     env: bench.fleet.env,
   });
@@ -128,7 +128,7 @@ test('a redrive that is ended by a signal says so, and goes on where it was; eac
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   const ended = once(child, 'close');
-  await until('it is at it', async () => (await bench.ids()).length < 55);
+  await until('it is running', async () => (await bench.ids()).length < 55);
   child.kill('SIGINT');
   expect((await ended)[0]).toBe(1);
   expect(stderr).toContain('interrupted. Run it again to go on with what is left.');
@@ -137,10 +137,10 @@ test('a redrive that is ended by a signal says so, and goes on where it was; eac
   await bench.cli('redrive', '--all');
   await until('all took effect', async () => (await bench.derived()) === 60);
   await bench.settled();
-  expect(mended.calls.toSorted()).toEqual(events.map(({ id }) => id).toSorted());
+  expect(fixed.calls.toSorted()).toEqual(events.map(({ id }) => id).toSorted());
 });
 
-test('a rate is kept to', async () => {
+test('a redrive keeps to its rate', async () => {
   await using bench = await createDeadLetterBench();
   const { fleet } = bench;
   const { jsm } = fleet.broker;
@@ -150,7 +150,7 @@ test('a rate is kept to', async () => {
   const status = JSON.parse((await fleet.run(['status', '--json'])).stdout) as {
     workers: { worker: string; lagEvents: number; deadLetters: number }[];
   };
-  // What was redriven and not taken up yet is no dead letter any more, and still to be done.
+  // Redriven events that are not taken up yet are no dead letters any more, but still to be processed.
   expect(status.workers.find(({ worker }) => worker === NAME)).toMatchObject({
     lagEvents: 50,
     deadLetters: 10,
@@ -161,7 +161,7 @@ test('a rate is kept to', async () => {
     at.push(time.getTime());
   }
   const [start = 0, end = 0] = [at[0], at.at(-1)];
-  // 49 gaps of 25 ms; timers are late, never early by more than they are exact.
+  // 49 gaps of 25 ms; timers are late, or early by no more than their precision.
   expect(end - start).toBeGreaterThan(49 * 25 - 50);
   const left = await bench.stored();
   expect(left.map(({ logSequence }) => logSequence)).toEqual(
@@ -169,7 +169,7 @@ test('a rate is kept to', async () => {
   );
 });
 
-test('the worker process takes what is redriven, and parks again what it cannot read', async () => {
+test('the worker process takes redriven events, and parks unreadable ones again', async () => {
   await using bench = await createDeadLetterBench();
   const { config, broker, env } = bench.fleet;
   await using worker = new WorkerProcess(EXTRACTION, { ...env });

@@ -24,17 +24,17 @@ import { until } from '../support/until.ts';
 export interface HoldStorm {
   readonly events: number;
   readonly seed: number;
-  /** SQL that is run before the storm: a planted bug. */
+  /** SQL to run before the storm: a planted bug. */
   readonly planted?: string;
 }
 
-/** What a storm saw: one that saw nothing proves nothing. */
+/** What happened in a storm: one in which nothing happened proves nothing. */
 export interface HoldStormReport {
   readonly events: number;
   readonly holds: number;
   readonly verifications: number;
   readonly promotions: number;
-  /** Memories whose content is not that of the fold, in both generations. */
+  /** Memories whose content differs from the fold, in both generations. */
   readonly wrong: number;
 }
 
@@ -42,8 +42,8 @@ const CHUNK = 2_000;
 const LIMIT_MS = 300_000;
 
 /**
- * Sets holds and lets go of them as `holdLanes` and `releaseLanes` do, as fast as the server takes
- * them: from inside of it, since a client's round trips are too slow to meet a lane that asks why.
+ * Sets and releases holds like `holdLanes` and `releaseLanes`, as fast as the server can: from inside the
+ * server, since a client's round trips are too slow to meet a lane that asks why.
  */
 const CYCLE_HOLDS = `
 create table storm (holds int not null, is_over boolean not null);
@@ -74,9 +74,9 @@ begin
 end $$`;
 
 /**
- * Eight lanes of two generations and a pool of four connections, while the log grows, holds come and
- * go, and the generations are verified, promoted and rolled back. What both show is then compared
- * with a fold of the log.
+ * Runs eight lanes of two generations with a pool of four connections, while the log grows, holds come and
+ * go, and the generations are verified, promoted and rolled back. Then compares the contents of both with a
+ * fold of the log.
  */
 export async function surviveHolds(
   broker: BrokerClients,
@@ -93,7 +93,7 @@ export async function surviveHolds(
   const log = (count: number): Envelope[] =>
     Array.from({ length: count }, (_, index) => {
       const number = expected.size;
-      // Mostly new memories, so that each event that is skipped shows.
+      // Mostly new memories, so that every skipped event shows.
       const isNew = number === 0 || random.below(10) > 0;
       const memory = `m-${isNew ? number : random.below(number)}`;
       const content = `${seed}-${number}-${index}`;
@@ -110,13 +110,13 @@ export async function surviveHolds(
   const patient = { ...config.database, statementTimeout: 2 * LIMIT_MS };
   const cycler = createPool(fleet.url, patient, { name: 'hold-storm' });
   const cycling = cycler.query('call cycle_holds()');
-  // It is awaited at the end; until then a failure must not count as unhandled.
+  // Awaited at the end; until then a failure must not count as unhandled.
   cycling.catch(() => undefined);
   const stop = new AbortController();
-  // With connections of its own, as a command has: sixteen lanes share the four of the worker.
+  // With its own connections, like a command: sixteen lanes share the four of the worker.
   const commands = createPool(fleet.url, config.database, { name: 'commands' });
   const swapping = swapGenerations(commands, stop.signal);
-  // It is known at once, and not in an hour at the end of the run.
+  // Fails at once, and not in an hour at the end of the run.
   swapping.catch((error: unknown) => process.stderr.write(`hold storm: ${messageOf(error)}\n`));
   let last = 100;
   try {
@@ -153,7 +153,7 @@ export async function surviveHolds(
   return report;
 }
 
-/** Verifies, promotes and rolls back for as long as it may; other holds refuse it now and then. */
+/** Verifies, promotes and rolls back as long as it may; other holds refuse it now and then. */
 async function swapGenerations(
   pool: Pool,
   signal: AbortSignal,
@@ -188,7 +188,7 @@ async function differing(
   );
   const shown = new Map(rows.map(({ memory, content }) => [memory, content]));
   const wrong = [...expected].filter(([memory, content]) => shown.get(memory) !== content).length;
-  // The hash says the same of all that is shown, also of what should not be there.
+  // The hash covers everything shown, including rows that should not be there.
   assert.equal(hashOf(shown) === hashOf(expected), wrong === 0);
   return wrong;
 }

@@ -23,7 +23,7 @@ export interface ChaosPlan {
   /** Kills and pauses. */
   readonly disturbances: number;
   readonly events: number;
-  /** One, or as many as the log is given partitions. */
+  /** One, or as many as the log has partitions. */
   readonly lanes: number;
   readonly seed: number;
 }
@@ -32,11 +32,11 @@ interface Tally {
   kills: number;
   /** Shorter than the lease. */
   pauses: number;
-  /** Until everything the paused process held had another owner. */
+  /** Until everything that the paused process held had another owner. */
   zombies: number;
 }
 
-/** What a run saw: one that saw nothing proves nothing. */
+/** What happened in a run: one in which nothing happened proves nothing. */
 export interface ChaosReport extends Tally {
   readonly events: number;
   readonly copies: number;
@@ -58,13 +58,13 @@ const DECK: readonly string[] = [
 ];
 /** Small, so that there are many transactions to be killed in. */
 const BATCH = 40;
-/** Without any progress for so long something hangs. A process that is stopped in a transaction is
+/** After this long without any progress something hangs. A process that is stopped in a transaction is
  * cut off by the database after ten seconds. */
 const LIMIT_MS = 60_000;
 
 /**
- * Two projection workers compete for the lanes and are killed and paused at random while the log
- * grows; then everything that must hold is looked at.
+ * Two projection workers compete for the lanes, and are killed and paused at random while the log grows;
+ * afterwards all invariants are checked.
  * @returns what the run saw @throws AssertionError
  */
 export async function surviveChaos(plan: ChaosPlan): Promise<ChaosReport> {
@@ -157,7 +157,7 @@ async function disturb(
       case 'pause': {
         const victim = of(index);
         victim.process.kill('SIGSTOP');
-        // The pause is what is done here; nothing is waited for.
+        // This is the pause itself; it waits for nothing.
         await delay(random.below(LEASE_MS / 2));
         victim.process.kill('SIGCONT');
         tally.pauses += 1;
@@ -167,14 +167,14 @@ async function disturb(
         const victim = of(index);
         victim.process.kill('SIGSTOP');
         await until('others have its lanes', () => holdsNothing(fleet, victim), LIMIT_MS);
-        // Now and then the heir goes as well, and the zombie may be the heir's heir.
+        // Now and then the successor is killed as well, and the zombie may be the next successor.
         if (random.below(3) === 0) await kill(1 - index);
         victim.process.kill('SIGCONT');
         tally.zombies += 1;
         break;
       }
       default: {
-        // Stopped with a batch on its way to the database, which arrives when the lane is another's.
+        // Stopped with a batch on its way to the database, which arrives when the lane has another owner.
         const victim = await until('somebody has a lane', async () => {
           const isFree = await holdsNothing(fleet, of(index));
           if (!isFree) return of(index);
@@ -194,7 +194,7 @@ async function disturb(
   return tally;
 }
 
-/** Waits until so many positions more are applied, or there is nothing more to apply. */
+/** Waits until this many more positions are applied, or there is nothing more to apply. */
 async function progress({ pool, config, broker }: ProjectionFleet, more: number): Promise<void> {
   const stand = async (): Promise<{ sum: number; lowest: number }> => {
     const { rows } = await pool.query<{ sum: number; lowest: number }>(
@@ -223,7 +223,7 @@ async function holdsNothing({ pool }: ProjectionFleet, { pid }: Projector): Prom
   return rows.length === 0;
 }
 
-/** Whoever has a lease has stamped its lane with it. */
+/** The owner of a lease has stamped its lane with it. */
 async function isTaken({ pool }: ProjectionFleet): Promise<boolean> {
   const { rows } = await pool.query(
     `select from memfleet.checkpoints join memfleet.leases
@@ -236,7 +236,7 @@ async function isTaken({ pool }: ProjectionFleet): Promise<boolean> {
 /** The last two stop as they should; all others were killed. @returns how many of each */
 async function endAll({ started }: ProjectionFleet): Promise<[number, number]> {
   const running = started.filter(({ process: worker }) => worker.isRunning);
-  // One that is just starting has no ear for it yet.
+  // A process that is just starting does not listen for it yet.
   await Promise.all(running.map(({ process: worker }) => worker.ready()));
   for (const { process: worker } of running) worker.kill('SIGTERM');
   for (const { process: worker } of running) await worker.endsWith(0);
@@ -248,7 +248,7 @@ function flawsIn({ started }: ProjectionFleet, { lanes }: History): string[] {
   return lanes.flatMap((lane) => flawsOf(lane, pids));
 }
 
-/** Transactions that were begun and neither committed nor refused: others did their work again. */
+/** Transactions that began but neither committed nor were refused: others repeated their work. */
 function replays({ lanes, attempts, refusals }: History): number {
   const committed = lanes.reduce((sum, { moves }) => sum + moves.length, 0);
   return attempts - committed - refusals;
@@ -285,7 +285,7 @@ async function hashesOf(pool: ProjectionFleet['pool']): Promise<unknown> {
   return await Promise.all(PROJECTIONS.map((projection) => hashTables(pool, projection, 1)));
 }
 
-/** What one worker makes of the same log in peace: guards and dedupe tables included. */
+/** The tables of one undisturbed worker on the same log, including guards and dedupe tables. */
 async function undisturbed({ broker, config }: ProjectionFleet, last: number): Promise<unknown> {
   const calm = { ...config, projections: { ...config.projections, batch: 1_000 } };
   await using fleet = await createTestFleet(broker, calm, PROJECTIONS);

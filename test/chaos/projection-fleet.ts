@@ -15,14 +15,14 @@ import { WorkerProcess } from '../support/worker-process.ts';
 
 const MAIN = fileURLToPath(new URL('../../workers/projection/src/main.ts', import.meta.url));
 
-/** A projection worker as a process, with the name its database connections bear. */
+/** A projection worker as a process, with the name of its database connections. */
 export interface Projector extends AsyncDisposable {
   readonly name: string;
   readonly pid: number;
   readonly process: WorkerProcess;
 }
 
-/** A log and a database of a test's own, and real projection workers that read and write them. */
+/** A test's own log and database, and real projection workers that read and write them. */
 export interface ProjectionFleet extends AsyncDisposable {
   readonly config: BuiltInConfig;
   readonly broker: TestBroker;
@@ -30,7 +30,7 @@ export interface ProjectionFleet extends AsyncDisposable {
   /** Every worker that was ever started. */
   readonly started: readonly Projector[];
   start(): Projector;
-  /** Waits until every lane of every live projection has come so far. */
+  /** Waits until every lane of every live projection has reached the position. */
   applied(sequence: number, limitMs?: number): Promise<void>;
 }
 
@@ -41,7 +41,7 @@ export async function createProjectionFleet(
 ): Promise<ProjectionFleet> {
   const settings = {
     ...uniqueNames(),
-    // Short, so that what a dead worker held is soon taken over.
+    // Short, so that a dead worker's lanes are soon taken over.
     'projections.lease': '1s',
     'workers.report': '250ms',
     'database.poolSize': '6',
@@ -65,7 +65,7 @@ export async function createProjectionFleet(
       const name = `worker-${started.length}`;
       const worker = startProjector(name, {
         ...environmentOf(settings),
-        // Hundreds of workers are started: compiled once, each costs half.
+        // Hundreds of workers are started: with a compile cache each costs half.
         NODE_COMPILE_CACHE: cache,
         NATS_URL: broker.url,
         DATABASE_URL: namedUrl(database, name),
@@ -110,14 +110,14 @@ async function wholeDatabase({ url }: LocalServer): Promise<TestDatabase> {
   return { url, pool, [Symbol.asyncDispose]: () => pool.end() };
 }
 
-/** Its connections say whose they are, so that what they commit can be told apart. */
+/** Its connections have a name, so that their commits can be distinguished. */
 function namedUrl({ url }: TestDatabase, name: string): string {
   const named = new URL(url);
   named.searchParams.set('application_name', name);
   return named.href;
 }
 
-/** A database that is being restarted has an answer later. */
+/** A database that is restarting answers later. */
 function whileAway(error: unknown): number {
   if (isTransientDatabaseError(error)) return 0;
   throw error;

@@ -3,9 +3,9 @@ import type { Pool } from '@memfleet/runtime';
 import { until } from '../support/until.ts';
 
 /**
- * Has the database itself write down every change of a checkpoint and of a lease's owner, in the
- * transaction that makes it: nothing that was rolled back is in it, and no regression can hide
- * between two samples. Sequences are not rolled back, and so count what was tried in vain.
+ * Makes the database itself record every change of a checkpoint and of a lease's owner, in the same
+ * transaction: nothing that was rolled back is recorded, and no regression can hide between two samples.
+ * Sequences are not rolled back, and so count failed tries.
  */
 const RECORDER_SQL = `
 create schema history;
@@ -49,7 +49,7 @@ end $$;
 create trigger attempts after update on memfleet.checkpoints
   referencing new table as changed for each statement execute function history.attempt();
 
--- Whoever closes a worker's gate lets none of its batches pass, as a slow network would: none has
+-- While a worker's gate is closed, none of its batches passes, as with a slow network: none has
 -- locked its lane yet, so that others can take the lane over meanwhile.
 create function history.gate() returns trigger language plpgsql as $$
 begin
@@ -105,7 +105,7 @@ interface MoveRow extends Move {
 export interface LaneHistory {
   readonly id: LaneId;
   readonly moves: readonly Move[];
-  /** Which process was given the lease at an epoch. */
+  /** The process that got the lease at an epoch. */
   readonly owners: ReadonlyMap<string, string>;
 }
 
@@ -144,17 +144,17 @@ export async function readHistory(pool: Pool): Promise<History> {
 }
 
 export interface Gate extends AsyncDisposable {
-  /** Waits until a statement of the worker stands before it, or there is none to come. */
+  /** Waits until a statement of the worker waits at it, or none will come. */
   isReached(orElse: () => Promise<boolean>): Promise<void>;
 }
 
-/** Holds back what a worker is about to write to its lanes, until it is disposed of. */
+/** Holds back a worker's writes to its lanes until it is disposed. */
 export async function closeGate(pool: Pool, { name }: { readonly name: string }): Promise<Gate> {
   const client = await pool.connect();
   await client.query('select pg_advisory_lock(hashtext($1))', [name]);
   return {
     async isReached(orElse) {
-      await until('a statement stands before the gate', async () => {
+      await until('a statement waits at the gate', async () => {
         const { rows } = await pool.query(
           `select from pg_stat_activity where application_name = $1 and wait_event = 'advisory'`,
           [name],
@@ -177,8 +177,8 @@ async function counted(pool: Pool, sequence: 'attempts' | 'refusals'): Promise<n
 }
 
 /**
- * What is wrong with the moves of a lane; empty when its checkpoint only rose, each transaction began
- * where the one before had ended, and under each epoch one process wrote: the one with the lease.
+ * Problems in the moves of a lane; empty when its checkpoint only rose, each transaction began where the
+ * previous one had ended, and under each epoch only the owner of the lease wrote.
  */
 export function flawsOf(
   { id, moves, owners }: LaneHistory,

@@ -6,15 +6,15 @@ import { until } from '../support/until.ts';
 import type { ProjectionFleet } from './projection-fleet.ts';
 
 const PRODUCERS = 3;
-/** Events under way at once, of one producer. */
+/** Concurrent appends of one producer. */
 const CHUNK = 20;
 const TENANTS = 3;
 const MEMORIES = 400;
 
 /**
- * Several producers that append generated events of every type side by side, as far as they are
- * allowed to. One event in ten is a copy of an earlier one, stored a second time as by a publisher
- * that tries again after the duplicate window.
+ * Several concurrent producers that append generated events of every type, as far as they are allowed to.
+ * One event in ten is a copy of an earlier one, stored a second time as by a publisher that retries after
+ * the duplicate window.
  */
 export class GrowingLog {
   readonly #fleet: ProjectionFleet;
@@ -31,11 +31,11 @@ export class GrowingLog {
     this.#fleet = fleet;
     this.#random = random;
     this.#running = Array.from({ length: PRODUCERS }, () => this.#produce());
-    // Looked at by `close`.
+    // `close` awaits it.
     for (const each of this.#running) each.catch(() => undefined);
   }
 
-  /** Told to a producer or answered by the server. */
+  /** Events given to a producer, or confirmed by the server. */
   get begun(): number {
     return this.#begun;
   }
@@ -44,13 +44,13 @@ export class GrowingLog {
     return this.#copies;
   }
 
-  /** Lets the log grow to so many events. */
+  /** Lets the log grow to this many events. */
   allow(events: number): void {
     this.#allowed = Math.max(this.#allowed, events);
     this.#notify();
   }
 
-  /** Waits until everything that was allowed is stored. @returns the last position */
+  /** Waits until all allowed events are stored. @returns the last position */
   async close(): Promise<number> {
     this.#isClosed = true;
     this.#notify();
@@ -80,13 +80,13 @@ export class GrowingLog {
     const event = isCopy ? random.pick(this.#said) : this.#next(index);
     const subject = subjectOf(this.#fleet.config, event);
     const publish = async (): Promise<true> => {
-      // Of the try and not of the event: what is stored twice here is meant to be.
+      // An id of the try, not of the event: copies are stored twice on purpose here.
       await this.#fleet.broker.jetstream.publish(subject, JSON.stringify(event), {
         msgID: `${index}`,
       });
       return true;
     };
-    // While the server is away its answer is, and the try is made again.
+    // While the server is away there is no answer, and the try is repeated.
     await until(`event ${index} is stored`, () => publish().catch(() => undefined), 60_000);
     if (isCopy) this.#copies += 1;
     else this.#said.push(event);

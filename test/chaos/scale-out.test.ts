@@ -6,17 +6,17 @@ import { answer, called, createStageFleet } from './stage-fleet.ts';
 const CALL_MS = 500;
 const SLOTS = 4;
 
-test('a second process raises the throughput, and the death of one loses and doubles nothing', async () => {
+test('a second process raises the throughput, and the death of one neither loses nor doubles an event', async () => {
   await using fleet = await createStageFleet(
     {
       stage: 'extraction',
       durable: 'extraction',
       provider: { kind: 'openai-compatible', model: 'test-model', apiKey: 'key' },
     },
-    // The service takes its time here, and that is no outage.
+    // The service is slow here, which is no outage.
     { 'stages.extraction.concurrency': String(SLOTS), 'stages.extraction.deadline': '5m' },
   );
-  // Nobody is answered for the time being, so that the calls under way are those that fit.
+  // The service answers nobody for now, so that the calls in progress are those that fit.
   const answers = Promise.withResolvers<void>();
   fleet.model.respond(async (call) => {
     await answers.promise;
@@ -31,13 +31,13 @@ test('a second process raises the throughput, and the death of one loses and dou
   await called(fleet, SLOTS);
 
   await using other = start('other');
-  // Throughput is calls under way by the time of a call: as many again, and no more in either.
+  // Throughput is calls in progress divided by the time of a call: twice as many, with no more per process.
   await called(fleet, 2 * SLOTS);
   const callers = fleet.model.calls.map(({ headers }) => headers['authorization']);
   expect(callers.filter((key) => key === 'Bearer one')).toHaveLength(SLOTS);
   expect(callers.filter((key) => key === 'Bearer other')).toHaveLength(SLOTS);
   answers.resolve();
-  // Killed when both are at it.
+  // Killed while both work.
   await called(fleet, 4 * SLOTS);
 
   other.kill('SIGKILL');
@@ -50,7 +50,7 @@ test('a second process raises the throughput, and the death of one loses and dou
     distinct: events,
     deadLetters: 0,
   });
-  // What the dead one was calling for is called for again, and nothing else.
+  // Only the calls of the dead process are repeated.
   expect(fleet.model.calls.length).toBeLessThanOrEqual(events + SLOTS);
   one.kill('SIGTERM');
   await one.endsWith(0);

@@ -36,17 +36,17 @@ export const STAGES: readonly StageCase[] = [
   },
 ];
 
-/** What the stage made of everything that was published. */
+/** The stage's results for everything that was published. */
 export interface Effects {
   readonly done: number;
   readonly parked: number;
-  /** Derived events in the log, and how many different ones. */
+  /** Derived events in the log, and how many of them are different. */
   readonly derived: number;
   readonly distinct: number;
   readonly deadLetters: number;
 }
 
-/** Content that the model service refuses: the event is parked. */
+/** Content that the model service refuses, so that the event is parked. */
 const POISON = 'poison';
 
 /** A process may take half a minute to start where many tests run at once. */
@@ -62,20 +62,20 @@ export interface StageFleet extends AsyncDisposable {
   readonly broker: TestBroker;
   readonly database: TestDatabase;
   readonly model: ModelService;
-  /** What a process of this fleet is started with. */
+  /** The environment for processes of this fleet. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Publishes so many events, one in `poisonEvery` of them poisoned. */
+  /** Publishes `count` events, one in `poisonEvery` of them poisoned. */
   publish(events: number, poisonEvery?: number): Promise<void>;
   append(events: readonly Envelope[]): Promise<void>;
-  /** Publishes so many events, of a memory each, that all say the same. */
+  /** Publishes `count` events with the same content, each for a memory of its own. */
   publishEqual(events: number): Promise<void>;
   start(env?: Readonly<Record<string, string>>): WorkerProcess;
-  /** Waits until nothing is pending, nothing unanswered, and nothing waits by tenant. */
+  /** Waits until no event is pending, unanswered, or waiting by tenant. */
   settled(): Promise<void>;
   effects(): Promise<Effects>;
   /** Events that somebody holds a claim on. */
   claimed(): Promise<number>;
-  /** Messages of the durable that are delivered and not answered, and that wait. */
+  /** Messages of the durable that are unanswered, and that wait. */
   pending(): Promise<{ readonly unanswered: number; readonly waiting: number }>;
 }
 
@@ -93,8 +93,8 @@ export async function createStageFleet(
   model.respond(answer);
   const flags = {
     ...uniqueNames(),
-    // Short, so that a dead worker's events come again soon, but not so short that a busy machine
-    // makes a zombie of a live one; batches small, so that there are many.
+    // Short, so that a dead worker's events are redelivered soon, but not so short that a busy machine
+    // turns a live worker into a zombie; small batches, so that there are many.
     [`stages.${stage}.ackWait`]: '3s',
     [`stages.${stage}.lease`]: '2500ms',
     [`stages.${stage}.deadline`]: '20s',
@@ -138,7 +138,7 @@ export async function createStageFleet(
       for (let index = 1; index <= events; index += 1) {
         published += 1;
         const kind = poisonEvery > 0 && index % poisonEvery === 0 ? POISON : 'note';
-        // Every content is another one, or the cache would answer.
+        // Every content is different, or the cache would answer.
         batch.push(memoryCreated(`${kind} number ${published}`, { memory: `m${published}` }));
       }
       await append(batch);
@@ -179,7 +179,7 @@ export async function createStageFleet(
     async [Symbol.asyncDispose]() {
       await dropStreams(broker.jsm, config);
       await Promise.all([
-        // Servers that were given to it are for their giver to stop.
+        // The caller that passed the servers stops them.
         servers.broker === undefined ? broker[Symbol.asyncDispose]() : undefined,
         servers.database === undefined ? database[Symbol.asyncDispose]() : undefined,
         model[Symbol.asyncDispose](),
@@ -189,7 +189,7 @@ export async function createStageFleet(
   };
 }
 
-/** Right for every content but the poisoned. */
+/** Correct answers for every content but the poisoned. */
 export function answer(
   call: Parameters<typeof replies.right>[0],
 ): ReturnType<typeof replies.right> {
@@ -217,7 +217,7 @@ async function effectsOf(
   const { stream, root } = config.log;
   const derived = await count(broker.jsm, stream, `${root}.*.*.*.derived.*`);
   const deadLetters = await count(broker.jsm, config.deadLetters.stream, '>');
-  // Each memory has one event, and each event one result: a subject twice is a result twice.
+  // Each memory has one event, and each event one result: a repeated subject is a repeated result.
   const { state } = await broker.jsm.streams.info(stream, {
     subjects_filter: `${root}.*.*.*.derived.*`,
   });
@@ -238,7 +238,7 @@ function treeOf(flags: Readonly<Record<string, string>>): Record<string, unknown
   return tree;
 }
 
-/** Waits until the service has had so many calls. */
+/** Waits until the service has had this many calls. */
 export async function called({ model }: StageFleet, calls: number): Promise<void> {
   await until(
     `the model was called ${calls} times`,

@@ -1,8 +1,8 @@
 import { STAGES } from './stage-fleet.ts';
 import { stormCase, testStorms } from './storm-tests.ts';
 
-// The long tests have both orders of both stages, with 10,000 events. What differs between the orders
-// is the same code in both stages.
+// The long tests run both orders of both stages, with 10,000 events. Both stages share the code in which
+// the orders differ.
 testStorms(
   300,
   STAGES.map((stageCase, index) => stormCase(stageCase, index === 0 ? 'turns' : 'log')),

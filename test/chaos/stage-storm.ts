@@ -10,7 +10,7 @@ import type { StageFleet } from './stage-fleet.ts';
 import type { Call, End, History } from './storm-history.ts';
 import { historyOf } from './storm-traces.ts';
 
-/** How the workers of a storm end: at the crash points of a stage, in the midst of a call, stopped. */
+/** How the workers of a storm end: at the crash points of a stage, in the middle of a call, or stopped. */
 export function waysOf(order: StormOrder): readonly Way[] {
   return [
     // Nothing is parked in a storm.
@@ -22,30 +22,30 @@ export function waysOf(order: StormOrder): readonly Way[] {
 }
 type Way = CrashPoint | 'in-service' | 'stop';
 
-/** Whether events come in the order of the log, or tenant by tenant. */
+/** Whether events are processed in the order of the log, or tenant by tenant. */
 export type StormOrder = 'log' | 'turns';
 
 /** Worker processes at a time. */
 const PROCESSES = 3;
-/** One content in ten is there twice. */
+/** One content in ten occurs twice. */
 const DISTINCT = 0.9;
 const TENANTS = 5;
 /** Kills end here, so that the last events do not meet all of them. */
 const CALM_AFTER = 0.85;
-/** Beyond the lease, which somebody else must have the time to notice. */
+/** Longer than the lease, so that another worker has time to notice. */
 const STOPPED_MS = 5_500;
 const PATTERN = /note number \d+/g;
 
 /** About how many calls there are for each time that a worker is at a point. */
 function callsA(point: Way): number {
-  // The log is read on by whichever worker has the time.
+  // Any worker with free time continues to read the log.
   return point === 'after-put' ? 20 : 6;
 }
 
 export interface StormOptions {
   readonly seed: number;
   readonly order: StormOrder;
-  /** Events a worker sees through before it ends, about. */
+  /** About how many events a worker finishes before it ends. */
   readonly life: number;
 }
 
@@ -66,7 +66,7 @@ function contentOf(index: number): string {
   return `note number ${index}`;
 }
 
-/** Settings that let a dead worker's events come again soon, and a busy machine be slow. */
+/** Settings that redeliver a dead worker's events soon, but tolerate a slow machine. */
 export function settingsOf(order: StormOrder): Readonly<Record<string, string>> {
   return {
     concurrency: '8',
@@ -75,14 +75,14 @@ export function settingsOf(order: StormOrder): Readonly<Record<string, string>> 
     lease: '3500ms',
     deadline: '60s',
     'fairness.after': order === 'turns' ? '10ms' : '1h',
-    // Little, so that the log is read on for as long as the storm lasts.
+    // Small, so that the log is read until the storm ends.
     'fairness.lookahead': '40',
   };
 }
 
 /**
- * Several workers on one durable, each killed in its own way and replaced by the next, until most
- * events are through; then two that are left in peace finish. @returns what could be seen of it
+ * Runs several workers on one durable, each killed in its own way and replaced by the next, until most
+ * events are done; then two undisturbed workers finish. @returns everything observable
  */
 export async function storm(
   fleet: StageFleet,
@@ -98,7 +98,7 @@ export async function storm(
 
   const oneLife = async (): Promise<void> => {
     lives += 1;
-    // Each way comes in its turn, whatever the dice say.
+    // The ways take turns, independent of the random numbers.
     const way = ways[lives % ways.length] as Way;
     const name = `worker-${lives}`;
     const calls = 1 + random.below(life);
@@ -171,7 +171,7 @@ async function finish(fleet: StageFleet, events: number): Promise<void> {
   }
 }
 
-/** Stopped for longer than its lease, then continued until it has had the time to notice. */
+/** Stops a worker for longer than its lease, then continues it until it has had time to notice. */
 async function stopped(worker: WorkerProcess, process: string): Promise<End> {
   const at = Date.now();
   worker.kill('SIGSTOP');
@@ -233,7 +233,7 @@ class NamedCallers {
   }
 }
 
-/** Every content has an answer of its own, so that a mix-up would show. It takes a moment. */
+/** Every content has its own answer, so that a mix-up would show. An answer takes a moment. */
 function answerTo(call: ModelCall): Reply {
   if (call.kind === 'embeddings') return replies.slow(20, replies.vectors(call));
   const [content = ''] = contentsOf(call);

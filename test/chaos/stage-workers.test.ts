@@ -11,13 +11,12 @@ const POISON_EVERY = 5;
 const SLOTS = 8;
 
 /**
- * What every stage worker must survive, run on the real processes: killed at each named crash point
- * and in the middle of a call, stopped longer than its lease, told to stop under load. The three
- * figures that count are: one effect an event, no call beyond one an event and one a kill, and
- * nothing left behind.
+ * Everything that a stage worker must survive, tested on real processes: a kill at each named crash point
+ * and in the middle of a call, a stop longer than its lease, a request to stop under load. Three figures
+ * count: one effect per event, at most one call per event plus one per kill, and nothing left behind.
  */
 describe.each(STAGES)('the $stage worker', (stageCase) => {
-  test('killed at every crash point and in a call, it has one effect an event', async () => {
+  test('killed at every crash point and in a call, it has one effect per event', async () => {
     await using fleet = await createStageFleet(stageCase);
     let kills = 0;
     for (const point of CRASH_POINTS.stage) {
@@ -26,7 +25,7 @@ describe.each(STAGES)('the $stage worker', (stageCase) => {
       await worker.endsWith('SIGKILL');
       kills += 1;
     }
-    // And once while the service has the call in its hands.
+    // And once while the service handles the call.
     await fleet.publish(ROUND, POISON_EVERY);
     {
       await using worker = fleet.start();
@@ -53,14 +52,14 @@ describe.each(STAGES)('the $stage worker', (stageCase) => {
       deadLetters: poisoned,
     });
     expect(await fleet.pending()).toEqual({ unanswered: 0, waiting: 0 });
-    // A kill costs the calls that were under way, and only those. (A call with a poisoned text is
-    // refused as a whole: it is not paid for.)
+    // A kill costs only the calls in progress. (A call with a poisoned text is refused as a whole, so
+    // it is not paid for.)
     const paid = fleet.model.calls.filter(({ body }) => !isPoisoned(body)).flatMap(textsOf);
     expect(new Set(paid).size).toBe(events - poisoned);
     expect(paid.length - new Set(paid).size).toBeLessThanOrEqual(kills * SLOTS);
   });
 
-  test('told to stop, it finishes what it holds, exits 0, and nothing comes again', async () => {
+  test('told to stop, it finishes the events it holds, exits 0, and none is redelivered', async () => {
     await using fleet = await createStageFleet(stageCase);
     await fleet.publish(40);
     const answers = Promise.withResolvers<void>();
@@ -74,14 +73,14 @@ describe.each(STAGES)('the $stage worker', (stageCase) => {
     // A slot may be kept for the stage's other input.
     await until('its slots are full', async () => (await fleet.claimed()) >= SLOTS - 1);
     worker.kill('SIGTERM');
-    // Before it has heard, a slot that gets free asks for more, and what comes then is given back.
+    // Before the request arrives, a free slot may pull another event, which is then given back.
     await until('it has heard', () => worker.log.includes('taking nothing new'));
     answers.resolve();
     await worker.endsWith(0);
     const after = await fleet.effects();
     expect(after.done).toBeGreaterThanOrEqual(SLOTS - 1);
     expect(after.derived).toBe(after.done);
-    // What is not done is free for others at once: nobody holds it, on either side.
+    // Unfinished events are free for others at once: neither side holds them.
     expect(await fleet.pending()).toEqual({ unanswered: 0, waiting: 40 - after.done });
     expect(await fleet.claimed()).toBe(0);
     await using next = fleet.start();
@@ -129,15 +128,15 @@ describe.each(STAGES)('the $stage worker', (stageCase) => {
 
     zombieAnswer.resolve();
     zombie.kill('SIGCONT');
-    // Its answer has come; it drains, and so has had every occasion to speak.
+    // Its answer has come and it drains, so it has had every chance to ack.
     zombie.kill('SIGTERM');
     await zombie.endsWith(0);
     expect(await rowsOf()).toEqual(rows);
     expect(await fleet.effects()).toEqual(effects);
     await fleet.broker.connection.flush();
     acks.unsubscribe();
-    // What it had claimed is not spoken of. (A redelivery that came to its open request while it was
-    // stopped was never claimed: of that it may say that it is done, or give it back.)
+    // It must not answer for claimed events. (A redelivery that arrived at its open request while it was
+    // stopped was never claimed: it may ack that one as done, or give it back.)
     expect(said.filter(({ delivery }) => delivery === 1)).toEqual([]);
     expect(fleet.model.calls.flatMap(textsOf)).toHaveLength(2);
     heir.kill('SIGTERM');
@@ -150,7 +149,7 @@ describe.each(STAGES)('the $stage worker', (stageCase) => {
     await using way = await startTcpGate(hostname, Number(port));
     await fleet.publish(1);
     fleet.model.respond((call) => {
-      // From here on nothing that the worker says reaches the broker.
+      // From here on no message of the worker reaches the broker.
       way.close();
       return answer(call);
     });
@@ -175,7 +174,7 @@ describe.each(STAGES)('the $stage worker', (stageCase) => {
     zombie.kill('SIGCONT');
     zombie.kill('SIGTERM');
     await zombie.ended();
-    // What it had recorded was published by the other, from the record, and its own came too late.
+    // The other worker published the recorded result, and its own publish came too late.
     expect(await rowsOf()).toEqual(rows);
     expect(await fleet.effects()).toEqual(effects);
     expect(fleet.model.calls.flatMap(textsOf)).toHaveLength(1);
@@ -184,7 +183,7 @@ describe.each(STAGES)('the $stage worker', (stageCase) => {
   });
 });
 
-/** The contents that a call is about. */
+/** The contents in a call. */
 function textsOf({ body }: { readonly body: Readonly<Record<string, unknown>> }): string[] {
   return JSON.stringify(body).match(/(?:note|poison) number \d+/g) ?? [];
 }

@@ -1,17 +1,17 @@
-/** Everything that can be seen from outside of a run of a stage whose workers are killed. */
+/** Everything observable from outside in a run of a stage whose workers are killed. */
 export interface History {
-  /** What was published. */
+  /** The published events. */
   readonly events: readonly { readonly id: string; readonly content: string }[];
   /** The dedupe table. */
   readonly rows: readonly Row[];
   /** Derived events in the log, each with the id of the event that caused it. */
   readonly derived: readonly { readonly id: string; readonly cause: string }[];
-  /** What the model service was asked for, and by which process. */
+  /** The calls to the model service, and the process of each. */
   readonly calls: readonly Call[];
   /** Every kill and every stop of a process. */
   readonly ends: readonly End[];
   readonly deadLetters: number;
-  /** What is left on the durable and in the tenant queue. */
+  /** The rest on the durable and in the tenant queue. */
   readonly left: number;
   /** Deliveries beyond the first of each event. */
   readonly redeliveries: number;
@@ -36,18 +36,18 @@ export interface Call {
 
 export interface End {
   readonly process: string;
-  /** A crash point, 'in-service' (the service had the call in its hands) or 'stop' (SIGSTOP). */
+  /** A crash point, 'in-service' (during a call to the service) or 'stop' (SIGSTOP). */
   readonly how: string;
   readonly at: number;
-  /** When a stopped process went on. */
+  /** When a stopped process continued. */
   readonly until?: number;
 }
 
-/** A process that was stopped may get so far before it has looked at its leases again. */
+/** A stopped process may get this far before it checks its leases again. */
 const WAKING_MS = 1_500;
 const NAMED = 5;
 
-/** What is wrong with a run, a sentence each; nothing when every event has its one effect. */
+/** Problems of a run, one sentence each; none when every event has exactly one effect. */
 export function problemsOf(history: History): string[] {
   const { events, deadLetters, left } = history;
   const problems = [...rowProblems(history), ...effectProblems(history), ...callProblems(history)];
@@ -105,8 +105,8 @@ function effectProblems({ events, derived }: History): string[] {
 }
 
 /**
- * A content is paid for once, and once more for each process that was killed or stopped between its
- * call and the record of a result.
+ * A content is paid for once, plus once for each process that was killed or stopped between its call and
+ * the record of a result.
  */
 function callProblems({ events, rows, calls, ends }: History): string[] {
   const recorded = new Map(rows.map(({ eventId, recordedAt }) => [eventId, recordedAt]));
@@ -152,16 +152,16 @@ function named(what: string, which: readonly string[]): string[] {
   return [`${what} ${which.slice(0, NAMED).join(', ')}${more}`];
 }
 
-/** What a run has had to survive: a run that survived nothing proves nothing. */
+/** The disturbances of a run: a run without any proves nothing. */
 export interface Sightings {
   readonly events: number;
   readonly contents: number;
   readonly kills: Readonly<Record<string, number>>;
   readonly redeliveries: number;
-  /** Claims that ran out without a word. */
+  /** Claims that expired silently. */
   readonly abandoned: number;
   readonly callsForContents: number;
-  /** Calls that were made again. */
+  /** Repeated calls. */
   readonly repeatedCalls: number;
 }
 

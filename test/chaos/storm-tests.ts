@@ -8,7 +8,7 @@ import { differencesOf, tablesOf } from './storm-traces.ts';
 export interface StormCase {
   readonly stageCase: StageCase;
   readonly order: StormOrder;
-  /** As its test is called. */
+  /** The name of its test. */
   readonly name: string;
 }
 
@@ -19,8 +19,8 @@ export function stormCase(stageCase: StageCase, order: StormOrder): StormCase {
 }
 
 /**
- * Workers of a stage, killed again and again in every way there is. MEMFLEET_TEST_EVENTS says how
- * many events they have to bring through it, MEMFLEET_TEST_SEED when they die.
+ * Workers of a stage, killed repeatedly in every possible way. MEMFLEET_TEST_EVENTS sets the number of
+ * events they must process, MEMFLEET_TEST_SEED determines when they die.
  */
 export function testStorms(usually: number, cases: readonly StormCase[]): void {
   const events = Number(process.env['MEMFLEET_TEST_EVENTS'] ?? usually);
@@ -61,7 +61,7 @@ export function testStorms(usually: number, cases: readonly StormCase[]): void {
   });
 }
 
-/** Events that came again, the way they come in that order. */
+/** Redeliveries, as they occur in that order. */
 function againOf(
   order: StormOrder,
   seen: { readonly redeliveries: number; readonly queue: QueueTrace },

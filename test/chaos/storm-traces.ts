@@ -3,7 +3,7 @@ import { readLog } from '../support/log-stream.ts';
 import type { StageFleet } from './stage-fleet.ts';
 import type { Call, End, History, Row } from './storm-history.ts';
 
-/** What a storm has left behind, in the log, the durable and the tables. */
+/** The traces of a storm in the log, the durable and the tables. */
 export async function historyOf(
   fleet: StageFleet,
   seen: {
@@ -47,8 +47,8 @@ async function derivedOf({ broker, config }: StageFleet): Promise<Envelope[]> {
 }
 
 /**
- * What a run has left behind, by key, without what depends on its course: positions, times,
- * durations, and which of two equal contents was paid for.
+ * The results of a run, by key, without values that depend on its course: positions, times, durations,
+ * and which of two equal contents was paid for.
  */
 export async function tablesOf(fleet: StageFleet): Promise<Map<string, string>> {
   const { pool } = fleet.database;

@@ -1,4 +1,4 @@
-// `node test/ci/boundaries.ts [ROOT]`: are the arrows between the workspaces still those of ARCHITECTURE.md?
+// `node test/ci/boundaries.ts [ROOT]` checks that workspaces import each other only as ARCHITECTURE.md allows.
 // Exit code 1 and one line per violation when they are not.
 import { resolve } from 'node:path';
 import { checkBoundaries } from './boundaries/check.ts';

@@ -1,5 +1,5 @@
-// `node test/ci/image.ts`: would the image work? No container engine is needed: what deploy/Dockerfile copies and runs is
-// copied and run in folders, and the commands of the containers are started there as another user. Exit code 1 if not.
+// `node test/ci/image.ts` checks that the image would work, without a container engine: it copies and runs in folders what
+// deploy/Dockerfile copies and runs, and starts the containers' commands there as another user. Exit code 1 if not.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,7 +23,7 @@ function check(into: string): void {
   if (final === undefined) throw new Error('the Dockerfile has no stage');
   console.log('image: copying and installing what the Dockerfile says');
   const app = buildStages(CONTEXT, stages, into).get(final) ?? '';
-  // The image's own Node is on its PATH; ours may lie where another user does not get.
+  // The image's own Node is on its PATH; ours may be where another user has no access.
   cpSync(process.execPath, join(into, 'bin', 'node'));
   chmodSync(into, 0o755);
   const entrypoint = execForm(final, 'ENTRYPOINT');
@@ -40,7 +40,7 @@ function check(into: string): void {
       },
       encoding: 'utf8',
       timeout: 60_000,
-      // Not the owner of the files, as in the image: whatever tries to write beside them fails.
+      // Not the owner of the files, as in the image: writing beside them fails.
       ...(process.getuid?.() === 0 ? { uid: 1_000, gid: 1_000 } : {}),
     });
     if (error !== undefined) throw error;

@@ -36,7 +36,7 @@ describe('memfleet demo', () => {
 
   beforeAll(async () => {
     stateDir = await mkdtemp(join(tmpdir(), 'memfleet-e2e-demo-'));
-    // Servers that somebody works with, which a demo must leave alone: they would not even answer.
+    // Servers of other people, which a demo must not touch: they would not even answer.
     result = await runCommand(['demo', '--json', '--state', stateDir], {
       NATS_URL: 'nats://127.0.0.1:1',
       DATABASE_URL: 'postgres://127.0.0.1:1/none',
@@ -98,7 +98,7 @@ describe('memfleet demo', () => {
   });
 });
 
-/** What the demo left in its log, read by a server of our own. */
+/** The contents of the demo's log, read by a server of our own. */
 async function eventsOfLog(stateDir: string): Promise<MemoryEvent[]> {
   const server = await startNatsServer({ dataDir: join(stateDir, 'nats') });
   const connection = await connect({ servers: server.url });

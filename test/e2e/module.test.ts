@@ -14,8 +14,8 @@ import { until } from '../support/until.ts';
 import { WorkerProcess } from '../support/worker-process.ts';
 
 /*
- * A team's own stage, as a package of theirs: built, packed, installed outside of the clone, and brought
- * in by one line of configuration.
+ * A team's own stage as a package: built, packed, installed outside of the clone, and added by one line of
+ * configuration.
  */
 
 const run = promisify(execFile);
@@ -23,7 +23,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const SOURCE = join(ROOT, 'test/fixtures/summary-module');
 const REFUSED = 'a text that the service refuses';
 
-/** Each look is a command, and takes seconds on a busy machine. */
+/** Each check runs a command, which takes seconds on a busy machine. */
 const SLOW_MS = 120_000;
 const LIMIT_MS = 300_000;
 
@@ -110,13 +110,13 @@ test('a packed module brings its event types and its stage', { timeout: LIMIT_MS
   const letters = await memfleet('dead-letters', 'list', '--stage', 'summary', '--json');
   expect(JSON.parse(letters)).toMatchObject({ reason: 'invalid_input', memory: 'c4' });
 
-  // With the cause gone, the letter is given another try.
+  // With the cause fixed, the letter is redriven.
   service.refuses = false;
   await memfleet('dead-letters', 'redrive', '--stage', 'summary');
   const isSummarised = async (): Promise<boolean> => (await summaries('c4')).length === 1;
   await until('it is summarised', isSummarised, SLOW_MS);
 
-  // The other workers know the module's events: nothing halts in front of them.
+  // The other workers know the module's events: no lane halts at one of them.
   await using projections = new WorkerProcess(workerProgram('projection'), env);
   await projections.ready();
   await until('lineage has all of it', async () => {
@@ -149,7 +149,7 @@ test.each([
   };
   const wrong = await mkdtemp(join(folder, 'wrong-'));
   for (const [name, text] of Object.entries(files)) await writeFile(join(wrong, name), text);
-  // Modules are read before servers are looked for.
+  // Modules are loaded before the servers are contacted.
   const { code, stderr } = await runCli(['provision', '--config', join(wrong, 'fleet.yaml')]);
   expect(stderr).toMatch(expected);
   expect(stderr.split('\n').length).toBeLessThan(6);

@@ -9,7 +9,7 @@ import { until } from '../support/until.ts';
 
 const PAGE = new URL('../../docs/stages.md', import.meta.url);
 
-/** A fleet is started, and asked by commands: seconds each on a busy machine. */
+/** The test starts a fleet and runs commands, which take seconds each on a busy machine. */
 const LIMIT_MS = 300_000;
 const SLOW_MS = 120_000;
 

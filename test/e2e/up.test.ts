@@ -21,7 +21,7 @@ import { until } from '../support/until.ts';
 const LINES = 1_500;
 const WORKERS = ['extraction', 'embedding', 'projection'];
 
-/** Redelivery and takeover as in production, only sooner: what is tested is that nothing is lost. */
+/** Redelivery and takeover as in production, only sooner: the test checks that nothing is lost. */
 const SOONER = {
   MEMFLEET_STAGES_EXTRACTION_ACK_WAIT: '2s',
   MEMFLEET_STAGES_EXTRACTION_LEASE: '3s',
@@ -69,7 +69,7 @@ afterAll(async () => {
 });
 
 describe('memfleet up', () => {
-  it('learns a file once, whatever happens to its workers meanwhile, and ends without a trace', async () => {
+  it('learns a file once, even if its workers die meanwhile, and ends without a trace', async () => {
     const calm = await startUp('calm');
     await publish(calm, { published: LINES, duplicates: 0, rejected: 0 });
     await caughtUp(calm);
@@ -77,7 +77,7 @@ describe('memfleet up', () => {
     expect(expected['memories']?.rows).toBe(LINES / 2);
     expect(expected['lineage']?.rows).toBeGreaterThan(LINES * 2);
 
-    // The same file again: nothing changes, down to the positions in the log, and no model is asked.
+    // The same file again: nothing changes, not even positions in the log, and no model is called.
     const before = await exactly(calm.pool);
     await publish(calm, { published: 0, duplicates: LINES, rejected: 0 });
     await caughtUp(calm);
@@ -144,7 +144,7 @@ async function publish({ stateDir }: UpFleet, counts: object): Promise<void> {
   });
 }
 
-/** Nothing waits any more; `status` says the same in the end. */
+/** Waits until no events wait; `status` shows the same at the end. */
 async function caughtUp({ command, stateDir, natsUrl }: UpFleet): Promise<void> {
   const connection = await connectBroker({ url: natsUrl }, config.broker, 'e2e');
   const jsm = await jetStreamManager(connection, config.broker);
@@ -182,8 +182,8 @@ interface Hash {
 }
 
 /**
- * What the read models say, without the positions in the log: those of derived events depend on who
- * was faster. Times of derived events are those of their making.
+ * The contents of the read models, without positions in the log: those of derived events depend on timing.
+ * Derived events have the times at which they were made.
  */
 async function contents(pool: Pool): Promise<Record<string, Hash>> {
   const views: Readonly<Record<string, string>> = {

@@ -4,7 +4,7 @@ import { runCommand } from '../support/cli.ts';
 
 const measure = z.strictObject({
   measure: z.literal('rebuild-memories'),
-  // What the warm-up left of them.
+  // Those that the warm-up left.
   events: z.int().positive().max(1_500),
   bytesPerEvent: z.int().min(300),
   seconds: z.number().positive(),
@@ -24,7 +24,7 @@ const measure = z.strictObject({
   }),
 });
 
-test('measures a rebuild beside a hand-written loop, indexes included', async () => {
+test('measures a rebuild beside a hand-written loop, including indexes', async () => {
   const servers = { NATS_URL: inject('natsUrl'), DATABASE_URL: inject('databaseUrl') };
   const { code, stdout, stderr } = await runCommand(
     ['bench', 'rebuild', '--events', '1500', '--json'],
@@ -35,7 +35,7 @@ test('measures a rebuild beside a hand-written loop, indexes included', async ()
   expect(lines).toHaveLength(1);
   const [{ perSecond, settings } = { perSecond: 0, settings: { rowsPerSecond: 0 } }] = lines;
   expect(perSecond).toBeLessThanOrEqual(settings.rowsPerSecond);
-  // What readers need is put off while the history comes in.
+  // The indexes for readers are deferred while the generation is filled.
   expect(stderr).toContain('building the index memories_keys');
   expect(stderr).toContain('building the index accesses_memory');
 });

@@ -21,7 +21,7 @@ const measure = z.strictObject({
 });
 
 describe('memfleet bench publish', () => {
-  it('prints one line a measure, and leaves no stream behind', async () => {
+  it('prints one line per measure, and leaves no stream behind', async () => {
     const { code, stdout, stderr } = await runCommand(
       ['bench', 'publish', '--json', '--events', '300', '--bytes', '300'],
       { NATS_URL: inject('natsUrl') },
@@ -41,7 +41,7 @@ describe('memfleet bench publish', () => {
     expect(names.filter((name) => name.startsWith('BENCH_'))).toEqual([]);
   });
 
-  it('does not start a server of its own when the one that is named does not answer', async () => {
+  it('does not start a server of its own when the named one does not answer', async () => {
     const { code, stderr } = await runCommand(['bench', 'publish', '--events', '100'], {
       NATS_URL: 'nats://127.0.0.1:1',
     });
@@ -67,7 +67,7 @@ describe('memfleet bench of workers', () => {
     },
   );
 
-  it('tells how busy a slow model is kept', async () => {
+  it('measures how busy a slow model is kept', async () => {
     const [slow] = await bench('extraction', '--latency', '200', '--concurrency', '8');
     expect(slow).toMatchObject({ measure: 'extraction-slow-model', modelCalls: 96 });
     expect(slow?.settings['mostInFlight']).toBe(8);

@@ -91,7 +91,7 @@ test('a spent budget stops calls, says so, and resumes when the window moves', a
   }
 
   await nextHour(bench);
-  // Recorded as well: what is recorded after the hour has moved belongs to the new one.
+  // Also recorded: spending recorded after the hour has changed belongs to the new one.
   await until('it goes on', async () => (await bench.derived()) === 20);
   expect(one.calls).toHaveLength(20);
   await nextHour(bench);
@@ -101,8 +101,8 @@ test('a spent budget stops calls, says so, and resumes when the window moves', a
   expect((await bench.work()).every(({ attempts }) => attempts === 0)).toBe(true);
 });
 
-test('a tenant over its budget waits, and holds up no other', async () => {
-  // So few may be out at a time that the waiting ones would fill the durable.
+test('a tenant over its budget waits, without delaying others', async () => {
+  // So few may be unacked at a time that the waiting ones would fill the durable.
   await using bench = await createStageBench({
     'stages.extraction.concurrency': '4',
     'stages.extraction.batch': '4',
@@ -128,7 +128,7 @@ test('a tenant over its budget waits, and holds up no other', async () => {
   expect(await bench.deadLetters()).toBe(0);
 });
 
-test('calls that came to nothing are accounted for, once each', async () => {
+test('failed calls are accounted for, once each', async () => {
   await using bench = await createStageBench({ 'stages.extraction.maxAttempts': '2' });
   await publish(bench, 'acme', 3);
   bench.start({
@@ -169,7 +169,7 @@ test('processes that reserve at the same time stay within the budget together', 
       }),
     );
   }
-  // The rest that is less than a call for each may go to one in each.
+  // A rest that is smaller than one call per process may go to one call in each.
   expect(granted).toBeGreaterThan(10);
   expect(granted).toBeLessThanOrEqual(40 + fleet.length - 1);
 });

@@ -18,7 +18,7 @@ const MAIN = fileURLToPath(new URL('../../workers/cli/src/main.ts', import.meta.
 
 const poisoned: Handler = async () => park('invalid_input', 'cannot be read');
 
-test('what is discarded is erased, and the dedupe table says why', async () => {
+test('a discarded letter is erased, and the dedupe table says why', async () => {
   await using bench = await createDeadLetterBench();
   const [gone, kept] = [memoryCreated('a test message'), memoryCreated('a real one')];
   await parkAll(bench, [gone, kept], poisoned);
@@ -75,7 +75,7 @@ test('a redrive that meets a discard has no effect: a letter is good for one of 
   expect(rows.map(({ reason }) => reason)).toEqual(['discarded: a trial', 'discarded: a trial']);
 });
 
-test('a letter that was left behind does not speak for the event once it was redriven', async () => {
+test('a leftover letter does not count for the event once it was redriven', async () => {
   await using bench = await createDeadLetterBench();
   const { config, broker } = bench.fleet;
   await parkAll(bench, [memoryCreated('a note')], poisoned);
@@ -121,10 +121,10 @@ test('hundreds are discarded by a filter, batch after batch', async () => {
   expect(rows.filter(({ reason }) => reason === 'discarded: a trial')).toHaveLength(250);
 });
 
-/** Gives a command a terminal; other systems have it with other options. */
+/** Gives a command a terminal; other systems need other options. */
 const SCRIPT = '/usr/bin/script';
 
-/** The command at a terminal, where somebody answers its question. */
+/** Runs the command at a terminal, and answers its question. */
 async function atTerminal(bench: DeadLetterBench, answer: string): Promise<string> {
   const command = `'${process.execPath}' '${MAIN}' dead-letters discard --all --because 'a trial'`;
   const child = spawn(SCRIPT, ['-qec', command, '/dev/null'], {

@@ -19,7 +19,7 @@ const poisoned: Handler = async () => park('invalid_output', 'the answer is no J
 const notes = (count: number) =>
   Array.from({ length: count }, (_, index) => memoryCreated(`note ${index}`));
 
-test('what was parked is listed, shown, and takes effect once when the code is mended', async () => {
+test('a parked event is listed, shown, and takes effect once when the code is fixed', async () => {
   await using bench = await createDeadLetterBench();
   const [bad, good] = [memoryCreated('poison', { memory: 'm-1' }), memoryCreated('fine')];
   await parkAll(bench, [good, bad], async (event, context) => {
@@ -57,7 +57,7 @@ test('what was parked is listed, shown, and takes effect once when the code is m
   expect(text.stdout).toContain("as today's schema reads it:");
 
   const sequences: number[] = [];
-  const mended = bench.start(async (event, context) => {
+  const fixed = bench.start(async (event, context) => {
     sequences.push(context.sequence);
     return await works(event, context);
   });
@@ -72,8 +72,8 @@ test('what was parked is listed, shown, and takes effect once when the code is m
   });
   await until('it took effect', async () => (await bench.derived()) === 1);
   await bench.settled();
-  expect(mended.calls).toEqual([bad.id]);
-  // As if it came by the log: the derived event names the position there as its cause.
+  expect(fixed.calls).toEqual([bad.id]);
+  // As if it came from the log: the derived event names that position as its cause.
   expect(sequences).toEqual([2]);
   const [, , derived] = await readLog(bench.fleet.broker.connection, bench.fleet.config.log);
   expect(JSON.parse(Buffer.from(derived?.bytes ?? []).toString())).toMatchObject({
@@ -90,7 +90,7 @@ test('what was parked is listed, shown, and takes effect once when the code is m
   expect(again.stderr).toContain('there is no dead letter 1 (any more)');
 });
 
-test('what fails again is a dead letter again, under a new id, with all its attempts anew', async () => {
+test('an event that fails again becomes a dead letter with a new id, after a full set of attempts', async () => {
   await using bench = await createDeadLetterBench();
   const [event] = notes(1);
   if (event === undefined) throw new Error('no event');
@@ -114,20 +114,20 @@ test('what fails again is a dead letter again, under a new id, with all its atte
     { id: 2, eventId: event.id, logSequence: 1, redrives: 1, reason: 'attempts_exhausted' },
   ]);
   await failing[Symbol.asyncDispose]();
-  const mended = bench.start();
+  const fixed = bench.start();
   await bench.cli('redrive', '2');
   await until('it took effect', async () => (await bench.derived()) === 1);
   await bench.settled();
-  expect(mended.calls).toEqual([event.id]);
+  expect(fixed.calls).toEqual([event.id]);
   expect(await bench.letters()).toEqual([]);
   expect(await bench.work()).toMatchObject([{ state: 'done', redrives: 2 }]);
 });
 
-test('redriven by two at once, every event takes effect once', async () => {
+test('redriven by two commands at once, every event takes effect once', async () => {
   await using bench = await createDeadLetterBench();
   const events = notes(150);
   await parkAll(bench, events, poisoned);
-  const mended = bench.start();
+  const fixed = bench.start();
   const results = await Promise.all([
     bench.cli('redrive', '--all', '--json'),
     bench.cli('redrive', '--reason', 'invalid_output', '--json'),
@@ -138,7 +138,7 @@ test('redriven by two at once, every event takes effect once', async () => {
   expect(counts.reduce((sum, { redriven }) => sum + redriven, 0)).toBe(150);
   await until('all took effect', async () => (await bench.derived()) === 150);
   await bench.settled();
-  expect(mended.calls.toSorted()).toEqual(events.map(({ id }) => id).toSorted());
+  expect(fixed.calls.toSorted()).toEqual(events.map(({ id }) => id).toSorted());
   expect(await bench.letters()).toEqual([]);
   expect(await bench.derived()).toBe(150);
 });
@@ -155,17 +155,17 @@ test('a crash between the queue and the removal doubles nothing, within and afte
   expect(await requeueLetter(broker.connection, config, letter)).toBe(true);
   expect(await requeueLetter(broker.connection, config, letter)).toBe(false);
   expect(await bench.queued()).toBe(1);
-  const mended = bench.start();
+  const fixed = bench.start();
   await until('it took effect', async () => (await bench.derived()) === 1);
   await bench.settled();
   // The server has forgotten the Msg-Id: the event is queued a second time.
   await until('the window is over', () => requeueLetter(broker.connection, config, letter));
   await until('it is gone from the queue', async () => (await bench.queued()) === 0);
-  await until('it was recognised', () => (mended.progress.counts['repeated'] ?? 0) > 0);
+  await until('it was recognised', () => (fixed.progress.counts['repeated'] ?? 0) > 0);
   const { stdout } = await bench.cli('redrive', '1', '--json');
   expect(JSON.parse(stdout)).toMatchObject({ refused: 0 });
   await bench.settled();
-  expect(mended.calls).toEqual([event.id]);
+  expect(fixed.calls).toEqual([event.id]);
   expect([await bench.derived(), (await bench.ids()).length]).toEqual([1, 0]);
 });
 
@@ -188,7 +188,7 @@ test('the same redrive delivered again, after it was parked again, makes no seco
   expect(await bench.ids()).toEqual([2]);
 });
 
-test('a redelivery from the log of an event that is parked and told makes no second letter', async () => {
+test('a redelivery from the log of a parked and recorded event makes no second letter', async () => {
   await using bench = await createDeadLetterBench({ 'deadLetters.duplicateWindow': '1s' });
   const { config, broker } = bench.fleet;
   const events = notes(3);
@@ -213,7 +213,7 @@ test('an event that an older version could not read takes effect once', async ()
   const [event] = notes(1);
   if (event === undefined) throw new Error('no event');
   await bench.publish(event);
-  // As a worker does that does not know the type: a letter, and no row.
+  // Like a worker that does not know the type: a letter, and no row.
   const batches = pull(await broker.jetstream.consumers.get(config.log.stream, NAME), {
     connection: broker.connection,
     batch: 1,
@@ -238,17 +238,17 @@ test('an event that an older version could not read takes effect once', async ()
   }
   const letter = await findLetter(broker.jsm, config, 1);
   if (letter === undefined) throw new Error('no letter');
-  const mended = bench.start();
+  const fixed = bench.start();
   await bench.cli('redrive', '--reason', 'unknown_type');
   await until('it took effect', async () => (await bench.derived()) === 1);
   expect(await bench.work()).toMatchObject([{ state: 'done', redrives: 1 }]);
   await until('the window is over', () => requeueLetter(broker.connection, config, letter));
   await until('it is gone from the queue', async () => (await bench.queued()) === 0);
-  expect(mended.calls).toEqual([event.id]);
+  expect(fixed.calls).toEqual([event.id]);
   expect(await bench.derived()).toBe(1);
 });
 
-test('bytes that are still no event are parked again as they are, and say how often', async () => {
+test('bytes that are still no event are parked again unchanged, with the number of redrives', async () => {
   await using bench = await createDeadLetterBench();
   const { config, broker } = bench.fleet;
   const subject = publishSubject(config.log.root, 'acme', 'note', 'content', 'created');
@@ -275,11 +275,11 @@ test('bytes that are still no event are parked again as they are, and say how of
   expect(await bench.work()).toEqual([]);
 });
 
-test('an event too large to be copied is redriven with the bytes of the log', async () => {
+test('an event too large to copy is redriven with the bytes of the log', async () => {
   await using bench = await createDeadLetterBench();
   const { config, broker } = bench.fleet;
   const limit = broker.connection.info?.max_payload ?? 0;
-  // As a publisher with limits of its own sends it: the server takes it, a letter cannot hold it.
+  // Like a publisher with its own limits: the server accepts it, but a letter cannot hold it.
   const event = memoryCreated('x', { data: { content: 'x'.repeat(1_000) } });
   const bytes = Buffer.from(JSON.stringify(event).padEnd(limit - 200, ' '));
   const subject = publishSubject(config.log.root, 'acme', 'note', 'content', 'created');
@@ -291,13 +291,13 @@ test('an event too large to be copied is redriven with the bytes of the log', as
   expect(await bench.letters()).toMatchObject([{ id: 1, bytes: null }]);
   const shown = JSON.parse((await bench.cli('show', '1', '--json')).stdout) as { raw: string };
   expect(shown.raw).toHaveLength(bytes.length);
-  const mended = bench.start();
+  const fixed = bench.start();
   await bench.cli('redrive', '1');
   await until('it took effect', async () => (await bench.derived()) === 1);
-  expect(mended.calls).toEqual([event.id]);
+  expect(fixed.calls).toEqual([event.id]);
 });
 
-test('the first of two payloads under one id stands, whatever is redriven', async () => {
+test('the first of two payloads under one id counts, even if the second is redriven', async () => {
   await using bench = await createDeadLetterBench();
   const { config, broker } = bench.fleet;
   const event = memoryCreated('the truth');
@@ -317,7 +317,7 @@ test('the first of two payloads under one id stands, whatever is redriven', asyn
   expect(stage.calls).toEqual([event.id]);
   expect(await bench.letters()).toMatchObject([{ reason: 'conflicting_payload', redrives: 1 }]);
   expect(await bench.work()).toMatchObject([{ state: 'done', redrives: 0 }]);
-  // Discarding it is about the letter, not about the event that stands.
+  // Discarding concerns the letter, not the stored event that counts.
   await bench.cli('discard', '--all', '--because', 'a copy gone wrong', '--yes');
   expect(await bench.letters()).toEqual([]);
   expect(await bench.work()).toMatchObject([{ state: 'done', reason: null, redrives: 0 }]);
@@ -337,7 +337,7 @@ test('a newer version of the stage takes the events that the old one parked', as
   await bench.settled();
   await until('the window is over', () => requeueLetter(broker.connection, config, letter));
   await until('it is gone from the queue', async () => (await bench.queued()) === 0);
-  // The new version's row bears the number of the redrive as well.
+  // The new version's row has the redrive number too.
   expect(stillPoisoned.calls).toHaveLength(1);
   expect(await bench.letters()).toMatchObject([{ id: 2, stageVersion: 2, redrives: 1 }]);
   const { rows } = await database.pool.query(

@@ -81,7 +81,7 @@ test.each<[string[], number[]]>([
   expect(ids(await bench.letters(...filters))).toEqual(expected);
 });
 
-test('a moment divides what was parked before it from what was parked since', async () => {
+test('a time separates letters parked before it from letters parked since', async () => {
   const { jsm } = bench.fleet.broker;
   const fifth = await findLetter(jsm, bench.fleet.config, 5);
   if (fifth === undefined) throw new Error('no letter');
@@ -95,7 +95,7 @@ test('a moment divides what was parked before it from what was parked since', as
   expect(await found(after)).toEqual([6]);
 });
 
-test('for people: a line each under a heading, and how many', async () => {
+test('for people: one line each under a heading, and the number', async () => {
   const { code, stdout, stderr } = await bench.cli('list', '--tenant', 'other');
   expect(code).toBe(0);
   const [heading, first, second, ...rest] = stdout.trimEnd().split('\n');
@@ -151,7 +151,7 @@ test.each<[string[], RegExp]>([
   expect(stderr).toMatch(complaint);
 });
 
-test('ids that are not there are told, the others are done', async () => {
+test('missing ids are reported, the others are processed', async () => {
   const { code, stderr, stdout } = await bench.cli('redrive', '6', '77', '78', '--json');
   expect(code).toBe(1);
   expect(stderr).toContain('there are no dead letters 77, 78 (any more)');

@@ -35,10 +35,10 @@ async function json(fleet: CliFleet, ...args: readonly string[]): Promise<unknow
   return lines.map((line) => JSON.parse(line) as unknown);
 }
 
-/** Of the events, those that are filled in when the worker of the rebuild is killed. */
+/** How many events the rebuild has applied when its worker is killed. */
 const HALF_WAY = 700;
 
-test('a rebuild from beginning to end, its worker killed in the midst of it', async () => {
+test('a rebuild from beginning to end, with its worker killed in the middle', async () => {
   const settings = {
     'projections.lease': '1s',
     'workers.report': '200ms',
@@ -51,7 +51,7 @@ test('a rebuild from beginning to end, its worker killed in the midst of it', as
     return lanes.find(({ generationState }) => generationState === 'next');
   };
   {
-    // The next generation is held half way, so that it is not through before its worker dies.
+    // The next generation is held half way, so that it is not finished before its worker dies.
     await pool.query(
       `create function hold() returns trigger language plpgsql as 'begin
          if new.generation = 2 then
@@ -100,7 +100,7 @@ test('a rebuild from beginning to end, its worker killed in the midst of it', as
   await worker.endsWith(0);
 });
 
-test('differences and parked memories are told, and are exit code 1', async () => {
+test('differences and parked memories are reported, with exit code 1', async () => {
   await using fleet = await createCliFleet({ settings: { 'projections.lease': '1s' } });
   const { pool } = fleet.database;
   const { root } = fleet.config.log;
@@ -159,7 +159,9 @@ test('Ctrl-C ends the display of a rebuild, and wrong names are wrong usage', as
   const closed = new Promise<number | null>((resolve) => {
     child.on('close', resolve);
   });
-  await until('it says why it does not get on', () => stderr.includes('no worker holds this lane'));
+  await until('it says why there is no progress', () =>
+    stderr.includes('no worker holds this lane'),
+  );
   child.kill('SIGINT');
   expect(await closed).toBe(1);
   expect(stderr).toContain('The workers continue to fill it; run the command again');

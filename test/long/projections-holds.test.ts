@@ -7,7 +7,7 @@ const broker = brokerOfFile();
 const LIMIT_MS = 600_000;
 
 test.each([1, 2, 3])(
-  'lanes under 100,000 events and holds that come and go skip nothing, seed %i',
+  'lanes skip no event of 100,000 under holds that come and go, seed %i',
   { timeout: LIMIT_MS },
   async (seed) => {
     const saw = await surviveHolds(broker, { events: 100_000, seed });
@@ -19,8 +19,8 @@ test.each([1, 2, 3])(
 );
 
 /**
- * A refused lane looks a second time, when others have had a turn, and takes what it finds for the hold
- * that refused it.
+ * A refused lane looks a second time, after others had a turn, and takes what it finds for the hold that
+ * refused it.
  */
 const TWO_LOOKS = `
 create or replace function memfleet.move_checkpoint(
@@ -46,7 +46,7 @@ begin
       where projection = projection_ and generation = generation_ and lane = lane_)::text;
 end $$`;
 
-test('a lane that looks twice at what holds it is caught', { timeout: LIMIT_MS }, async () => {
+test('a lane that checks its hold twice is caught', { timeout: LIMIT_MS }, async () => {
   const saw = await surviveHolds(broker, { events: 40_000, seed: 4, planted: TWO_LOOKS });
   expect(saw.wrong).toBeGreaterThan(0);
 });

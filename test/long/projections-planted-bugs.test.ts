@@ -28,17 +28,17 @@ type AnyHandler = (event: MemoryEvent, at: Position) => readonly Operation[];
 
 const TYPES = registry.types.map(({ type }) => type as MemoryEventType);
 
-/** The projections with one of them as it should not be. */
+/** The projections, with a bug in one of them. */
 function planted(name: string, change: Change): readonly Projection[] {
   return PROJECTIONS.map((projection) =>
     projection.name === name ? change(projection) : projection,
   );
 }
 
-/** Copies are taken for events. */
+/** Treats copies as events. */
 const withoutDedupe: Change = (projection) => ({ ...projection, repeatable: new Set(TYPES) });
 
-/** What one handler writes, changed. */
+/** Changes what one handler writes. */
 function changed(
   type: MemoryEventType,
   change: (operation: Operation, at: Position) => Operation,
@@ -53,7 +53,7 @@ function changed(
   };
 }
 
-/** One handler's writes, with another guard. */
+/** Gives the writes of one handler another guard. */
 function guarded(type: MemoryEventType, guardAt: (at: Position) => number): Change {
   return changed(type, (operation, at) => {
     if ('members' in operation) return { ...operation, guard: guardAt(at) };
@@ -66,7 +66,7 @@ function guarded(type: MemoryEventType, guardAt: (at: Position) => number): Chan
   });
 }
 
-/** One handler forgets a set. */
+/** Makes one handler forget a set. */
 const losesFacts = changed('memory.extracted', (operation) =>
   'members' in operation
     ? { ...operation, members: { ...operation.members, facts: [] } }
@@ -77,7 +77,7 @@ test.each<[string, string, Change]>([
   ['copies of revisions are not recognised', 'memories', withoutDedupe],
   ['copies of extractions are not recognised', 'knowledge', withoutDedupe],
   ['a creation overwrites', 'memories', guarded('memory.created', (at) => latest(at.sequence))],
-  ['whatever is applied last stands', 'memories', guarded('memory.revised', () => 1)],
+  ['the write applied last wins', 'memories', guarded('memory.revised', () => 1)],
   [
     'a late extraction of older content stands',
     'knowledge',
@@ -98,7 +98,7 @@ test.each<[string, string, Change]>([
       { numRuns: FEW, endOnFailure: true },
     );
     process.stderr.write(`planted bug: found in log ${bench.logs + 1}\n`);
-    // A difference, and not something else that went wrong.
+    // It must be a difference, and not another failure.
     expect(String(found.errorInstance)).toMatch(/AssertionError/);
     expect(found.failed).toBe(true);
   },

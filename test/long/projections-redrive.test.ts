@@ -16,8 +16,8 @@ import { until } from '../support/until.ts';
 
 const broker = brokerOfFile();
 
-/** The notes with every content ending in a point, which no content is poison to. */
-const mended: Projection = {
+/** The notes with a full stop after every content, which no content makes fail. */
+const fixed: Projection = {
   ...notes,
   handlers: {
     ...notes.handlers,
@@ -30,17 +30,17 @@ const mended: Projection = {
 };
 /** The same with a defect. */
 const broken: Projection = {
-  ...mended,
+  ...fixed,
   handlers: {
-    ...mended.handlers,
+    ...fixed.handlers,
     'memory.created': (event, at) => {
       if (event.data.content === 'thrown') throw new Error('no such note');
-      return mended.handlers['memory.created']?.(event, at) ?? [];
+      return fixed.handlers['memory.created']?.(event, at) ?? [];
     },
   },
 };
 
-/** Asks for everything that is parked, and waits for what comes of it. */
+/** Requests a redrive of everything parked, and waits for the outcome. */
 async function redriven({ pool }: TestFleet): Promise<Redriven[]> {
   const keys = await readParkedKeys(pool, { projection: 'notes' });
   await requestRedrives(pool, keys);
@@ -75,8 +75,8 @@ test.each(['1', '8'])(
       { memory: 'refuses', sequence: 4, events: 1 },
     ]);
 
-    // The fix is deployed; of one memory only.
-    const again = fleet.start({}, [mended]);
+    // The fix is deployed, and only one memory is redriven.
+    const again = fleet.start({}, [fixed]);
     const refused = expect.stringMatching(/^position 4: the row was refused/) as string;
     expect(await redriven(fleet)).toMatchObject([
       { memory: 'refuses', applied: 0, reason: refused },
@@ -96,12 +96,12 @@ test.each(['1', '8'])(
     expect(await readParkedKeys(fleet.pool, {})).toEqual([]);
 
     await again.stop();
-    await using undisturbed = await createTestFleet(broker, config, [mended]);
+    await using undisturbed = await createTestFleet(broker, config, [fixed]);
     await undisturbed.pool.query('alter table notes_1.notes drop constraint notes_content_check');
     undisturbed.start();
     await undisturbed.applied(log.length + 3);
-    expect(await hashTables(fleet.pool, mended, 1)).toEqual(
-      await hashTables(undisturbed.pool, mended, 1),
+    expect(await hashTables(fleet.pool, fixed, 1)).toEqual(
+      await hashTables(undisturbed.pool, fixed, 1),
     );
     expect(await contents(fleet)).toEqual({
       good: 'two',

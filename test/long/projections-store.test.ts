@@ -28,7 +28,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** Events of every type; another seed, others. */
+/** Events of every type; another seed gives other events. */
 function events(count: number, seed: number): Envelope[] {
   const random = new Random(seed);
   return Array.from({ length: count }, (_, index) =>
@@ -45,7 +45,7 @@ function events(count: number, seed: number): Envelope[] {
   );
 }
 
-/** A NATS server of the test's own, which it may stop, kill, and start on another store. */
+/** The test's own NATS server, which it may stop, kill, and start on another store. */
 class Nats implements AsyncDisposable {
   readonly #dataDir: string;
   server: LocalServer;
@@ -73,7 +73,7 @@ class Nats implements AsyncDisposable {
     await this.again();
   }
 
-  /** What a machine that is set back does to a server: it is gone, and its store is the older one. */
+  /** Like resetting a machine: the server is killed, and restarts with an older store. */
   async restore(): Promise<void> {
     await this.server.kill();
     await rm(join(this.#dataDir, 'jetstream'), { recursive: true });
@@ -129,7 +129,7 @@ test.each([
   'a store restored under running workers halts every lane: $what',
   async ({ written, isAway, cause }) => {
     await using nats = await Nats.start(`restored-${written}-${isAway}`);
-    // A worker that is stopped for longer than this ends itself, which is another story.
+    // A worker that is stopped for longer than this ends itself, which other tests cover.
     const flags = { 'workers.blockedAfter': '1h' };
     await using fleet = await createProjectionFleet(flags, { nats: nats.server });
     const connected = async (): Promise<void> => {
@@ -139,7 +139,7 @@ test.each([
     };
     await appendAll(fleet.broker, fleet.config, events(100, 1));
     const workers = [fleet.start(), fleet.start()];
-    // One that is still starting when the server goes away would end, and say so.
+    // A worker that is still starting when the server disappears would end with an error.
     await Promise.all(workers.map(({ process: worker }) => worker.ready()));
     await fleet.applied(100);
     await nats.backUp();
@@ -157,7 +157,7 @@ test.each([
 
     await haltedBecause(fleet, cause);
     expect(await hashesOf(fleet)).toEqual(before);
-    // It stays so, for the workers that take the lanes over as well.
+    // It stays halted, also for the workers that take over the lanes.
     for (const { process: worker } of workers) {
       if (!worker.isRunning) throw new Error(`a worker ended by itself:\n${worker.log}`);
       worker.kill('SIGTERM');
@@ -170,7 +170,7 @@ test.each([
   180_000,
 );
 
-test('a stream deleted and made anew under running workers: nothing of it is read', async () => {
+test('a stream deleted and recreated under running workers: none of it is read', async () => {
   await using fleet = await createProjectionFleet();
   const { broker, config, pool } = fleet;
   await appendAll(broker, config, events(60, 1));
@@ -180,7 +180,7 @@ test('a stream deleted and made anew under running workers: nothing of it is rea
   await broker.jsm.streams.delete(config.log.stream);
   await provisionFleet({ config, jsm: broker.jsm, pool });
   await appendAll(broker, config, events(90, 2));
-  // Between the two it may have met no durable, which ends it: whoever starts it again, finds out.
+  // Between the two it may have met no durable, which ends it: a restarted worker finds out.
   const causes = await until('the worker is halted or gone', async () => {
     if (!worker.process.isRunning) return ['gone'];
     const lanes = await laneStatus(pool);
@@ -194,7 +194,7 @@ test('a stream deleted and made anew under running workers: nothing of it is rea
   expect(await hashesOf(fleet)).toEqual(before);
 });
 
-test('servers that are killed and come back cost nothing: everything is applied, once', async () => {
+test('servers that are killed and come back cost nothing: every event is applied, once', async () => {
   await using nats = await Nats.start('killed');
   const dataDir = join(folder, 'postgres');
   const start = { dataDir, settings: { max_connections: '60' } };

@@ -9,7 +9,7 @@ import { changeDatabase } from '../support/database.ts';
 import { appendAll, appendBytes } from '../support/test-fleet.ts';
 import { until } from '../support/until.ts';
 
-/** As shipped: what is seen, and when, depends on them. */
+/** The shipped defaults: what is visible, and when, depends on them. */
 const SHIPPED = { 'projections.lease': '10s', 'workers.report': '1s' };
 
 function said(memory: string, content: string): Envelope {
@@ -35,8 +35,8 @@ async function running(fleet: ProjectionFleet) {
 }
 
 /**
- * Waits until status and health both show the lane of the memories as it should be.
- * @returns the lane, what health says of it, and after how many seconds both were to be seen
+ * Waits until status and health both show the lane of the memories as expected.
+ * @returns the lane, what health reports about it, and after how many seconds both were visible
  */
 async function shown(fleet: ProjectionFleet, expected: Partial<LaneEntry>, cause: RegExp) {
   const startedAt = performance.now();
@@ -71,11 +71,11 @@ async function shown(fleet: ProjectionFleet, expected: Partial<LaneEntry>, cause
   return { ...found, seconds };
 }
 
-/** The bar is ten seconds; a busy machine may take as many more. */
+/** The requirement is ten seconds; a busy machine may take as many more. */
 const SECONDS = 20;
 vi.setConfig({ testTimeout: 180_000 });
 
-test('an event of a newer version: halted in front of it, with position, age, owner and cause', async () => {
+test('an event of a newer version: halted before it, with position, age, owner and cause', async () => {
   await using fleet = await createProjectionFleet(SHIPPED);
   const { owner } = await running(fleet);
   await appendAll(fleet.broker, fleet.config, [{ ...said('a', 'three'), schemaversion: 9 }]);

@@ -17,7 +17,7 @@ import { until } from '../support/until.ts';
 
 const broker = brokerOfFile();
 
-test('a promotion waits for a long query without holding readers up', async () => {
+test('a promotion waits for a long query without delaying readers', async () => {
   await using fleet = await fleetOf(broker, notes);
   const { pool } = fleet;
   await appendAll(broker, fleet.config, [created('a', 'one')]);
@@ -44,14 +44,14 @@ test('a promotion waits for a long query without holding readers up', async () =
   ).rejects.toThrow(/is live/);
 });
 
-test('a rebuild given up leaves nothing behind, and the next one has a number of its own', async () => {
+test('a cancelled rebuild leaves nothing behind, and the next one has a number of its own', async () => {
   await using fleet = await fleetOf(broker, notes);
   const { config, pool } = fleet;
   await appendAll(broker, config, [created('a', 'one')]);
   const engine = fleet.start();
   await fleet.applied(1);
   expect(await rebuild(broker, fleet, notes)).toBe(2);
-  // Begun again it is the same one.
+  // Started again, it is the same one.
   expect(await rebuild(broker, fleet, notes)).toBe(2);
   await until('it is taken up', async () => (await laneStatus(pool))[1]?.owner !== undefined);
   const target = { config, jsm: broker.jsm, pool };

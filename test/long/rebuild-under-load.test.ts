@@ -25,7 +25,7 @@ import {
 import { appendAll, type TestFleet } from '../support/test-fleet.ts';
 import { until } from '../support/until.ts';
 
-/** As of rebuild/swap.ts: when the hold of a swap runs out by itself. */
+/** As in rebuild/swap.ts: when the hold of a swap runs out by itself. */
 const HOLD_MS = 5_000;
 
 const broker = brokerOfFile();
@@ -38,7 +38,7 @@ async function indexesOf({ pool }: TestFleet, schema: string): Promise<string[]>
   return rows.map(({ name }) => name);
 }
 
-/** Appends revisions of a few memories without a pause; each says its number. */
+/** Appends revisions of a few memories without a pause; each contains its number. */
 function startWriting(fleet: TestFleet, memory = 'busy') {
   const stop = new AbortController();
   let count = 0;
@@ -70,8 +70,8 @@ function startWriting(fleet: TestFleet, memory = 'busy') {
 }
 
 /**
- * Reads as applications do, prepared statements and joins, for as long as it is let. Numbers only
- * rise: whoever reads a smaller one than before has been shown tables that lag behind.
+ * Reads like applications, with prepared statements and joins, until it is stopped. Numbers only rise: a
+ * smaller number than before means that the reader saw tables that lag behind.
  */
 function startReading(fleet: TestFleet) {
   const stop = new AbortController();
@@ -141,7 +141,7 @@ test.each([
       config: { ...config, projections: { ...config.projections, lanes: Number(after) } },
     };
     expect(await rebuild(broker, target, memories)).toBe(2);
-    // The indexes that only readers need come when the history is in.
+    // The indexes that only readers need are built when the generation is filled.
     expect(await indexesOf(fleet, 'memories_2')).not.toContain('memories_keys');
     await expect(promoteNext(pool, memories, { ...PROMOTE, force: true })).rejects.toThrow(
       /still being filled/,
@@ -162,8 +162,8 @@ test.each([
     expect(await states(fleet)).toEqual({ 1: 'previous', 2: 'live' });
     const rolledBack = await rollBack(pool, memories, SWAP);
     expect(rolledBack).toMatchObject({ live: 1, before: 2, behind: 0 });
-    // A tenth of a second where nothing else runs. On any machine the hold must outlast the swap: if it
-    // ran out before, readers could be shown less than a moment before.
+    // A tenth of a second on an idle machine. On any machine the hold must outlast the swap: if it ran out
+    // before, readers could see less than a moment before.
     expect(rolledBack.blockedMs).toBeLessThan(HOLD_MS);
     expect(await states(fleet)).toEqual({ 1: 'live', 2: 'next' });
     expect(await promoteNext(pool, memories, PROMOTE)).toMatchObject({ live: 2, behind: 0 });

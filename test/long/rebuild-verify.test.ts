@@ -41,7 +41,7 @@ test('a difference is found, and its key is named, never its content', async () 
   await fleet.applied(3);
 });
 
-test('a hold stops lanes in the midst of a batch, and runs out by itself', async () => {
+test('a hold stops lanes in the middle of a batch, and runs out by itself', async () => {
   await using fleet = await fleetOf(broker, notes, { 'projections.lanes': '8' });
   const { pool, config } = fleet;
   const events = Array.from({ length: 60 }, (_, n) => revised(`m-${n % 9}`, String(n)));

@@ -39,7 +39,7 @@ async function viewsIn({ pool }: TestFleet): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-test('a newer version gets tables of its own, and the old one is gone back to by its own views', async () => {
+test("a newer version gets its own tables, and a rollback restores the old version's views", async () => {
   await using fleet = await fleetOf(broker, notes);
   const { pool } = fleet;
   await pool.query('grant select on memory.notes to public');
@@ -84,7 +84,7 @@ test('a newer version gets tables of its own, and the old one is gone back to by
   );
   expect(rows).toEqual([{ allowed: true }]);
 
-  // The old workers go. Its tables stand still, and serve until the new ones are promoted.
+  // The old workers end. Their tables stand still, and serve readers until the new ones are promoted.
   await old.stop();
   await appendAll(broker, fleet.config, [created('c', 'three')]);
   await until('the next one goes on', async () => (await laneStatus(pool))[1]?.position === 3);

@@ -3,7 +3,7 @@ import { answer, called, createStageFleet, STAGES } from '../chaos/stage-fleet.t
 import { replies } from '../support/model-service.ts';
 import { until } from '../support/until.ts';
 
-/** As 10 minutes are to the ack wait of 30 s; and longer than the five minutes of Node's own fetch. */
+/** The same ratio as 10 minutes to the ack wait of 30 s; and longer than the five minutes of Node's fetch. */
 const ACK_WAITS = 20;
 const ACK_WAIT_S = 16.5;
 const CALL_MS = ACK_WAITS * ACK_WAIT_S * 1_000;
@@ -48,7 +48,7 @@ describe.concurrent.each(STAGES)('the $stage stage', (stageCase) => {
     },
   );
 
-  test('a call that never has an answer is given up, made again, and succeeds', async () => {
+  test('a call that is never answered is given up, repeated, and succeeds', async () => {
     await using fleet = await createStageFleet(stageCase, {
       [`stages.${stage}.ackWait`]: '4s',
       [`stages.${stage}.lease`]: '3s',
@@ -68,13 +68,13 @@ describe.concurrent.each(STAGES)('the $stage stage', (stageCase) => {
     await worker.endsWith(0);
   });
 
-  test(`equal content ${EQUAL} times is one call, and the whole stream again none`, async () => {
+  test(`equal content ${EQUAL} times makes one call, and the whole stream again makes none`, async () => {
     await using fleet = await createStageFleet(stageCase, {
       [`stages.${stage}.concurrency`]: '64',
       [`stages.${stage}.batch`]: '32',
       [`stages.${stage}.ackWait`]: '20s',
       [`stages.${stage}.lease`]: '15s',
-      // What is published again must not be kept out by the server.
+      // The server must not reject events that are published again.
       'log.duplicateWindow': '1s',
     });
     await fleet.publishEqual(EQUAL);
@@ -105,7 +105,7 @@ describe.concurrent.each(STAGES)('the $stage stage', (stageCase) => {
     await again.endsWith(0);
     expect(await fleet.effects()).toEqual(all);
     expect(fleet.model.calls).toHaveLength(1);
-    // Not one message more in the log.
+    // The log has not one more message.
     const { state } = await fleet.broker.jsm.streams.info(fleet.config.log.stream);
     expect(state.last_seq).toBe(last);
   });

@@ -13,13 +13,13 @@ const OTHERS = 5;
 /** ARCHITECTURE.md: `fairness.after` + 1 s + F / 2,000 s + one call; then the call itself. */
 const BOUND_MS = 1_000 + 1_000 + (FLOOD / 2_000) * 1_000 + 2 * CALL_MS;
 /**
- * The same in calls of the flood, which a slow machine makes fewer of. In the order of the log some
- * 1,900 would come first, on any machine.
+ * The same in calls of the flood, of which a slow machine makes fewer. In the order of the log, about 1,900
+ * would come first on any machine.
  */
 const BOUND_CALLS = (BOUND_MS * SLOTS * PROCESSES) / CALL_MS;
 const IN_ORDER_MS = (FLOOD * CALL_MS) / (SLOTS * PROCESSES);
 
-/** What extraction makes of a memory, with one fact of its own. */
+/** The extraction of a memory, with one fact of its own. */
 function extracted(tenant: string, text: string): Envelope {
   return createEvent({
     tenant,
@@ -56,11 +56,11 @@ async function done({ database }: StageFleet, tenants: readonly string[]): Promi
   return rows[0]?.events ?? 0;
 }
 
-test('behind the flood of one tenant, on both inputs of two processes, others are served in time', async () => {
+test('others are served in time behind the flood of one tenant, on both inputs of two processes', async () => {
   const embedding = STAGES.find(({ stage }) => stage === 'embedding');
   if (embedding === undefined) throw new Error('there is no embedding stage');
   await using fleet = await createStageFleet(
-    // One text a call, so that a slot is a call.
+    // One text per call, so that each slot is a call.
     { ...embedding, provider: { ...embedding.provider, maxBatch: 1 } },
     {
       'stages.embedding.concurrency': String(SLOTS),
@@ -95,6 +95,6 @@ test('behind the flood of one tenant, on both inputs of two processes, others ar
       `flood; in the order of the log: ${IN_ORDER_MS} ms\n`,
   );
   expect(meanwhile).toBeLessThan(BOUND_CALLS);
-  // Nor does the flood stand still.
+  // The flood makes progress too.
   expect(meanwhile).toBeGreaterThan(0);
 });

@@ -5,7 +5,7 @@ import { runCommand } from '../support/cli.ts';
 import { replies, type Responder } from '../support/model-service.ts';
 import { until } from '../support/until.ts';
 
-/** Ten minutes, shortened to a twentieth; pauses and probes are as long as always. */
+/** Ten minutes, shortened to a twentieth; pauses and probes have their usual lengths. */
 const OUTAGE_MS = 25_000;
 /** As of work/gate.ts: the longest pause between two probes, and the time between two turns to probe. */
 const LONGEST_PAUSE_MS = 4_000;
@@ -13,12 +13,12 @@ const PROBE_TURN_MS = 1_000;
 const DEADLINE_MS = 4_000;
 const EVENTS = 400;
 const SLOTS = 64;
-/** More than the slots: what is left would be called in a pause, if that were possible. */
+/** More than the slots: the rest would be called during a pause, if that were possible. */
 const ACCOUNT_EVENTS = 100;
 /** As of work/gate.ts: between two probes while the account is in trouble. */
 const ACCOUNT_PAUSE_MS = 30_000;
 
-/** Everything a service in trouble says, one after the other. */
+/** All answers of a service in trouble, one after the other. */
 const FAULTS: readonly Responder[] = [
   () => replies.rateLimited({ 'retry-after': '2' }),
   () => replies.status(503),
@@ -46,7 +46,7 @@ describe.each(STAGES)('the $stage stage', (stageCase) => {
     [`stages.${stage}.concurrency`]: String(SLOTS),
   };
 
-  test('an outage touches no event, is left alone, and ends by itself', async () => {
+  test('an outage touches no event, and ends by itself', async () => {
     await using fleet = await createStageFleet({ ...stageCase, provider }, settings);
     const right: Responder = (call) => replies.slow(100, answer(call));
     fleet.model.respond(right);
@@ -57,7 +57,7 @@ describe.each(STAGES)('the $stage stage', (stageCase) => {
       const fault = FAULTS[number % FAULTS.length] ?? right;
       return fault(call, number);
     });
-    // It has found out, by what was under way when it began.
+    // It has noticed the outage, through the calls in progress when it began.
     await until('it is paused', async () => (await reportedState(fleet)) === 'paused', 60_000);
     const [calls, before] = [fleet.model.calls.length, await fleet.pending()];
     const [samples, startedAt] = [[before.unanswered], performance.now()];
@@ -70,29 +70,29 @@ describe.each(STAGES)('the $stage stage', (stageCase) => {
     const after = await fleet.pending();
     expect(during).toBeGreaterThan(0);
     expect(during / seconds).toBeLessThan(1);
-    // Nothing is pulled but what a probe needs; it is given back each time. On a machine that takes
-    // longer than a turn from the pull to the call, a turn passes without a call.
+    // Only the event for a probe is pulled, and given back each time. On a machine that takes longer than
+    // a turn from the pull to the call, a turn passes without a call.
     const turns = during + Math.ceil((seconds * 1_000) / PROBE_TURN_MS);
     expect(before.waiting - after.waiting).toBeLessThanOrEqual(turns);
-    // What was under way when it began waits for its redelivery.
+    // Events in progress when it began wait for their redelivery.
     expect(Math.max(...samples)).toBeLessThanOrEqual(before.unanswered + turns);
     const { rows } = await fleet.database.pool.query(
       'select from memfleet.stage_work where attempts > 0',
     );
     expect(rows).toHaveLength(0);
 
-    const mended = fleet.model.calls.length;
+    const fixed = fleet.model.calls.length;
     fleet.model.respond(right);
-    const mendedAt = performance.now();
-    // The first is the probe: with the second all slots may be at work again.
-    await until('calls are made again', () => fleet.model.calls.length >= mended + 9, 60_000);
-    const backMs = (fleet.model.calls[mended]?.at ?? Number.NaN) - mendedAt;
+    const fixedAt = performance.now();
+    // The first is the probe: from the second on, all slots may work again.
+    await until('calls are made again', () => fleet.model.calls.length >= fixed + 9, 60_000);
+    const backMs = (fleet.model.calls[fixed]?.at ?? Number.NaN) - fixedAt;
     process.stderr.write(
       `${stage}: ${during} calls in ${seconds.toFixed(0)} s of outage, back after ${backMs.toFixed(0)} ms\n`,
     );
     // The last probe of the outage may hang until its deadline, and then there is the longest pause; a
     // slow machine takes as much longer as it took between the probes of the outage.
-    const at = fleet.model.calls.slice(calls, mended).map((call) => call.at);
+    const at = fleet.model.calls.slice(calls, fixed).map((call) => call.at);
     const gaps = at.slice(1).map((time, index) => time - (at[index] ?? time));
     expect(backMs).toBeLessThan(1.25 * Math.max(DEADLINE_MS + LONGEST_PAUSE_MS, ...gaps));
     await until('all is done', async () => (await fleet.effects()).derived === EVENTS, 120_000);
@@ -118,12 +118,12 @@ describe.each(STAGES)('the $stage stage', (stageCase) => {
   ])('trouble with the account (%s) pauses, and status says why', async (_, reply, cause) => {
     await using fleet = await createStageFleet(
       { ...stageCase, provider },
-      // The service takes its time here, and that is no outage.
+      // The service is slow here, which is no outage.
       { ...settings, [`stages.${stage}.deadline`]: '5m' },
     );
     const calls = fleet.model.calls;
-    // The answers are held back until all slots have a call: so it is known which calls were under
-    // way at the first refusal, however fast the machine is.
+    // The answers are held back until all slots have a call, so that on any machine it is known which
+    // calls were in progress at the first refusal.
     const [first, others] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const probe = Promise.withResolvers<void>();
     let refusedAt = 0;
@@ -151,7 +151,7 @@ describe.each(STAGES)('the $stage stage', (stageCase) => {
     // All slots are free now. The next call is the probe, when the pause is over.
     await called(fleet, SLOTS + 1);
     expect((calls[SLOTS]?.at ?? 0) - refusedAt).toBeGreaterThanOrEqual(ACCOUNT_PAUSE_MS);
-    // As long as it has no answer it is alone, and the stage is paused.
+    // Until it is answered it is the only call, and the stage is paused.
     expect(await isPaused()).toBe(true);
     expect(calls).toHaveLength(SLOTS + 1);
     probe.resolve();
@@ -165,14 +165,14 @@ describe.each(STAGES)('the $stage stage', (stageCase) => {
       parked: 0,
       deadLetters: 0,
     });
-    // What was refused was called again, and nothing else.
+    // Only the refused events were called again.
     expect(calls).toHaveLength(ACCOUNT_EVENTS + SLOTS);
     worker.kill('SIGTERM');
     await worker.endsWith(0);
   });
 });
 
-/** What the worker said of itself last, within a second. */
+/** The worker's last report, at most a second old. */
 async function reportedState({ database, stage }: StageFleet): Promise<string | undefined> {
   const { rows } = await database.pool.query<{ state: string }>(
     'select state from memfleet.worker_reports where worker = $1',

@@ -15,13 +15,13 @@ import {
 import { until } from '../support/until.ts';
 
 /*
- * Results that have no place to go for longer than every time that is set: a log that is full for a
- * minute, a database that refuses or is away for longer than lease, ack wait and deadline together.
+ * Results that cannot be stored for longer than every configured time: a log that is full for a minute, a
+ * database that refuses writes or is away for longer than lease, ack wait and deadline together.
  */
 
 const LIMIT_MS = 240_000;
 const EVENTS = 400;
-/** Room that is left in the log. */
+/** Remaining room in the log. */
 const ROOM = 50;
 const SLOTS = 16;
 const FULL_FOR_MS = 60_000;
@@ -76,7 +76,7 @@ describe.each(STAGES)('the $stage stage', { timeout: LIMIT_MS }, (stageCase) => 
     await jsm.streams.update(stream, { max_msgs: EVENTS + ROOM });
     await using worker = fleet.start();
     await until('status says why', () => isPausedByLog(fleet), 60_000);
-    // What was asked for before it was known has come by then.
+    // Events requested before that have arrived by then.
     await delay(10_000);
     const calls = fleet.model.calls.length;
     const before = await delivered(fleet);
@@ -107,7 +107,7 @@ test.each([
   ['a permission that is missing', '42501'],
   ['an error of the server', 'XX000'],
   ['a prepared statement that is gone', '26000'],
-  ['what is refused for every event, whatever the reason', '22000'],
+  ['an error that refuses every event', '22000'],
 ])(
   '%s pauses, keeps what was paid for, and parks nothing',
   async (_, code) => {

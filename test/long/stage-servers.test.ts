@@ -12,17 +12,17 @@ import { ownBroker, ownCluster, ownDatabase } from '../support/own-servers.ts';
 import { until } from '../support/until.ts';
 
 const EVENTS = 400;
-/** From the moment that the servers are there again. */
+/** From the moment that the servers are back. */
 const BACK_MS = 15_000;
 const LIMIT_MS = 600_000;
 
-/** A stage at work, with some way to go. */
+/** A stage at work, with many events left. */
 async function atWork(fleet: StageFleet): Promise<void> {
   fleet.model.respond((call) => replies.slow(200, answer(call)));
   await fleet.publish(EVENTS);
 }
 
-/** Ms until there is more than there was. */
+/** Ms until the number has grown. */
 async function backAfter(fleet: StageFleet, what: string): Promise<number> {
   const before = await until(`it can be counted after ${what}`, () => derived(fleet), 120_000);
   const startedAt = performance.now();
@@ -40,7 +40,7 @@ async function derived(fleet: StageFleet): Promise<number | undefined> {
   );
 }
 
-/** Everything once, nothing parked, no try counted, nothing that is not known to be published. */
+/** Every event once, nothing parked, no attempt counted, no result of unknown fate. */
 const WHOLE = {
   done: EVENTS,
   parked: 0,
@@ -59,7 +59,7 @@ async function finished(fleet: StageFleet): Promise<typeof WHOLE> {
   return { ...(await fleet.effects()), odd: rows.length };
 }
 
-// One text a call, so that there is something to do for a while.
+// One text per call, so that the work takes a while.
 const CASES: readonly StageCase[] = STAGES.map(({ stage, durable, provider }) => ({
   stage,
   durable,

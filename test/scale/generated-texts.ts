@@ -26,7 +26,7 @@ export class GeneratedTexts {
     return `${chosen.join(' ')}.`;
   }
 
-  /** Few are drawn often, most seldom. */
+  /** A few are drawn often, most rarely. */
   #skewed(count: number): number {
     return Math.floor(this.#random.next() ** 2 * count);
   }

@@ -16,8 +16,8 @@ const lexicalEmbedder = createEmbedder({ kind: 'local' });
 const CHUNK = 2_000;
 
 /**
- * The read models of many memories, written in bulk: what the projections would have written, with their
- * indexes made at the end, as a rebuild makes them.
+ * The read models of many memories, written in bulk: the same rows as from the projections, with their
+ * indexes built at the end, as in a rebuild.
  */
 export async function largeTenants(
   memories: Iterable<LargeMemory>,

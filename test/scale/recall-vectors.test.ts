@@ -56,7 +56,7 @@ async function ask(query: string, more: Partial<RecallQuery>) {
   return { similarities: hits.map(({ vector }) => vector?.similarity ?? -1), notes, ms };
 }
 
-/** What no index has a part in. */
+/** The result without an index. */
 async function exactly(query: string, scope: RecallScope): Promise<number[]> {
   const [vector] = embedder.embed([query]);
   if (vector === undefined) throw new Error('no vector');
@@ -90,7 +90,7 @@ test.each([
       times.push(ms);
       expect(notes).toEqual([]);
       if (question % 5 !== 0) continue;
-      // Of equally near ones any is right.
+      // Any of several equally near ones is correct.
       const exact = await exactly(query, scope);
       const least = (exact.at(-1) ?? 1) - 1e-6;
       wanted += exact.length;

@@ -2,7 +2,7 @@ import { jetstream, type JetStreamClient, type JetStreamManager } from '@nats-io
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, inject } from 'vitest';
 
-/** A connection to a server, in all its shapes. */
+/** A connection to a server, with all its clients. */
 export interface BrokerClients {
   readonly url: string;
   readonly connection: NatsConnection;
@@ -12,7 +12,7 @@ export interface BrokerClients {
 
 export interface TestBroker extends BrokerClients, AsyncDisposable {}
 
-/** A connection to the run's NATS server or another, closed when it is disposed of. */
+/** A connection to the run's NATS server or another; disposing closes it. */
 export async function connectTestBroker(url = inject('natsUrl')): Promise<TestBroker> {
   const connection = await connect({
     servers: url,
@@ -61,7 +61,7 @@ export function brokerOfFile(): BrokerClients {
   };
 }
 
-/** A manager whose direct reads are answered by `getMessage`; all else is as it is. */
+/** A manager whose direct reads `getMessage` answers; everything else is unchanged. */
 export function readingDirectly(
   { jsm }: BrokerClients,
   getMessage: () => Promise<null>,
@@ -70,7 +70,7 @@ export function readingDirectly(
   return Object.create(jsm, { direct: { value: direct } }) as JetStreamManager;
 }
 
-/** Direct reads are answered by a replica that has none of the messages yet. */
+/** A replica that has none of the messages yet answers direct reads. */
 export function laggingReplica(broker: BrokerClients): JetStreamManager {
   return readingDirectly(broker, () => Promise.resolve(null));
 }

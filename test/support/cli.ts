@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../../workers/cli/src/main.ts', import.meta.url));
 
-/** Servers and settings of whoever runs the tests are none of the tests' business. */
+/** Tests must not see the servers and settings of the person who runs them. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
   const kept = new Set(['MEMFLEET_CACHE', 'MEMFLEET_NATS_SERVER', 'MEMFLEET_CONTAINERS']);
   return Object.fromEntries(
@@ -22,12 +22,12 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
-/** A `memfleet` command that runs. */
+/** A running `memfleet` command. */
 export interface RunningCommand {
   readonly process: ChildProcess;
   /** The first line on standard output that fits; fails when the command ends without one. */
   line(fits: (line: string) => boolean): Promise<string>;
-  /** What it has said on standard error so far. */
+  /** Its standard error so far. */
   readonly said: () => string;
   readonly ended: Promise<CommandResult>;
 }

@@ -25,8 +25,8 @@ export interface PublishedManifest {
 }
 
 /**
- * A project outside of the repository, where nothing of that is found by walking up. It gets packages as
- * their users do: built, packed and unpacked, their dependencies beside them.
+ * A project outside of the repository, from which walking up finds none of its files. It gets packages as
+ * users do: built, packed and unpacked, with their dependencies beside them.
  */
 export class Consumer {
   readonly #temporary = mkdtempSync(join(tmpdir(), 'memfleet-consumer-'));
@@ -75,14 +75,14 @@ export class Consumer {
     writeFileSync(join(this.folder, name), text);
   }
 
-  /** Copies files. Sources that are none of the repository are called `.txt` where they are kept. */
+  /** Copies files. Sources that do not belong to the repository are stored as `.txt`. */
   copy(from: string): void {
     for (const name of readdirSync(from)) {
       cpSync(join(from, name), join(this.folder, name.replace(/\.txt$/, '')));
     }
   }
 
-  /** @throws Error with what it printed */
+  /** @throws Error with the output */
   run(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): string {
     const result = this.attempt(command, args, env);
     if (result.status !== 0) {

@@ -9,7 +9,7 @@ export interface TestDatabase extends AsyncDisposable {
   readonly pool: Pool;
 }
 
-/** A migrated database of a test's own, dropped when it is disposed of. */
+/** A test's own migrated database; disposing drops it. */
 export async function createTestDatabase(): Promise<TestDatabase> {
   const { database } = testSettings();
   const name = `test_${randomUUID().replaceAll('-', '')}`;
@@ -40,7 +40,7 @@ async function cloneTemplate(maintenance: Pool, name: string): Promise<void> {
   }
 }
 
-/** Changes the database under those who use it: every connection is made anew, the own one included. */
+/** Changes the database under its users: every connection is replaced, including the caller's. */
 export async function changeDatabase(pool: Pool, sql: string): Promise<void> {
   const client = await pool.connect();
   await client.query(sql);

@@ -8,7 +8,7 @@ import {
   type NewEvent,
 } from '@memfleet/events';
 
-/** A memory.created with content, as an upstream publisher makes it. */
+/** A memory.created with content, like that of an upstream publisher. */
 export function memoryCreated(content: string, overrides: Partial<NewEvent> = {}): Envelope {
   return createEvent({
     tenant: 'acme',
@@ -20,7 +20,7 @@ export function memoryCreated(content: string, overrides: Partial<NewEvent> = {}
   });
 }
 
-/** What a stage derives from an event: one memory.extracted that found nothing, with the right id. */
+/** A stage's result for an event: one memory.extracted that found nothing, with the right id. */
 export function nothingExtracted(
   cause: MemoryEvent,
   sequence: number,

@@ -1,20 +1,20 @@
 import type { Client, Pool } from '@memfleet/runtime';
 
-/** A pool in front of a real one, of which single statements can be made to fail. */
+/** A pool in front of a real one, in which a test can make single statements fail. */
 export interface FailingPool {
   readonly pool: Pool;
-  /** Asked before each statement, by its name or else its text: what it returns is thrown. */
+  /** Called before each statement, with its name or else its text: a returned error is thrown. */
   fail: (statement: string) => Error | undefined;
-  /** Statements that failed so, by name. */
+  /** Statements that failed this way, by name. */
   readonly failed: string[];
 }
 
-/** An error as PostgreSQL or the network gives it. */
+/** An error like those of PostgreSQL or the network. */
 export function coded(code: string, message = `error ${code}`): Error {
   return Object.assign(new Error(message), { code });
 }
 
-/** What a server that is not there says to everything. */
+/** The error of an unreachable server for every statement. */
 export function refused(): Error {
   return coded('ECONNREFUSED', 'connect ECONNREFUSED');
 }

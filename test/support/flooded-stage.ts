@@ -9,7 +9,7 @@ import { until } from './until.ts';
 /** Events that wait. */
 export const FLOOD = 300;
 
-/** Few of its events are in hand at a time. */
+/** It holds few of its events at a time. */
 export async function flooded(flags: Readonly<Record<string, string>> = {}): Promise<StageBench> {
   return await createStageBench({
     'stages.extraction.concurrency': '16',
@@ -21,10 +21,10 @@ export async function flooded(flags: Readonly<Record<string, string>> = {}): Pro
   });
 }
 
-/** Deliveries that a pull request may still bring which was open when the gate was closed. */
+/** Deliveries that may still arrive from a pull request opened before the gate closed. */
 const STILL_COMING_MS = 6_000;
 
-/** Watches a paused stage for a while. @returns how many deliveries and calls came meanwhile */
+/** Watches a paused stage for a while. @returns how many deliveries and calls there were meanwhile */
 export async function watched(
   bench: StageBench,
   stage: { readonly calls: readonly string[] },

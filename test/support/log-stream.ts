@@ -63,7 +63,7 @@ export async function readLog(connection: NatsConnection, log: LogNames): Promis
       next = seq + 1;
       got += 1;
     }
-    // What was deleted since leaves a hole at the end.
+    // Messages deleted since then leave a gap at the end.
     if (got === 0) break;
   }
   return stored;

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** One request as the service got it. */
+/** One request as the service received it. */
 export interface ModelCall {
   readonly kind: 'chat' | 'embeddings';
   readonly path: string;
@@ -14,7 +14,7 @@ export interface ModelCall {
   abandoned: boolean;
 }
 
-/** What the service does with a call. */
+/** How the service reacts to a call. */
 export type Reply =
   | {
       readonly kind: 'answer';
@@ -25,7 +25,7 @@ export type Reply =
       /** Closes the connection after half of the body. */
       readonly cut?: boolean;
     }
-  /** Takes the call and never answers. */
+  /** Accepts the call and never answers. */
   | { readonly kind: 'hang' }
   /** Breaks the connection without a byte. */
   | { readonly kind: 'reset' };
@@ -34,17 +34,17 @@ export type Reply =
 export type Responder = (call: ModelCall, count: number) => Reply | Promise<Reply>;
 
 export interface ModelService extends AsyncDisposable {
-  /** What a `baseUrl` setting wants: ends in /v1. */
+  /** The value for a `baseUrl` setting: ends in /v1. */
   readonly url: string;
   readonly calls: ModelCall[];
-  /** From now on every call is answered so; without an argument as in the beginning: rightly. */
+  /** From now on every call gets this reply; without an argument, the correct answer as at first. */
   respond(how?: Responder | Reply): void;
 }
 
 /**
- * A model service on this machine that speaks OpenAI's format and fails as programmed:
- * `service.respond(replies.status(503))`, or with a function of the call. Until told otherwise it
- * answers rightly: /chat/completions with one fact, /embeddings with vectors that depend on the text.
+ * A model service on this machine that uses OpenAI's format and fails as programmed:
+ * `service.respond(replies.status(503))`, or with a function of the call. By default it answers correctly:
+ * /chat/completions with one fact, /embeddings with vectors that depend on the text.
  */
 export async function startModelService(): Promise<ModelService> {
   const calls: ModelCall[] = [];
@@ -94,7 +94,7 @@ export async function startModelService(): Promise<ModelService> {
 
 /** Answers and faults to choose from. */
 export const replies = {
-  /** What a healthy service says. */
+  /** Answers of a healthy service. */
   right: (call: ModelCall): Reply =>
     call.kind === 'chat'
       ? replies.chat({ facts: [ONE_FACT], entities: [ONE_ENTITY] })
@@ -128,7 +128,7 @@ export const replies = {
     });
   },
 
-  /** Vectors of the length asked for (8 unless said) that depend on the text; or wrong ones. */
+  /** Vectors of the requested length (default 8) that depend on the text; or wrong ones. */
   vectors(call: ModelCall, fault?: VectorFault): Reply {
     const { input, dimensions } = call.body;
     const texts = Array.isArray(input) ? input.map(String) : [String(input)];
@@ -139,7 +139,7 @@ export const replies = {
       embedding: vectorOf(text, fault === 'length' ? length + 1 : length),
     }));
     if (fault === 'count') data.pop();
-    // The indexes are right, only the order is not: a reader must go by them.
+    // The indexes are right, but not the order: a reader must use the indexes.
     if (fault === 'order') data.reverse();
     if (fault === 'zeros') data[0]?.embedding.fill(0);
     const body = JSON.stringify({
@@ -166,7 +166,7 @@ export const replies = {
   paymentRequired: (): Reply => replies.error(402, 'billing', 'pay first'),
   quotaExceeded: (): Reply => replies.error(429, 'insufficient_quota', 'the quota is used up'),
   contextTooLong: (): Reply => replies.error(400, 'context_length_exceeded', 'too long'),
-  /** What a proxy in front of the service says. */
+  /** The answer of a proxy in front of the service. */
   html: (status: number): Reply => ({
     kind: 'answer',
     status,
@@ -176,7 +176,7 @@ export const replies = {
   /** A 200 whose body is an error. */
   errorBody: (code = 'server_error'): Reply =>
     json(200, { error: { message: 'something broke', type: code, code } }),
-  /** A whole answer that is half a JSON text. */
+  /** A complete response whose body is half a JSON text. */
   truncated(reply: Reply = replies.chat({ facts: [], entities: [] })): Reply {
     return reply.kind === 'answer'
       ? { ...reply, body: reply.body.slice(0, Math.floor(reply.body.length / 2)) }
@@ -202,7 +202,7 @@ export const ONE_FACT = {
 } as const;
 export const ONE_ENTITY = { name: 'Ada', type: 'person', mentions: 1 } as const;
 
-/** A vector of length 1 that depends on nothing but the text. */
+/** A vector of length 1 that depends only on the text. */
 export function vectorOf(text: string, length: number): number[] {
   let state = 2_166_136_261;
   for (const character of text) {

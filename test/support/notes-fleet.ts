@@ -4,7 +4,7 @@ import type { BrokerClients } from './broker.ts';
 import { testSettings } from './settings.ts';
 import { createTestFleet, type TestFleet } from './test-fleet.ts';
 
-/** A memory that is made, with what is to be noted. */
+/** The creation of a memory, with a content to note. */
 export function created(memory: string, content: string): Envelope {
   return said('memory.created', memory, content);
 }
@@ -30,7 +30,7 @@ export async function notesFleet(
   return await createTestFleet(broker, config, [notes]);
 }
 
-/** What is noted, by memory. */
+/** The notes, by memory. */
 export async function contents({ pool }: TestFleet): Promise<Record<string, string>> {
   const { rows } = await pool.query<{ memory: string; content: string }>(
     'select memory, content from memory.notes order by memory',
@@ -38,7 +38,7 @@ export async function contents({ pool }: TestFleet): Promise<Record<string, stri
   return Object.fromEntries(rows.map(({ memory, content }) => [memory, content]));
 }
 
-/** Memory, position and reason of what is parked. */
+/** Memory, position and reason of parked events. */
 export async function parked({ pool }: TestFleet): Promise<[string, number, string][]> {
   const { rows } = await pool.query<{ memory: string; sequence: string; reason: string }>(
     'select memory, sequence, reason from memfleet.parked_events order by memory, sequence',

@@ -1,4 +1,4 @@
-/** The same object with other methods; everything else is that of the original. */
+/** The same object with some methods replaced; everything else comes from the original. */
 export function over<Target extends object>(
   target: Target,
   changes: { readonly [Key in keyof Target]?: unknown },

@@ -16,13 +16,13 @@ import type { TestDatabase } from './database.ts';
 import { testSettings } from './settings.ts';
 import { until } from './until.ts';
 
-/** Something that can be killed and started again, at the same address and with the same data. */
+/** A server that can be killed and restarted, at the same address and with the same data. */
 export interface Killable {
   kill(): Promise<void>;
   start(): Promise<void>;
 }
 
-/** A server of a test's own, for tests that kill it. */
+/** A test's own server, for tests that kill it. */
 class OwnServer implements Killable, AsyncDisposable {
   readonly #folder: string;
   readonly #launch: (port: number | undefined) => Promise<LocalServer>;
@@ -70,7 +70,7 @@ class OwnServer implements Killable, AsyncDisposable {
   }
 }
 
-/** Durable: what it has confirmed must be there after it was killed. */
+/** Durable: everything it has confirmed must survive a kill. */
 export async function ownDatabase(): Promise<TestDatabase & Killable> {
   const server = await OwnServer.create(
     (folder, port) => startPostgres({ dataDir: join(folder, 'postgres'), port }),
@@ -134,7 +134,7 @@ export async function ownCluster(): Promise<TestCluster> {
   };
   await Promise.all(NAMES.map(start));
   const broker = await connectTo(ports.map(({ client }) => `nats://127.0.0.1:${client}`).join(','));
-  // Nothing can be made before they have chosen a leader.
+  // Nothing can be created before they have elected a leader.
   await until('the cluster has a leader', async () => {
     const info = await broker.jsm.getAccountInfo().catch(() => undefined);
     return info !== undefined;

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Whether a process runs: one that has ended and is waited for by nobody does not. */
+/** Whether a process runs: a zombie does not. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

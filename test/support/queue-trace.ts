@@ -1,13 +1,13 @@
 import type { Pool } from '@memfleet/runtime';
 
-/** What has happened in the tenant queue so far. */
+/** The events in the tenant queue so far. */
 export interface QueueTrace {
   readonly put: number;
-  /** Events that were taken again. */
+  /** Events that were taken repeatedly. */
   readonly takenAgain: number;
 }
 
-/** Rows of the queue are gone when all is done; here they leave a trace. @returns what reads it */
+/** Rows of the queue are deleted at the end; here they leave a trace. @returns a function that reads it */
 export async function traceQueue(pool: Pool): Promise<() => Promise<QueueTrace>> {
   await pool.query(
     `create table queue_trace (deliveries int);

@@ -36,7 +36,7 @@ export async function rebuild(
   return generation;
 }
 
-/** Waits until a generation has come near the end of the log, and makes its indexes. */
+/** Waits until a generation is near the end of the log, and builds its indexes. */
 export async function filled(
   broker: BrokerClients,
   { config, pool }: TestFleet,

@@ -6,13 +6,13 @@ import { createPool, migrate } from '@memfleet/runtime';
 import type { TestProject } from 'vitest/node';
 import { testSettings } from './settings.ts';
 
-/** The database that every test's database is a copy of: migrated once, then left alone. */
+/** The template of every test's database: migrated once, then left unchanged. */
 export const TEMPLATE = 'memfleet_template';
 
 declare module 'vitest' {
   interface ProvidedContext {
     readonly natsUrl: string;
-    /** Of the maintenance database: where the databases of the tests are made. */
+    /** URL of the maintenance database, from which the tests' databases are created. */
     readonly databaseUrl: string;
   }
 }
@@ -26,7 +26,7 @@ export default async function startServers(project: TestProject): Promise<() => 
   };
   const [nats, postgres] = await Promise.all([
     startNatsServer({ dataDir: join(folder, 'nats'), onProgress }),
-    // The data of a test are gone with it: nothing is lost by a crash of the machine.
+    // The data of a test are deleted with it, so a crash of the machine loses nothing.
     startPostgres({ dataDir: join(folder, 'postgres'), durable: false, onProgress }),
   ]);
   await makeTemplate(postgres.url);
@@ -34,7 +34,7 @@ export default async function startServers(project: TestProject): Promise<() => 
   project.provide('databaseUrl', postgres.url);
   return async () => {
     await Promise.all([nats.stop(), postgres.stop()]);
-    // As root they lie elsewhere, where the user that PostgreSQL runs as reaches them.
+    // As root they are elsewhere, where PostgreSQL's user can reach them.
     await removePostgresData(join(folder, 'postgres'));
     await rm(folder, { recursive: true, force: true });
   };

@@ -9,7 +9,7 @@ export const IDENTITY = { name: 'test', version: 1 };
 
 export type Handle = Stage<string>['handle'];
 
-/** A stage whose results carry something to be stored, and whose calls are counted. */
+/** A stage whose results carry something to store, and that counts its calls. */
 export function storing(
   persist: (db: Queryable, extras: readonly string[]) => Promise<void>,
   handle?: Handle,
@@ -48,7 +48,7 @@ export async function pausedBecause({ progress }: RunningStage, cause: RegExp): 
   });
 }
 
-/** Messages that the broker has delivered, redeliveries included. */
+/** Messages that the broker has delivered, including redeliveries. */
 export async function deliveries({ broker, config }: StageBench): Promise<number> {
   const info = await broker.jsm.consumers.info(config.log.stream, 'extraction');
   return info.delivered.consumer_seq;

@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-/** A way to a server that can be closed: what is sent while it is closed waits, or is refused. */
+/** A gate in front of a server: while it is closed, data sent through it waits, or is refused. */
 export interface TcpGate extends AsyncDisposable {
   readonly port: number;
-  /** Held up: what is sent arrives when it is open again. */
+  /** Holds data back until it opens again. */
   close(): void;
-  /** Broken: every connection ends, and none is made. */
+  /** Ends every connection, and allows no new one. */
   cut(): void;
   open(): void;
 }

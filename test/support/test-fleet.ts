@@ -15,7 +15,7 @@ import type { BrokerClients } from './broker.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 import { PATIENCE } from './until.ts';
 
-/** Under way at once: one connection keeps their order. */
+/** Concurrent appends: one connection keeps their order. */
 const PIPELINED = 200;
 
 /** Appends events as they are given, copies included: the log of a publisher that retries late. */
@@ -47,7 +47,7 @@ export async function appendBytes(
   return seq;
 }
 
-/** Settings by path as a process is given them: `log.root` → `MEMFLEET_LOG_ROOT`. */
+/** Settings by path as environment variables of a process: `log.root` → `MEMFLEET_LOG_ROOT`. */
 export function environmentOf(settings: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(settings).map(([path, value]) => [
@@ -66,7 +66,7 @@ export interface TestFleet extends AsyncDisposable {
     overrides?: Partial<EngineContext>,
     code?: readonly Projection[],
   ) => RunningEngine;
-  /** Waits until every given projection has applied everything up to there. */
+  /** Waits until every given projection has applied everything up to the position. */
   readonly applied: (sequence: number, limitMs?: number) => Promise<void>;
 }
 
@@ -122,7 +122,7 @@ export async function createTestFleet(
         await ended;
       },
     };
-    // Whoever waits for it sees the failure; nobody need wait.
+    // A waiter sees the failure, but nobody needs to wait.
     ended.catch(() => undefined);
     running.add(engine);
     return engine;
@@ -134,7 +134,7 @@ export async function createTestFleet(
       () => limit.abort(new Error(`position ${sequence} was not reached`)),
       limitMs * PATIENCE,
     );
-    // A failing engine should say why, and not only that time has run out.
+    // A failing engine should report its error, not only a timeout.
     const failed = Promise.race([...running].map(({ ended }) => ended)).then(() => {
       throw new Error('an engine ended early');
     });
@@ -162,8 +162,8 @@ export async function createTestFleet(
 }
 
 /**
- * Until every lane has passed the position, whatever becomes of the events there: parked ones, and
- * lanes that halt and go on, are what is being tested. An application calls `waitFor`.
+ * Waits until every lane has passed the position, even if events are parked or lanes halt and continue, since
+ * those are under test. An application calls `waitFor`.
  */
 async function reached(
   pool: Pool,
@@ -183,7 +183,7 @@ async function reached(
       });
       if (Number(rows[0]?.position ?? 0) >= sequence) return;
     } catch (error) {
-      // A database that is made to fail comes back.
+      // A database that a test makes fail comes back.
       if (!isTransientDatabaseError(error)) throw error;
     }
     await delay(10, undefined, { signal }).catch(() => undefined);

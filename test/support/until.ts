@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** How much longer than usual limits for hangs are: the long suites run beside anything. */
+/** How much longer than usual the limits for hangs are: the long suites run beside other work. */
 export const PATIENCE = Number(process.env['MEMFLEET_TEST_PATIENCE'] ?? 1);
 
 /**
- * Waits until the condition holds and returns what it gave. Tests wait for conditions, not for time:
- * the limit is for hangs.
- * @throws when it does not hold in the end, with what the condition last gave
+ * Waits until the condition holds and returns its value. Tests wait for conditions, not for time: the limit
+ * is for hangs.
+ * @throws when it does not hold in time, with the condition's last value
  */
 export async function until<Value>(
   what: string,

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { until } from './until.ts';
 
-/** Nothing of the surroundings but the path, and where Node keeps what it has made of the sources. */
+/** Nothing of the environment but the path, and the folder of Node's compile cache. */
 const PLAIN = {
   PATH: process.env['PATH'],
   NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
@@ -10,7 +10,7 @@ const PLAIN = {
 
 const READY = '"msg":"started"';
 
-/** A worker as a process of its own, as `memfleet worker` and containers run it. */
+/** A worker in a process of its own, as `memfleet worker` and containers run it. */
 export class WorkerProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #exited: Promise<unknown>;
@@ -20,7 +20,7 @@ export class WorkerProcess implements AsyncDisposable {
   constructor(program: string | readonly string[], env: Readonly<Record<string, string>>) {
     this.#child = spawn(process.execPath, [program].flat(), {
       env: { ...PLAIN, ...env },
-      // By the channel it notices when the tests are gone, and does not outlive them.
+      // Through the channel it notices when the tests have ended, and does not outlive them.
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     this.#child.stderr?.on('data', (data: Buffer) => {
@@ -62,7 +62,7 @@ export class WorkerProcess implements AsyncDisposable {
     return this.#child.exitCode ?? this.#child.signalCode;
   }
 
-  /** @throws with its log, when it does not end so: by an exit code, or by a signal */
+  /** @throws with its log, when it does not end as expected: by an exit code, or by a signal */
   async endsWith(expected: number | NodeJS.Signals): Promise<void> {
     const how = await this.ended();
     if (how !== expected) {

@@ -1,5 +1,5 @@
-// dependency-cruiser reads TypeScript through the API that TypeScript 7 no longer has, finds no .ts module and passes;
-// with swc as its parser it does not know `using`. So the check is our own, on the parser that knip and the linter use.
+// dependency-cruiser needs an API that TypeScript 7 no longer has, finds no .ts module and passes; with swc as its
+// parser it does not support `using`. So we have our own check, on the parser that knip and the linter use.
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import { findCycles, type Graph } from './cycles.ts';
@@ -35,7 +35,7 @@ export interface Report {
   readonly violations: readonly Violation[];
 }
 
-/** What is wrong with one import, and the file of the same workspace that it leads to, if it does. */
+/** The problem of one import, and the file of the same workspace that it leads to, if any. */
 interface Finding {
   readonly rule?: Rule;
   readonly message?: string;
@@ -43,7 +43,7 @@ interface Finding {
   readonly crossing?: boolean;
 }
 
-/** Reads every source file of every workspace below `root` and holds its imports against the rules. */
+/** Reads every source file of every workspace below `root` and checks its imports against the rules. */
 export function checkBoundaries(root: string): Report {
   const workspaces = readWorkspaces(root);
   const violations: Violation[] = [];
@@ -81,7 +81,7 @@ export function checkBoundaries(root: string): Report {
   };
 }
 
-/** The folders of a workspace stand on floors as well: of two, at most one imports the other, by any way. */
+/** The folders of a workspace form layers too: of two, at most one imports the other, directly or not. */
 function floorsOf(workspace: string, graph: Graph): Violation[] {
   const imports = new Map<string, string>();
   const folders = new Map<string, Set<string>>();
@@ -103,7 +103,7 @@ function floorsOf(workspace: string, graph: Graph): Violation[] {
   });
 }
 
-/** The first folder below `src`; a file that is in none stands for itself. */
+/** The first folder below `src`; a file in no folder counts as one. */
 function folderOf(workspace: string, file: string): string {
   const sources = `${workspace}/src/`;
   const [first = ''] = file.slice(sources.length).split('/');

@@ -2,7 +2,7 @@
 export type Graph = ReadonlyMap<string, ReadonlySet<string>>;
 
 /**
- * One cycle for each knot of files that import each other, as the list of files along it, the first one repeated at the
+ * One cycle for each group of files that import each other, as the list of its files, with the first one repeated at the
  * end. Types count too: two files that need each other's types are one concept in two files.
  */
 export function findCycles(graph: Graph): string[][] {
@@ -13,7 +13,7 @@ export function findCycles(graph: Graph): string[][] {
     const cycle = shortestWayBack(graph, start);
     if (cycle === undefined) continue;
     cycles.push(cycle);
-    // The files along a cycle that was told already would only repeat it, each from its own point of view.
+    // The other files of a reported cycle would only repeat it, each from its own point of view.
     for (const file of cycle) done.add(file);
   }
   return cycles;

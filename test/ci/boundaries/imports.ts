@@ -3,7 +3,7 @@ import { parseSync, Visitor } from 'oxc-parser';
 
 /** One import of a module: static, re-export, `import()`, or `import('…')` in a type. */
 export interface Import {
-  /** What stands between the quotes; undefined when it is computed at run time. */
+  /** The text between the quotes; undefined when it is computed at run time. */
   readonly specifier: string | undefined;
   /** 1-based. */
   readonly line: number;
@@ -11,7 +11,7 @@ export interface Import {
 
 /**
  * Every import in a source text, also those of types only.
- * @throws when the text does not parse: a file that cannot be read cannot be vouched for.
+ * @throws when the text does not parse: an unreadable file cannot be approved.
  */
 export function importsOf(file: string, source: string): Import[] {
   const parsed = parseSync(file, source);

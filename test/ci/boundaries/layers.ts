@@ -1,4 +1,4 @@
-// Which workspace may import which: the floors of ARCHITECTURE.md. Tests may import everything and are not looked at.
+// Which workspace may import which: the layers of ARCHITECTURE.md. Tests may import everything and are not checked.
 
 const SHARED = [
   'shared/events',
@@ -23,10 +23,10 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'workers/cli': [...SHARED, 'deploy/local'],
 };
 
-/** It loads the modules that a configuration names: no import written down could. */
+/** It loads the modules that a configuration names, which no static import can. */
 export const LOADER = 'shared/fleet/src/modules/load-modules.ts';
 
-/** The folders of the workspaces that the one in `folder` may import; undefined when nobody has decided. */
+/** The folders of the workspaces that the one in `folder` may import; undefined when there is no rule for it. */
 export function mayImport(folder: string): readonly string[] | undefined {
   return LAYERS[folder] ?? (folder.startsWith('workers/') ? SHARED : undefined);
 }

@@ -3,12 +3,12 @@ import { cpSync, existsSync, mkdirSync, statSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import { copiesOf, type Stage } from './dockerfile.ts';
 
-/** What .dockerignore keeps out wherever it lies, as far as it stands below a copied folder. */
+/** Names that .dockerignore excludes in any folder below a copied one. */
 const IGNORED = /(^|\/)(node_modules|dist|coverage)(\/|$)|\.(tgz|tsbuildinfo)$/;
 
 /**
- * Does what a stage says, in folders instead of layers: copies exactly what it copies, runs what it
- * runs. @returns where each stage's working directory is
+ * Executes a stage in folders instead of layers: copies exactly what it copies, runs what it runs.
+ * @returns where each stage's working directory is
  */
 export function buildStages(
   context: string,

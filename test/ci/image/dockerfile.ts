@@ -20,7 +20,7 @@ export interface Copy {
 
 /**
  * The part of the Dockerfile language that ours uses.
- * @throws Error with the line of what is beyond it
+ * @throws Error with the line of anything unsupported
  */
 export function parseDockerfile(text: string): Stage[] {
   const variables = new Map<string, string>();
@@ -35,7 +35,7 @@ export function parseDockerfile(text: string): Stage[] {
       const [name = '', value = ''] = rest.split('=', 2);
       variables.set(name, value);
     } else if (stage === undefined) {
-      throw new Error(`line ${line}: ${keyword} stands before the first FROM`);
+      throw new Error(`line ${line}: ${keyword} comes before the first FROM`);
     } else stage.instructions.push({ keyword, rest, line });
   }
   return stages;
@@ -57,7 +57,7 @@ function instructionsOf(text: string): Instruction[] {
     found.push({ keyword, rest, line: open.line });
     open = undefined;
   }
-  if (open !== undefined) throw new Error(`line ${open.line}: goes on after the end of the file`);
+  if (open !== undefined) throw new Error(`line ${open.line}: continues after the end of the file`);
   return found;
 }
 
@@ -77,7 +77,7 @@ export function copiesOf({ instructions }: Stage): Copy[] {
       const from = words[0]?.startsWith('--from=') === true ? words.shift() : undefined;
       const target = words.pop();
       if (target === undefined || words.length === 0 || words[0]?.startsWith('--') === true) {
-        throw new Error(`line ${line}: COPY is beyond what is read here`);
+        throw new Error(`line ${line}: this form of COPY is not supported here`);
       }
       return { from: from?.slice('--from='.length), sources: words, target };
     });

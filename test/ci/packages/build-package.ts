@@ -39,7 +39,7 @@ export function buildPackage(root: string, own: string, out: string): void {
     write(join(built, 'package.json'), `${JSON.stringify(published, null, 2)}\n`);
     copyFileSync(join(own, 'README.md'), join(built, 'README.md'));
     copyFileSync(license, join(built, 'LICENSE'));
-    // Only a whole build takes the place of an earlier one.
+    // Only a complete build replaces an earlier one.
     rmSync(out, { recursive: true, force: true });
     cpSync(built, out, { recursive: true });
   } finally {
@@ -48,7 +48,7 @@ export function buildPackage(root: string, own: string, out: string): void {
   console.log(`${manifest.name} ${manifest.version} built in ${out}`);
 }
 
-/** What is in the folder gets lost, so it must be an earlier build. */
+/** The contents of the folder are lost, so it must be an earlier build. */
 function refuseOther(folder: string, name: string): void {
   if (!existsSync(folder)) return;
   const isBuild = existsSync(join(folder, 'package.json')) && readManifest(folder).name === name;
@@ -57,7 +57,7 @@ function refuseOther(folder: string, name: string): void {
   }
 }
 
-/** Compiles the sources in a folder of their own, by the tsconfig.build.json of the package. */
+/** Compiles the sources in a folder of their own, with the tsconfig.build.json of the package. */
 function compile(
   staging: string,
   { files, folders }: Sources,
@@ -101,8 +101,8 @@ function runCompiler(project: string): void {
 }
 
 /**
- * tsc rewrites the `.ts` of relative imports in JavaScript alone; in declarations it stays, which
- * only newer compilers resolve to the `.d.ts` beside it.
+ * tsc rewrites the `.ts` of relative imports only in JavaScript; in declarations it stays, and only newer
+ * compilers resolve it to the `.d.ts` beside it.
  */
 function rewriteDeclarations(folder: string): void {
   for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {

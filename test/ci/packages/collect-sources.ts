@@ -7,11 +7,11 @@ import { type Origin, readBarrel } from './barrel.ts';
 import { BuildError } from './build-error.ts';
 import { type Manifest, readManifest } from './manifest.ts';
 
-/** The sources of a package that stand alone: what they need of private workspaces comes along. */
+/** The self-contained sources of a package, including what they need from private workspaces. */
 export interface Sources {
   /** By path below `src` of the package; those of a private workspace are in `internal/<workspace>`. */
   readonly files: ReadonlyMap<string, string>;
-  /** The workspaces they are from. Absolute; the place of each as `files` has it. */
+  /** The workspaces they come from. Absolute; the place of each is as in `files`. */
   readonly folders: ReadonlyMap<string, string>;
   /** The packages that they import, with exact versions. */
   readonly packages: ReadonlyMap<string, string>;
@@ -36,15 +36,15 @@ interface Statement {
 }
 
 interface Entry {
-  /** As the other module exports it, and as this one calls it. */
+  /** The name in the other module, and the name in this one. */
   readonly name: string;
   readonly as: string;
   readonly isType: boolean;
 }
 
 /**
- * Follows the imports of a package's `src/index.ts`. An import from a private workspace becomes one from
- * the file that declares the name, so only the files that are needed come along, and not all that the
+ * Follows the imports of a package's `src/index.ts`. An import from a private workspace becomes one from the
+ * file that declares the name, so that only needed files are included, and not everything that the
  * workspace exports.
  * @throws BuildError
  */
@@ -150,7 +150,7 @@ function statementsOf(path: string, source: string): Statement[] {
   return [...imports, ...exports].toSorted((a, b) => a.start - b.start);
 }
 
-/** A package of which only types are used is there for them: `@types/…` where that is where they are. */
+/** A package of which only types are used: `@types/…` if its types are there. */
 function addPackage(
   packages: Map<string, string>,
   name: string,
@@ -184,7 +184,7 @@ function originsOf(entries: readonly Entry[], other: Workspace, path: string): D
   });
 }
 
-/** One statement a file, and types apart: an import of types alone must not load anything. */
+/** One statement per file, with types separate: an import of types alone must not load anything. */
 function rewritten(
   keyword: Statement['keyword'],
   direct: readonly Direct[],

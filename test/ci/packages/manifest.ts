@@ -19,7 +19,7 @@ export function readManifest(folder: string): Manifest {
   return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Manifest;
 }
 
-/** The package.json of what is published; it depends on what its files import, at exact versions. */
+/** The package.json to publish; it depends on the packages that its files import, at exact versions. */
 export function publishedManifest(
   { name, version, description, license, engines }: Manifest,
   dependencies: ReadonlyMap<string, string>,

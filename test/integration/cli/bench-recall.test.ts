@@ -44,7 +44,7 @@ const QUESTIONS = [
   { tenant: 'acme', question: 'When does the ferry sail?', expected: ['ferry'], category: 'times' },
   { tenant: 'acme', question: 'Who drinks tea?', expected: ['tea'], category: 'habits' },
   { tenant: 'other', question: 'Where is tea served?', expected: ['tea'] },
-  // The answer is another user's: what the scope leaves out must not be found.
+  // The answer belongs to another user: memories outside the scope must not be found.
   {
     tenant: 'acme',
     question: 'Why does the lamp flicker?',
@@ -80,7 +80,7 @@ function bench(
   return runCli(['bench', 'recall', where, ...flags], { env });
 }
 
-test('one line a ranking and category, the product and overall first', async () => {
+test('prints one line per ranking and category, the product and overall first', async () => {
   const { code, stdout, stderr } = await bench(folder, ['--json']);
   expect({ code, stderr }).toMatchObject({ code: 0 });
   const lines = stdout.trimEnd().split('\n');
@@ -100,7 +100,7 @@ test('one line a ranking and category, the product and overall first', async () 
   await expectNothingLeft();
 });
 
-test('with the embedding model of the configuration, and the weights that would find most', async () => {
+test('with the configured embedding model, and the weights that would find most', async () => {
   await using service = await startModelService();
   const provider = {
     MEMFLEET_STAGES_EMBEDDING_PROVIDER_KIND: 'openai-compatible',
@@ -131,7 +131,7 @@ test('--model without a model is wrong usage', async () => {
   expect(stderr).toContain('stages.embedding.provider is local');
 });
 
-test('a bad line ends it before anything is started', async () => {
+test('a bad line ends it before anything starts', async () => {
   const wrong = await mkdtemp(join(tmpdir(), 'memfleet-bench-recall-'));
   await writeFile(join(wrong, 'events.jsonl'), '{"tenant":"acme"}\n');
   await writeFile(join(wrong, 'questions.jsonl'), '');

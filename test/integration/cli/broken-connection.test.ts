@@ -5,13 +5,13 @@ import { readLog } from '../../support/log-stream.ts';
 import { until } from '../../support/until.ts';
 import { createCliFleet, startCli } from './run-cli.ts';
 
-/** A way to the broker that can be cut and mended. */
+/** A connection to the broker that can be cut and restored. */
 class Line {
   readonly #sockets = new Set<Socket>();
   #server: Server | undefined;
   port = 0;
 
-  async mend(): Promise<void> {
+  async restore(): Promise<void> {
     const target = new URL(inject('natsUrl'));
     const server = createServer((near) => {
       const far = connect(Number(target.port), target.hostname);
@@ -37,10 +37,10 @@ class Line {
   }
 }
 
-test('publish waits for a connection that is lost, says so, and loses nothing', async () => {
+test('publish waits for a lost connection, says so, and loses no event', async () => {
   await using fleet = await createCliFleet();
   const line = new Line();
-  await line.mend();
+  await line.restore();
   const child = startCli(['publish', '-', '--json'], {
     env: { ...fleet.env, NATS_URL: `nats://127.0.0.1:${line.port}` },
     cwd: fleet.folder,
@@ -66,7 +66,7 @@ test('publish waits for a connection that is lost, says so, and loses nothing', 
   await until('it says so', () => stderr.includes('the connection to NATS is lost'));
   write(100, 500);
   child.stdin.end();
-  await line.mend();
+  await line.restore();
   expect(await closed).toEqual([0, null]);
   await line.cut();
 

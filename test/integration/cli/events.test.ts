@@ -59,7 +59,7 @@ test('history prints the events of one memory in order, in pages, and of no othe
   expect(wildcard).toMatchObject({ code: 2, stdout: '' });
 });
 
-test('show gives the bytes as stored and the event of today, before and after it is projected', async () => {
+test("show prints the bytes as stored and the event in today's schema, before and after it is projected", async () => {
   await using fleet = await createCliFleet();
   const event = created({ memory: 'm-1' });
   const neighbour = created({ memory: 'm-2', id: event.id, tenant: 'other' });
@@ -104,7 +104,7 @@ test('show gives the bytes as stored and the event of today, before and after it
   );
 });
 
-test('tree draws what led to what, from whichever event one starts', async () => {
+test('tree draws the causation tree, starting from any of its events', async () => {
   await using fleet = await createCliFleet();
   const root = created({ memory: 'm-1' });
   const left = created({ memory: 'm-1', cause: root });

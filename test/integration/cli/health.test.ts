@@ -39,7 +39,7 @@ test('a process that makes progress is exit code 0, one that does not 1, with th
   );
 });
 
-test('the whole fleet is healthy when every worker reports and nothing is left lying', async () => {
+test('the whole fleet is healthy when every worker reports and no waiting event is neglected', async () => {
   await using fleet = await createCliFleet();
   const down = await fleet.run(['health']);
   expect(down.code).toBe(1);
@@ -62,7 +62,7 @@ test('the whole fleet is healthy when every worker reports and nothing is left l
   });
 });
 
-test('what is no http URL is wrong usage', async () => {
+test('a URL that is not http is wrong usage', async () => {
   const { code, stderr } = await runCli(['health', '--url', 'file:///etc/passwd']);
   expect(code).toBe(2);
   expect(stderr).toContain('is not an http URL');

@@ -2,7 +2,7 @@ import { type Envelope, eventKey } from '@memfleet/events';
 import { readLog } from '../../support/log-stream.ts';
 import type { CliFleet } from './run-cli.ts';
 
-/** What the lineage projection writes of everything that is in the log. */
+/** Writes what the lineage projection would write for the whole log. */
 export async function projectLineage({ broker, config, database }: CliFleet): Promise<void> {
   for (const { sequence, bytes } of await readLog(broker.connection, config.log)) {
     const event = JSON.parse(Buffer.from(bytes).toString()) as Envelope;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createCliFleet } from './run-cli.ts';
 
-test('provision creates everything, and the second time nothing', async () => {
+test('provision creates everything, and nothing the second time', async () => {
   await using fleet = await createCliFleet({ provisioned: false });
   const first = await fleet.run(['provision', '--json']);
   expect(first).toMatchObject({ code: 0, stderr: '' });
@@ -22,7 +22,7 @@ test('provision creates everything, and the second time nothing', async () => {
   });
 });
 
-test('--check tells the difference with exit code 1 and changes nothing', async () => {
+test('--check reports the difference with exit code 1 and changes nothing', async () => {
   await using fleet = await createCliFleet();
   const other = { MEMFLEET_STAGES_EXTRACTION_ACK_WAIT: '20s' };
   const check = await fleet.run(['provision', '--check'], { env: other });
@@ -33,12 +33,12 @@ test('--check tells the difference with exit code 1 and changes nothing', async 
   expect(check.stderr).toBe('');
   expect((await fleet.run(['provision', '--check'])).code).toBe(0);
 
-  const mended = await fleet.run(['provision'], { env: other });
-  expect(mended.code).toBe(0);
+  const fixed = await fleet.run(['provision'], { env: other });
+  expect(fixed.code).toBe(0);
   expect((await fleet.run(['provision', '--check'], { env: other })).code).toBe(0);
 });
 
-test('a difference that would need deleting is refused with exit code 1', async () => {
+test('a difference that would require deleting is refused with exit code 1', async () => {
   await using fleet = await createCliFleet();
   const other = { MEMFLEET_LOG_PARTITIONS: '4' };
   const { code, stderr } = await fleet.run(['provision'], { env: other });

@@ -41,7 +41,7 @@ async function storedIds(fleet: CliFleet): Promise<string[]> {
   );
 }
 
-test('good lines go in, bad ones are told by number and reason, never by content', async () => {
+test('good lines are published, bad ones are reported by number and reason, never by content', async () => {
   await using fleet = await createCliFleet();
   const secret = 'the-launch-code';
   const file = await fleet.lines('mixed.jsonl', [
@@ -80,7 +80,7 @@ test('good lines go in, bad ones are told by number and reason, never by content
   expect(await logOf(fleet)).toHaveLength(2);
 });
 
-test('a file published again, reordered or grown adds only what is new', async () => {
+test('a file published again, reordered or grown, adds only new events', async () => {
   await using fleet = await createCliFleet();
   const lines = Array.from({ length: 300 }, (_, index) =>
     created(`m-${index % 7}`, `text ${index}`),
@@ -108,7 +108,7 @@ test('a file published again, reordered or grown adds only what is new', async (
   expect(new Set(ids).size).toBe(304);
 });
 
-test('events of one memory stand in the log in the order of the file', async () => {
+test('events of one memory are in the log in the order of the file', async () => {
   await using fleet = await createCliFleet();
   const lines = Array.from({ length: 500 }, (_, index) => created('m-1', String(index)));
   await fleet.run(['publish', await fleet.lines('ordered.jsonl', lines)]);
@@ -136,7 +136,7 @@ test('the same id with another payload is rejected and the stored event stays', 
   expect(Buffer.from(stored?.bytes ?? []).toString()).toBe(JSON.stringify(original));
 });
 
-test('an event of version 1 is taken as it is, byte for byte', async () => {
+test('an event of version 1 is published unchanged, byte for byte', async () => {
   await using fleet = await createCliFleet();
   const old = envelope({ note: 'an attribute nobody knows' });
   const { code } = await fleet.run(['publish', await fleet.lines('v1.jsonl', [old])]);
@@ -145,7 +145,7 @@ test('an event of version 1 is taken as it is, byte for byte', async () => {
   expect(Buffer.from(stored?.bytes ?? []).toString()).toBe(JSON.stringify(old));
 });
 
-test('a short form names its time, correlation, version and id when it wants to', async () => {
+test('a short form may name its time, correlation, version and id', async () => {
   await using fleet = await createCliFleet();
   const id = newEventId();
   const line = {
@@ -196,7 +196,7 @@ test('--strict publishes nothing when a line is bad, from a file and from a pipe
   expect(JSON.parse(good.stdout)).toEqual({ published: 1, duplicates: 0, rejected: 0 });
 });
 
-test('beyond the duplicate window the lineage projection tells what is stored', async () => {
+test('beyond the duplicate window the lineage projection finds stored events', async () => {
   await using fleet = await createCliFleet({ settings: { 'log.duplicateWindow': '100ms' } });
   const kept = envelope({ subject: 'm-1' });
   const lines = [kept, ...Array.from({ length: 20 }, (_, index) => created(`m-${index}`, 'text'))];
@@ -233,7 +233,7 @@ test('without a database it says so and publishes', async () => {
   expect(stderr).toMatch(/^memfleet: continuing without the database .*\n$/);
 });
 
-test('an interrupted run ends in order and is gone on with by running it again', async () => {
+test('an interrupted run ends gracefully, and running it again continues it', async () => {
   await using fleet = await createCliFleet();
   const child = startCli(['publish', '-', '--json'], { env: fleet.env, cwd: fleet.folder });
   let stdout = '';
@@ -255,7 +255,7 @@ test('an interrupted run ends in order and is gone on with by running it again',
   expect(JSON.parse(again.stdout)).toEqual({ published: 1, duplicates: 50, rejected: 0 });
 });
 
-test('a missing stream, a missing file and a folder are each one sentence', async () => {
+test('a missing stream, a missing file and a folder each give one sentence', async () => {
   await using fleet = await createCliFleet({ provisioned: false });
   const file = await fleet.lines('a.jsonl', [created('m-1', 'one')]);
   const [noStream, noFile, folder] = await Promise.all([

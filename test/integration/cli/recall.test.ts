@@ -24,7 +24,7 @@ afterAll(async () => {
   await fleet[Symbol.asyncDispose]();
 });
 
-test('recall finds by words over the read models, within one tenant', async () => {
+test('recall finds memories by words in the read models, within one tenant', async () => {
   const [json, text, none] = await Promise.all([
     fleet.run(['recall', 'acme', 'tea', '--json']),
     fleet.run(['recall', 'acme', 'tea']),

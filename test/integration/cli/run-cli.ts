@@ -11,7 +11,7 @@ import { testSettings, uniqueNames } from '../../support/settings.ts';
 
 const MAIN = fileURLToPath(new URL('../../../workers/cli/src/main.ts', import.meta.url));
 
-/** Nothing of the surroundings but the path, and where Node keeps what it has made of the sources. */
+/** Nothing of the environment but the path, and the folder of Node's compile cache. */
 const PLAIN = {
   PATH: process.env['PATH'],
   NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
@@ -29,7 +29,7 @@ export interface RunOptions {
   readonly cwd?: string;
 }
 
-/** The real binary as a child, with nothing of the surroundings but the path. */
+/** The real binary as a child, with nothing of the environment but the path. */
 export function startCli(args: readonly string[], { env, cwd }: RunOptions = {}) {
   return spawn(process.execPath, [MAIN, ...args], {
     cwd,
@@ -54,7 +54,7 @@ export async function runCli(args: readonly string[], options: RunOptions = {}):
   return { code, stdout, stderr };
 }
 
-/** A fleet of a test's own: its streams' names in a config file, a database, a folder for files. */
+/** A test's own fleet: its streams' names in a config file, a database, a folder for files. */
 export interface CliFleet extends AsyncDisposable {
   readonly config: BuiltInConfig;
   readonly broker: TestBroker;

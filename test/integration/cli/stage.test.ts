@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createCliFleet, runCli } from './run-cli.ts';
 
-test('stage pause and resume say what is, and status shows it', async () => {
+test('stage pause and resume print the state, and status shows it', async () => {
   await using fleet = await createCliFleet();
   const text = async (...args: string[]): Promise<string> => {
     const { code, stdout, stderr } = await fleet.run(args);
@@ -35,7 +35,7 @@ test.each([
   [['up', '--stage', 'summary=2'], 'there is no worker summary; those of this fleet: extraction'],
   [['up', '--stage', '=2'], 'Say <name>=<n>'],
 ])('memfleet %j is wrong usage', async (args, expected) => {
-  // It is said before servers are looked for.
+  // The command reports it before it contacts the servers.
   const { code, stderr } = await runCli(args);
   expect(stderr).toContain(expected);
   expect(code).toBe(2);

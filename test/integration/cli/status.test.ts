@@ -78,7 +78,7 @@ test('status of a fleet at rest has the shape of the contract, and every worker 
   }
 });
 
-test('status counts what waits, how old it is, and what was given up', async () => {
+test('status shows waiting events, their age, and dead letters', async () => {
   await using fleet = await createCliFleet();
   const { config, broker } = fleet;
   await publishMemories(fleet, 12);
@@ -126,7 +126,7 @@ test('status counts what waits, how old it is, and what was given up', async () 
   expect(stdout).toMatch(/\nmemories +0 +unowned +5 +7 /);
 });
 
-test('--watch prints a line a second where there is no terminal, until it is interrupted', async () => {
+test('--watch prints a line per second without a terminal, until it is interrupted', async () => {
   await using fleet = await createCliFleet();
   const child = startCli(['status', '--watch'], { env: fleet.env, cwd: fleet.folder });
   let stdout = '';

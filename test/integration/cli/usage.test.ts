@@ -16,7 +16,7 @@ test('the real binary: help is exit code 0, wrong usage 2', async () => {
   });
 });
 
-test('three mistakes in the configuration are told at once, with near names', async () => {
+test('three mistakes in the configuration are reported at once, with near names', async () => {
   await using fleet = await createCliFleet({ provisioned: false });
   const config = join(fleet.folder, 'wrong.yaml');
   await writeFile(
@@ -37,7 +37,7 @@ test('three mistakes in the configuration are told at once, with near names', as
   }
 });
 
-test('a database that does not answer is one sentence, without its password', async () => {
+test('a database that does not answer gives one sentence, without its password', async () => {
   await using fleet = await createCliFleet({ provisioned: false });
   const env = { DATABASE_URL: 'postgres://user:hunter2@127.0.0.1:1/memories' };
   const commands = [['status'], ['recall', 'a', 'b']];
@@ -54,7 +54,7 @@ test('a database that does not answer is one sentence, without its password', as
   }
 });
 
-test('a broker that does not answer, or none at all, is one sentence', async () => {
+test('a broker that does not answer, or none at all, gives one sentence', async () => {
   await using fleet = await createCliFleet({ provisioned: false });
   const gone = await fleet.run(['publish', '-'], { env: { NATS_URL: 'nats://127.0.0.1:1' } });
   expect(gone.code).toBe(1);
@@ -68,7 +68,7 @@ test('a broker that does not answer, or none at all, is one sentence', async () 
   );
 });
 
-/** Answers like a server of an older version, as far as a client looks before it asks for anything. */
+/** Answers like a server of an older version, as far as a client checks before its first request. */
 async function oldServer(version: string): Promise<Server> {
   const server = createServer((socket) => {
     const info = { server_id: 'old', version, proto: 1, headers: true, max_payload: 1_048_576 };
@@ -83,7 +83,7 @@ async function oldServer(version: string): Promise<Server> {
   return server;
 }
 
-test('a server that is too old is one sentence that names both versions', async () => {
+test('a server that is too old gives one sentence that names both versions', async () => {
   await using fleet = await createCliFleet({ provisioned: false });
   const server = await oldServer('2.9.10');
   const { port } = server.address() as AddressInfo;
@@ -97,7 +97,7 @@ test('a server that is too old is one sentence that names both versions', async 
   );
 });
 
-test('what is not provisioned says what to run', async () => {
+test('a fleet that is not provisioned says what to run', async () => {
   await using fleet = await createCliFleet({ provisioned: false });
   const commands = [['status'], ['events', 'history', 'acme', 'm-1']];
   const [recalled, ...ended] = await Promise.all([

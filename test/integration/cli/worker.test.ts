@@ -23,7 +23,7 @@ function isAlive(pid: number): boolean {
 }
 
 test(
-  'a worker runs until SIGTERM and ends in order',
+  'a worker runs until SIGTERM and ends gracefully',
   async () => {
     await using fleet = await createCliFleet();
     const child = startCli(['worker', 'extraction'], { env: fleet.env, cwd: fleet.folder });

@@ -38,7 +38,7 @@ async function finish(one: Reopening, state: 'done' | 'parked'): Promise<string>
 const claimed = async (one: Reopening) =>
   (await claim(database.pool, STAGE, [one], randomUUID(), LEASE_MS))[0];
 
-test('a parked event can be claimed again, once for each number', async () => {
+test('a parked event can be claimed again, once for each redrive number', async () => {
   const one = event(1);
   await finish(one, 'parked');
   await reopen(database.pool, STAGE, [one]);
@@ -61,7 +61,7 @@ test('parked again, the same number does nothing and the next one does', async (
   expect(await claimed(one)).toMatchObject({ kind: 'claimed' });
 });
 
-test('what is done, of another payload, or claimed for the first time is left alone', async () => {
+test('an event that is done, has another payload, or is claimed for the first time is left alone', async () => {
   const done = event(1);
   await finish(done, 'done');
   await reopen(database.pool, STAGE, [done]);
@@ -78,7 +78,7 @@ test('what is done, of another payload, or claimed for the first time is left al
   expect(await claimed(held)).toEqual({ kind: 'leased' });
 });
 
-test('a worker that still holds the token of before can neither record nor renew', async () => {
+test('a worker that still holds an old token can neither record nor renew', async () => {
   const one = event(1);
   const token = await finish(one, 'parked');
   await reopen(database.pool, STAGE, [one]);
@@ -88,7 +88,7 @@ test('a worker that still holds the token of before can neither record nor renew
   expect([recorded.has(stale), renewed.has(stale)]).toEqual([false, false]);
 });
 
-test('a discard uses the number up, and only the one of its letter', async () => {
+test('a discard uses up the redrive number of its letter, and no other', async () => {
   const one = event(1);
   await finish(one, 'parked');
   const letter = { stage: STAGE.name, stageVersion: STAGE.version, ...one, redrives: 0 };

@@ -62,7 +62,7 @@ describe('with the local embedder', () => {
     expect((await fleet.vectors()).size).toBe(2);
   });
 
-  test('content of blanks is skipped', async () => {
+  test('blank content is skipped', async () => {
     await using fleet = await EmbeddingFleet.create();
     await fleet.start(lexicalEmbedder);
     await fleet.publish('memory.created', 'm1', { content: ' \n ' });

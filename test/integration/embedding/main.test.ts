@@ -22,7 +22,7 @@ function environmentOf({ config, database }: EmbeddingFleet): Record<string, str
   };
 }
 
-test('the process embeds what is in the log, and ends with 0 on SIGTERM', async () => {
+test('the process embeds the events in the log, and ends with 0 on SIGTERM', async () => {
   await using fleet = await EmbeddingFleet.create();
   await fleet.publishContents(['Ada prefers tea.', 'Bob prefers coffee.']);
   const worker = spawn(process.execPath, [MAIN], {
@@ -50,11 +50,11 @@ test('the process embeds what is in the log, and ends with 0 on SIGTERM', async 
   }
 });
 
-test('what waits by tenant since there was a model is counted and worked on without one, too', async () => {
+test('events that waited by tenant for a model are counted and processed without one, too', async () => {
   await using fleet = await EmbeddingFleet.create();
   const { pool } = fleet.database;
   await fleet.publishContents(['Ada prefers tea.', 'Bob prefers coffee.', 'Cleo prefers milk.']);
-  // As the worker of a model leaves it: acked, and nowhere else but in the table.
+  // As a worker with a model leaves them: acked, and only in the table.
   const consumer = await fleet.broker.jetstream.consumers.get(
     fleet.config.log.stream,
     'embedding-content',
@@ -87,7 +87,7 @@ test('what waits by tenant since there was a model is counted and worked on with
   await worker.endsWith(0);
 });
 
-test('a process configured for another number of partitions than the log has does not start', async () => {
+test("a process configured for another number of partitions than the log's does not start", async () => {
   await using fleet = await EmbeddingFleet.create();
   const env = { ...environmentOf(fleet), MEMFLEET_LOG_PARTITIONS: '4' };
   await using worker = new WorkerProcess(MAIN, env);

@@ -29,7 +29,7 @@ const textsUpTo = (count: number): string[] =>
   Array.from({ length: count }, (_, n) => `text number ${n}`);
 
 describe('with a service', () => {
-  test('many events, few calls; tokens and cost add up to what was paid', async () => {
+  test('many events make few calls; tokens and cost add up to the sum that was paid', async () => {
     await using service = await startModelService();
     await using fleet = await EmbeddingFleet.create();
     const texts = textsUpTo(128);
@@ -66,13 +66,13 @@ describe('with a service', () => {
     expect((await fleet.vectors()).size).toBe(1);
   });
 
-  test('calls that take longer than the deadline together, for want of a limit, use up no attempt', async () => {
+  test('calls that together exceed the deadline because of a rate limit use up no attempt', async () => {
     await using service = await startModelService();
     await using fleet = await EmbeddingFleet.create({
       'stages.embedding.deadline': '2s',
       'stages.embedding.ackWait': '600ms',
       'stages.embedding.maxAttempts': '1',
-      // One call at a time: the other texts wait for a place in one.
+      // One call at a time: the other texts wait for a slot in one.
       'stages.embedding.concurrency': '1',
     });
     const texts = textsUpTo(6);
@@ -83,7 +83,7 @@ describe('with a service', () => {
     expect(service.calls.flatMap(inputOf).toSorted()).toEqual(texts.toSorted());
   });
 
-  test('what two events want waits for both of them', async () => {
+  test('a wait for a text shared by two events counts for both', async () => {
     await using service = await startModelService();
     await using fleet = await EmbeddingFleet.create({
       'stages.embedding.deadline': '2s',
@@ -102,7 +102,7 @@ describe('with a service', () => {
     expect(service.calls.flatMap(inputOf).toSorted()).toEqual(texts.toSorted());
   });
 
-  test('what another process paid for is not paid for again', async () => {
+  test('a text that another process paid for is not paid for again', async () => {
     await using service = await startModelService();
     await using fleet = await EmbeddingFleet.create();
     await fleet.start(remote(service));
@@ -121,7 +121,7 @@ describe('with a service', () => {
     ]);
   });
 
-  test('of an event that fails, what was had by then is kept and counted: another process buys the rest', async () => {
+  test('vectors of a failing event are kept and counted: another process buys the rest', async () => {
     await using service = await startModelService();
     await using fleet = await EmbeddingFleet.create();
     let isDown = true;
@@ -159,7 +159,7 @@ describe('with a service', () => {
     expect(rows.filter(({ state }) => state === 'parked')).toEqual([
       expect.objectContaining({ event_id: created[40]?.id, reason: 'invalid_output' }),
     ]);
-    // Its neighbours were not made to try again.
+    // Its neighbours did not have to try again.
     const tries = (text: string): number =>
       service.calls.filter((call) => inputOf(call).includes(text)).length;
     expect(tries('text number 0')).toBeLessThanOrEqual(2);
@@ -174,7 +174,7 @@ describe('with a service', () => {
     expect(inputOf(service.calls.at(-1) as ModelCall)).toEqual([bad]);
   });
 
-  test('a text that is refused is parked at once', async () => {
+  test('a refused text is parked at once', async () => {
     await using service = await startModelService();
     await using fleet = await EmbeddingFleet.create();
     service.respond((call) =>

@@ -20,7 +20,7 @@ function addressed(texts: readonly string[]) {
   });
 }
 
-test('without pgvector the column is an array, and what is stored comes back unchanged', async () => {
+test('without pgvector the column is an array, and stored vectors come back unchanged', async () => {
   await using database = await createTestDatabase();
   const vectors = addressed(['one', 'two', '']);
   await storeVectors(database.pool, SPACE, vectors);
@@ -39,7 +39,7 @@ test('without pgvector the column is an array, and what is stored comes back unc
   }
 });
 
-test('what is there stays as it is, and is found; other spaces know nothing of it', async () => {
+test('a stored vector stays unchanged and is found, but not in other spaces', async () => {
   await using database = await createTestDatabase();
   const [one] = addressed(['one']);
   if (one === undefined) throw new Error('no vector');

@@ -25,7 +25,7 @@ test('parts cannot run into each other', () => {
   expect(resultKey('a', 'b')).toEqual(resultKey('a', 'b'));
 });
 
-test('what one process stored another finds, in one round trip for many', async () => {
+test('results stored by one process are found by another, many in one round trip', async () => {
   await using database = await createTestDatabase();
   const items = Array.from({ length: 60 }, (_none, n) => paid(`content ${n}`));
   await storeResults(database.pool, 'extraction', items);
@@ -44,7 +44,7 @@ test('what one process stored another finds, in one round trip for many', async 
   expect(statements).toBe(1);
 });
 
-test('the first result stays, also when two store at once and in one batch', async () => {
+test('the first result stays, even when two are stored at once or in one batch', async () => {
   await using database = await createTestDatabase();
   await storeResults(database.pool, 'extraction', [paid('a', '"1"'), paid('a', '"2"')]);
   await Promise.all([
@@ -57,7 +57,7 @@ test('the first result stays, also when two store at once and in one batch', asy
   expect(rows).toEqual([{ result: '"1"' }, { result: '"b"' }]);
 });
 
-test('who asks while a call is under way waits for it', async () => {
+test('an event that asks during a call waits for that call', async () => {
   await using database = await createTestDatabase();
   const cache = new ResultCache(database.pool, options);
   const { promise, resolve } = Promise.withResolvers<string>();
@@ -73,7 +73,7 @@ test('who asks while a call is under way waits for it', async () => {
   const results = await Promise.all(asking);
   expect(calls).toBe(1);
   expect(results.filter(({ cached }) => !cached)).toHaveLength(1);
-  // Not stored yet, and still known: the record may be committed later.
+  // Not stored yet, but still known: the record may be committed later.
   expect(await cache.resolve(key, alive, make)).toEqual({
     result: '"made"',
     isStored: false,
@@ -81,7 +81,7 @@ test('who asks while a call is under way waits for it', async () => {
   });
 });
 
-test('a failed call fails all who waited, and is not remembered', async () => {
+test('a failed call fails all that waited, and is not remembered', async () => {
   await using database = await createTestDatabase();
   const cache = new ResultCache(database.pool, options);
   const { key } = paid('failing');
@@ -97,7 +97,7 @@ test('a failed call fails all who waited, and is not remembered', async () => {
   });
 });
 
-test('when the one who asked is given up, the next asks', async () => {
+test('when the event that asked is given up, the next one asks', async () => {
   await using database = await createTestDatabase();
   const cache = new ResultCache(database.pool, options);
   const { key } = paid('given up');
@@ -117,7 +117,7 @@ test('when the one who asked is given up, the next asks', async () => {
   expect(await waiting).toEqual({ result: '"second"', isStored: false, cached: false });
 });
 
-test('who waits is let go by its own signal', async () => {
+test('an event that waits is released by its own signal', async () => {
   await using database = await createTestDatabase();
   const cache = new ResultCache(database.pool, options);
   const { key } = paid('slow for others');
@@ -131,7 +131,7 @@ test('who waits is let go by its own signal', async () => {
   expect(await asking).toEqual({ result: '"made"', isStored: false, cached: false });
 });
 
-test('the look-up is a wait of all who ask, the call of none', async () => {
+test('the look-up counts as a wait for all that ask, the call for none', async () => {
   const rows = Promise.withResolvers<{ rows: [] }>();
   const db = { query: () => rows.promise } as unknown as TestDatabase['pool'];
   const cache = new ResultCache(db, options);
@@ -154,7 +154,7 @@ test('the look-up is a wait of all who ask, the call of none', async () => {
   await Promise.all(asking);
 });
 
-test('while the one who asked waits for the rate limit, all who wait for it do', async () => {
+test('while a call waits for the rate limit, all events that wait for the call do', async () => {
   await using database = await createTestDatabase();
   const cache = new ResultCache(database.pool, options);
   const { key } = paid('limited');
@@ -183,7 +183,7 @@ test('while the one who asked waits for the rate limit, all who wait for it do',
   expect([(await asking).cached, (await waiting).cached]).toEqual([false, true]);
 });
 
-test('a result that was not read from the table is stored by each who uses it', async () => {
+test('a result that was not read from the table is stored by each event that uses it', async () => {
   await using database = await createTestDatabase();
   let calls = 0;
   const ask = async (cache: ResultCache) => {

@@ -131,10 +131,10 @@ describe('with a model service', () => {
     expect(rows).toEqual([{ stage: 'extraction', calls: 1 }]);
   });
 
-  test('equal content fifty times is one call, and one more process makes none', async () => {
+  test('equal content fifty times makes one call, and another process makes none', async () => {
     await using service = await startModelService();
     await using bench = await createStageBench(modelFlags(service.url));
-    // Slow enough that the others come while the call is under way.
+    // Slow enough that the others arrive during the call.
     service.respond((call) => replies.slow(200, replies.right(call)));
     const same = (n: number) => memoryCreated('Ada prefers tea.', { memory: `m-${n}` });
     await bench.publish(...Array.from({ length: 50 }, (_none, n) => same(n)));
@@ -154,7 +154,7 @@ describe('with a model service', () => {
     expect(calls).toBe(1);
   });
 
-  test('the same words by another speaker are asked for anew', async () => {
+  test('the same words by another speaker make another call', async () => {
     await using service = await startModelService();
     await using bench = await createStageBench(modelFlags(service.url));
     const by = (name: string) => ({
@@ -182,7 +182,7 @@ describe('with a model service', () => {
     expect(new Set((await bench.work()).map(({ attempts }) => attempts))).toEqual(new Set([0]));
   });
 
-  test('a rate limit pauses for as long as asked', async () => {
+  test('a rate limit pauses for as long as the service asks', async () => {
     await using service = await startModelService();
     await using bench = await createStageBench(modelFlags(service.url));
     service.respond((call, count) =>
@@ -196,7 +196,7 @@ describe('with a model service', () => {
     expect(await bench.work()).toMatchObject([{ state: 'done', attempts: 0 }]);
   });
 
-  test('a refused key pauses with a cause, and it goes on when the key is mended', async () => {
+  test('a refused key pauses the stage with a cause, until the key is fixed', async () => {
     await using service = await startModelService();
     await using bench = await createStageBench(modelFlags(service.url));
     service.respond(
@@ -212,7 +212,7 @@ describe('with a model service', () => {
     expect(await bench.deadLetters()).toBe(0);
   });
 
-  test('answers that never fit are tried as often as allowed, then parked; neighbours are not', async () => {
+  test('events whose answers never fit are parked after the last attempt; their neighbours are not', async () => {
     await using service = await startModelService();
     await using bench = await createStageBench(
       modelFlags(service.url, { 'stages.extraction.maxAttempts': '2' }),
@@ -224,7 +224,7 @@ describe('with a model service', () => {
     await startExtraction(bench);
     await bench.settled();
     const poisoned = service.calls.filter(({ body }) => JSON.stringify(body).includes('poison'));
-    // Each try is a call and one that asks to mend its answer; all of them are paid for.
+    // Each try makes a call and a second one to repair its answer; all of them are paid for.
     expect(poisoned).toHaveLength(4);
     const { rows: spent } = await bench.database.pool.query<{ calls: number; tokens: number }>(
       `select calls::int, (input_tokens + output_tokens)::int as tokens
@@ -240,7 +240,7 @@ describe('with a model service', () => {
     expect(rows).toHaveLength(1);
   });
 
-  test('a text the model cannot take is parked at once', async () => {
+  test('a text that the model cannot accept is parked at once', async () => {
     await using service = await startModelService();
     await using bench = await createStageBench(modelFlags(service.url));
     service.respond(replies.contextTooLong());
@@ -252,7 +252,7 @@ describe('with a model service', () => {
     expect(await bench.work()).toMatchObject([{ state: 'parked', reason: 'invalid_input' }]);
   });
 
-  test('whatever a model says, what gets into the log satisfies the schema', async () => {
+  test('for any answer of a model, the log only gets events that satisfy the schema', async () => {
     await using service = await startModelService();
     await using bench = await createStageBench(modelFlags(service.url));
     service.respond(

@@ -61,7 +61,7 @@ describe('a fleet on given servers', () => {
     });
   });
 
-  it('runs as many processes of a worker as it is told to', () => {
+  it('runs the requested number of processes of a worker', () => {
     expect(fleet.workers.map(({ name }) => name)).toEqual([
       'extraction',
       'embedding-1',
@@ -71,13 +71,13 @@ describe('a fleet on given servers', () => {
     expect(fleet.workers.every(({ pid }) => pid !== undefined && isAlive(pid))).toBe(true);
   });
 
-  it('is one at a time on a state folder', async () => {
+  it('allows only one fleet at a time on a state folder', async () => {
     const second = startFleet({ stateDir, env: environment(database) });
     await expect(second).rejects.toMatchObject({ code: 'FLEET_RUNNING' });
     expect(readFleetFile(stateDir)).toBeDefined();
   });
 
-  it('starts a worker that was killed again, and says so', async () => {
+  it('restarts a killed worker, and says so', async () => {
     const [extraction] = fleet.workers;
     const before = extraction?.pid ?? 0;
     process.kill(before, 'SIGKILL');
@@ -98,7 +98,7 @@ describe('a fleet on given servers', () => {
     });
   });
 
-  it('ends in order: the workers exit by themselves, and fleet.json is gone', async () => {
+  it('ends gracefully: the workers exit by themselves, and fleet.json is gone', async () => {
     const pids = fleet.workers.map(({ pid }) => pid ?? 0);
     await fleet.stop();
     expect(pids.filter((pid) => isAlive(pid))).toEqual([]);
@@ -122,14 +122,14 @@ describe('a fleet that cannot start', () => {
     await rm(stateDir, { recursive: true });
   });
 
-  it('tells of mistakes in the settings before anything is started', async () => {
+  it('reports mistakes in the settings before anything starts', async () => {
     const stateDir = join(tmpdir(), 'memfleet-fleet-never');
     const starting = startFleet({ stateDir, env: { MEMFLEET_LOGGING_LEVEL: 'loud' } });
     await expect(starting).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
     expect(existsSync(stateDir)).toBe(false);
   });
 
-  it('ends early when it is told to while it starts', async () => {
+  it('ends early when it is asked to end during the start', async () => {
     await using database = await createTestDatabase();
     const stateDir = await mkdtemp(join(tmpdir(), 'memfleet-fleet-'));
     const stop = new AbortController();

@@ -9,7 +9,7 @@ import { until } from '../../support/until.ts';
 const LEASH = new URL('../../../deploy/local/src/leash.ts', import.meta.url).href;
 
 describe('leash', () => {
-  it('runs a program, tells its lines and its exit code', async () => {
+  it('runs a program, passes on its lines and its exit code', async () => {
     const lines: string[] = [];
     const { exited } = await leash({
       command: '/bin/sh',
@@ -22,7 +22,7 @@ describe('leash', () => {
     expect(lines.toSorted()).toEqual(['one', 'two']);
   });
 
-  it('kills what does not end within the grace period', async () => {
+  it('kills a program that does not end within the grace period', async () => {
     const lines: string[] = [];
     const stubborn = await leash({
       command: '/bin/sh',

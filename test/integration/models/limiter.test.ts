@@ -4,13 +4,13 @@ import { createTestDatabase, type TestDatabase } from '../../support/database.ts
 import { silent } from '../../support/stage.ts';
 import { until } from '../../support/until.ts';
 
-/** What a process of a stage has of it. */
+/** The parts of a stage process that this test needs. */
 function member(db: TestDatabase['pool'], instance: string, stage = 'extraction') {
   const gate = new ProviderGate({ limits: { requestsPerMinute: 6_000 } });
   return { gate, state: new ProviderState({ db, stage, instance, gate, log: silent }) };
 }
 
-test('a Retry-After that one process is given holds for the others of its stage', async () => {
+test('a Retry-After received by one process applies to the others of its stage', async () => {
   await using database = await createTestDatabase();
   const { pool } = database;
   const [one, other, stranger] = [
@@ -40,7 +40,7 @@ test('a Retry-After that one process is given holds for the others of its stage'
   for (const { state } of [one, other, stranger, late]) state.stop();
 });
 
-test('a longer pause stands against a shorter one, and what is over is nobody’s', async () => {
+test('a longer pause outlasts a shorter one, and one that is over applies to nobody', async () => {
   await using database = await createTestDatabase();
   const { pool } = database;
   const [one, other] = [member(pool, 'one'), member(pool, 'other')];
@@ -59,7 +59,7 @@ test('a longer pause stands against a shorter one, and what is over is nobody’
   for (const { state } of [one, other, late]) state.stop();
 });
 
-test('the configured limit is shared with the processes that report', async () => {
+test('the configured limit is divided among the processes that report', async () => {
   await using database = await createTestDatabase();
   const { pool } = database;
   const { gate, state } = member(pool, 'one');
@@ -71,7 +71,7 @@ test('the configured limit is shared with the processes that report', async () =
      from generate_series(1, 12) as n`,
   );
   await state.look();
-  // 6,000 a minute among ten are ten a second, and as many at once.
+  // 6,000 a minute divided among ten are ten a second, and as many at once.
   const startedAt = performance.now();
   await Promise.all(Array.from({ length: 30 }, () => gate.call(async () => 'called')));
   const tookMs = performance.now() - startedAt;

@@ -12,7 +12,7 @@ afterAll(async () => {
   await database[Symbol.asyncDispose]();
 });
 
-/** What PostgreSQL makes of an array that was sent in its binary format. */
+/** What PostgreSQL reads from an array that was sent in its binary format. */
 async function echoed(type: string, values: Buffer): Promise<unknown> {
   const { rows } = await database.pool.query<{ echo: unknown }>(
     `select to_jsonb($1::${type}[]) as echo`,
@@ -23,7 +23,7 @@ async function echoed(type: string, values: Buffer): Promise<unknown> {
 
 const text = fc.string({ unit: 'binary' }).filter((value) => !value.includes('\u0000'));
 
-test('text arrives as it is', async () => {
+test('text arrives unchanged', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.option(text)), async (values) => {
       expect(await echoed('text', binaryArray('text', values))).toEqual(values);
@@ -32,7 +32,7 @@ test('text arrives as it is', async () => {
   );
 });
 
-test('whole numbers arrive as they are, to the last', async () => {
+test('whole numbers arrive unchanged, to the last digit', async () => {
   const integer = fc.oneof(
     fc.maxSafeInteger(),
     fc.constantFrom(0, -1, 2 ** 32, -(2 ** 32), 2 ** 31),
@@ -45,7 +45,7 @@ test('whole numbers arrive as they are, to the last', async () => {
   );
 });
 
-test('double precision arrives as it is', async () => {
+test('double precision arrives unchanged', async () => {
   const double = fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => value + 0);
   await fc.assert(
     fc.asyncProperty(fc.array(fc.option(double)), async (values) => {

@@ -17,7 +17,7 @@ const broker = brokerOfFile();
 
 const MAIN = fileURLToPath(new URL('../../../workers/projection/src/main.ts', import.meta.url));
 
-/** Every tenth event is that of five before again, and every second of these says something else. */
+/** Every tenth event copies the one five before, and every second copy has another payload. */
 const isCopy = (index: number): boolean => index % 10 === 9;
 const isOther = (index: number): boolean => index % 20 === 19;
 
@@ -71,7 +71,7 @@ async function hashesOf(fleet: TestFleet): Promise<unknown> {
   return await Promise.all(PROJECTIONS.map((projection) => hashTables(fleet.pool, projection, 1)));
 }
 
-test('killed at any point of a transaction, a worker leaves the tables right', async () => {
+test('a worker killed at any point of a transaction leaves the tables correct', async () => {
   const names = uniqueNames();
   const settings = {
     ...names,

@@ -21,13 +21,13 @@ import { until } from '../../support/until.ts';
 import { generatedLog } from './generated-log.ts';
 import { expectSameTables, foldedLog, shownTables } from './tables.ts';
 
-/** A log, and what happens to its reader on the way. */
+/** A log, and what happens to its reader meanwhile. */
 export interface EqualityCase {
   readonly log: readonly Envelope[];
   readonly batch: number;
-  /** How much of the log is there when it happens. */
+  /** How much of the log exists when it happens. */
   readonly cut: number;
-  /** The durables are set back to the beginning, and deliver all again; or the worker is another. */
+  /** The durables are reset to the beginning, and redeliver everything; or the worker is replaced. */
   readonly event: 'nothing' | 'redelivery' | 'restart';
 }
 
@@ -41,8 +41,8 @@ export const equalityCase: fc.Arbitrary<EqualityCase> = fc.record({
 const LANES = 8;
 
 /**
- * A stream and a database that one log after the other is put into, and taken out of again: a log
- * costs a second of CPU and more of waiting, so that several of these run side by side.
+ * A stream and a database that hold one log after the other: a log costs a second of CPU and more of waiting,
+ * so several of these run concurrently.
  */
 export class EqualityBench implements AsyncDisposable {
   readonly #broker: TestBroker;
@@ -60,7 +60,7 @@ export class EqualityBench implements AsyncDisposable {
     this.#broker = broker;
     this.#database = database;
     this.#projections = projections;
-    // Dozens of lanes on one worker: what each says of itself is of no interest here.
+    // Dozens of lanes on one worker: their logs do not matter here.
     this.#config = testSettings({ 'workers.report': '10s', 'projections.linger': '1ms' });
   }
 
@@ -116,7 +116,7 @@ export class EqualityBench implements AsyncDisposable {
     assert.deepEqual(await this.#hashes(3), live, 'the rebuild in 8 lanes is another');
   }
 
-  /** Runs a worker's engine for as long as that takes. */
+  /** Runs a worker's engine as long as the work takes. */
   async #while(batch: number, work: () => Promise<void>): Promise<void> {
     const engine = this.#start(batch);
     try {
@@ -144,7 +144,7 @@ export class EqualityBench implements AsyncDisposable {
       },
       this.#projections,
     );
-    // Looked at by `stop`.
+    // `stop` awaits it.
     running.catch(() => undefined);
     return {
       async stop() {
@@ -186,7 +186,7 @@ export class EqualityBench implements AsyncDisposable {
       const started = await startRebuild({ config, jsm: this.#broker.jsm, pool }, projection);
       assert.deepEqual(started, { generation, isNew: true });
     }
-    // There is one rebuild at a time; workers run whatever is not retired.
+    // There is one rebuild at a time; workers run everything that is not retired.
     await pool.query(
       `update memfleet.projection_generations set state = 'previous' where state = 'next'`,
     );
@@ -199,7 +199,7 @@ export class EqualityBench implements AsyncDisposable {
     );
   }
 
-  /** Takes the log out, and everything that was made of it. */
+  /** Removes the log, and everything made from it. */
   async #clear(): Promise<void> {
     const { pool } = this.#database;
     await this.#broker.jsm.streams.delete(this.#config.log.stream);

@@ -12,10 +12,10 @@ afterAll(async () => {
   await broker[Symbol.asyncDispose]();
 });
 
-/** More of them, or the same again, by the environment. */
+/** The environment may ask for more of them, or for the same again. */
 const LOGS = Number(process.env['MEMFLEET_TEST_RUNS'] ?? 3);
 const SEED = Number(process.env['MEMFLEET_TEST_SEED'] ?? Date.now() % 1_000_000);
-/** Most of what a log takes is waiting. */
+/** Most of the time of a log is waiting. */
 const SIDE_BY_SIDE = Math.min(6, LOGS);
 
 test(

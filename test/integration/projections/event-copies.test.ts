@@ -27,7 +27,7 @@ import { until } from '../../support/until.ts';
 
 const broker = brokerOfFile();
 
-/** Looks are as far apart as reports, and a lane that is new waits for a part of a lease. */
+/** Looks are as far apart as reports, and a new lane waits for part of a lease. */
 const SOON = { 'workers.report': '100ms', 'projections.lease': '1s' };
 
 function projectionsOf(...names: readonly string[]): Projection[] {
@@ -55,7 +55,7 @@ function event(
   });
 }
 
-/** A log that keeps its lines; what matters is who is told what. */
+/** A log that keeps its lines, to check who reports what. */
 function heardLog() {
   const log = createLogger({ worker: 'test', level: 'silent' });
   return { log, error: vi.spyOn(log, 'error'), warn: vi.spyOn(log, 'warn') };
@@ -88,7 +88,7 @@ async function snapshotOf({ config, pool }: TestFleet) {
   });
 }
 
-test('the same said again is silent, another payload under the same id is flagged', async () => {
+test('an identical copy is ignored, another payload under the same id is flagged', async () => {
   const config = testSettings({ 'projections.batch': '5', ...SOON });
   await using fleet = await createTestFleet(broker, config, projectionsOf('lineage', 'memories'));
   const recalled = { memory: 'm', type: 'memory.accessed' } as const;
@@ -119,7 +119,7 @@ test('the same said again is silent, another payload under the same id is flagge
     [21, 5, 'same'],
     [22, 5, 'other'],
   ]);
-  await until('the last is told of', () => error.mock.calls.length >= 4);
+  await until('the last is reported', () => error.mock.calls.length >= 4);
   const [made, seen, told] = ['made', 'seen', 'told'].map((name) => nameBasedId('copies', name));
   const created = { tenant: 't', type: 'memory.created' };
   expect(error.mock.calls.map(([fields]) => fields)).toEqual([
@@ -148,7 +148,7 @@ test('the same said again is silent, another payload under the same id is flagge
   );
   expect(shown.map(({ sequence }) => sequence)).toEqual([1, 2, 19]);
 
-  // The first of a memory stands.
+  // The first of a memory counts.
   const { rows: contents } = await fleet.pool.query(
     `select memory, content from memory.memories where memory in ('made', 'told', 'elsewhere')
       order by memory`,
@@ -172,7 +172,7 @@ test('the same said again is silent, another payload under the same id is flagge
   expect(snapshotText(later)).toContain('1 event is in the log again with another payload');
 });
 
-/** Makes the next generation from the whole log, which must leave what is known of copies alone. */
+/** Makes the next generation from the whole log, which must not change the recorded copies. */
 async function rebuilt({ config, pool }: TestFleet): Promise<void> {
   const known = async (): Promise<unknown[]> => {
     const { rows } = await pool.query<Record<string, unknown>>(
@@ -194,7 +194,7 @@ async function rebuilt({ config, pool }: TestFleet): Promise<void> {
   expect(await known()).toEqual(before);
 }
 
-test('what was not compared is compared by the next worker, and what was erased cannot be', async () => {
+test('copies left uncompared are compared by the next worker; erased ones cannot be', async () => {
   const config = testSettings(SOON);
   await using fleet = await createTestFleet(broker, config, projectionsOf('lineage'));
   await appendAll(broker, config, [
@@ -204,7 +204,7 @@ test('what was not compared is compared by the next worker, and what was erased 
     event('kept', { content: 'two' }, { memory: 'elsewhere' }),
   ]);
   const first = heardLog();
-  // The log cannot be read by whoever compares; the lanes have it by their durables.
+  // The comparison cannot read the log; the lanes receive it from their durables.
   const jsm = readingDirectly(broker, () => Promise.reject(new Error('no answer')));
   const engine = fleet.start({ log: first.log, jsm });
   await fleet.applied(4);
@@ -229,12 +229,12 @@ test('what was not compared is compared by the next worker, and what was erased 
     [3, 1, 'erased'],
     [4, 2, 'other'],
   ]);
-  await until('it is told of', () => second.error.mock.calls.length > 0);
+  await until('it is reported', () => second.error.mock.calls.length > 0);
   expect(second.error.mock.calls.map(([fields]) => fields)).toMatchObject([
     { sequence: 4, firstSequence: 2 },
   ]);
 
-  // Another process that has looked at the same time comes too late, and so tells of nothing.
+  // Another process that looked at the same time comes too late, and so reports nothing.
   const late = {
     eventKey: eventKey(event('kept', { content: 'two' })),
     sequence: 4,
@@ -258,7 +258,7 @@ const MEETINGS = [
   [[3, 5], [5, 7], [7], [3]],
 ];
 
-test('copies are noted alike, in whatever order and batches they are met', async () => {
+test('copies are recorded the same, in any order and any batches', async () => {
   const [lineage] = projectionsOf('lineage');
   if (lineage === undefined) throw new Error('there is no lineage');
   await using fleet = await createTestFleet(broker, testSettings(), [lineage]);
@@ -271,7 +271,7 @@ test('copies are noted alike, in whatever order and batches they are met', async
       addTo(fold, lineage, event(`neighbour-${name}-${index}`, { content: 'y' }), 100);
       const { write } = writer.prepare(fold);
       await transaction(fleet.pool, async (client) => await write(client));
-      // As if each had been compared with what was the first until then.
+      // As if each had been compared with the first copy known until then.
       await fleet.pool.query(`update memfleet.event_copies set verdict = 'same'
         where first_sequence > 3`);
     }

@@ -11,7 +11,7 @@ const broker = brokerOfFile();
 const EVENTS = 40;
 const { promise: never } = Promise.withResolvers<void>();
 
-/** Positions that a lane reads from its checkpoint on, when its durable was set to `resetTo`. */
+/** Positions that a lane reads from its checkpoint on, when its durable was reset to `resetTo`. */
 async function readFrom(position: number, resetTo: number, lanes: '1' | '8'): Promise<number[]> {
   await using fleet = await notesFleet(broker, { 'projections.lanes': lanes });
   const { stream } = fleet.config.log;
@@ -48,7 +48,7 @@ test.each(['1', '8'] as const)(
   'a late reset of an earlier owner reads over nothing, %s lanes',
   async (lanes) => {
     await expect(readFrom(3, 30, lanes)).rejects.toBeInstanceOf(BrokenDelivery);
-    // Ours, although the lane's next event may lie far behind its checkpoint.
+    // Correct, although the lane's next event may be far beyond its checkpoint.
     const [first = 0] = await readFrom(3, 4, lanes);
     expect(first).toBeGreaterThan(3);
   },

@@ -1,7 +1,7 @@
 import { createEvent, type Envelope, MEMORY_KINDS, nameBasedId } from '@memfleet/events';
 import fc from 'fast-check';
 
-/** One thing said about one of a few memories, or a copy of what was said before. */
+/** One event about one of a few memories, or a copy of an earlier one. */
 export interface Step {
   readonly what: string;
   readonly tenant: number;
@@ -64,7 +64,7 @@ export function said({ what, tenant, memory, number, choice }: Step, index: numb
   });
 }
 
-/** Texts that are awkward on their way into a database, in every place where text goes. */
+/** Texts that are difficult to store in a database, for every text field. */
 const AWKWARD = ['plain', 'quo"te\\', '{a,NULL}', 'tab\tand\nline', '日本語 🙂', "it's", ' '];
 
 function dataOf(
@@ -74,7 +74,7 @@ function dataOf(
   index: number,
 ): Record<string, unknown> {
   const text = `${AWKWARD[choice % AWKWARD.length]} ${number}`;
-  // Some position before this one: now and then that of content which is long replaced.
+  // Some earlier position: now and then that of content that was replaced long ago.
   const cause = {
     source: '/test',
     id: nameBasedId('cause', String(index)),

@@ -16,7 +16,7 @@ async function indexesOf(db: Queryable, schema: string): Promise<string[]> {
 }
 
 test.each(PROJECTIONS.map(({ name }) => name))(
-  'a generation of %s that is rebuilt has the indexes of one that is made live',
+  'a rebuilt generation of %s has the same indexes as one that is made live',
   async (name) => {
     await using database = await createTestDatabase();
     const { pool } = database;

@@ -16,7 +16,7 @@ const broker = brokerOfFile();
 
 const ID = { projection: 'notes', generation: 1, lane: 0 };
 
-test('database trouble is waited out: nothing parked, nothing lost', async () => {
+test('a lane waits for the database to recover: it parks and loses no event', async () => {
   await using fleet = await notesFleet(broker, {
     'projections.batch': '10',
     'workers.report': '100ms',
@@ -78,7 +78,7 @@ function committerOf(fleet: TestFleet, epoch: bigint, position: number): Committ
   });
 }
 
-test('under an epoch that has passed nothing is written', async () => {
+test('nothing is written under an old epoch', async () => {
   await using fleet = await notesFleet(broker);
   await appendAll(broker, fleet.config, [created('m', 'one')]);
   const events = await readEvents(fleet, 1);
@@ -101,7 +101,7 @@ test('a transaction whose commit had no answer is recognised, not repeated', asy
   const before = committerOf(fleet, 1n, 0);
   await before.commit(before.prepare(events));
   const hash = await hashTables(fleet.pool, notes, 1);
-  // What a retry does: the same batch, from where the lane stood before it.
+  // What a retry does: the same batch, from the lane's position before it.
   const retry = committerOf(fleet, 1n, 0);
   await retry.commit(retry.prepare(events));
   expect(retry.position).toBe(2);

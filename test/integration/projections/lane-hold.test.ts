@@ -24,7 +24,7 @@ async function hold({ pool }: TestFleet, position: number): Promise<void> {
   );
 }
 
-/** A committer at position 0 whose pool lets somebody in before the lane looks at its checkpoint. */
+/** A committer at position 0 whose pool lets another command act before the lane reads its checkpoint. */
 async function heldLane(fleet: TestFleet, meanwhile: () => Promise<void>): Promise<Committer> {
   await takeCheckpoint(fleet.pool, ID, 1n);
   const pool = over(fleet.pool, {
@@ -74,7 +74,7 @@ test.each([2, 0, 3])(
     await appendAll(broker, fleet.config, all);
     const events = await readEvents(fleet, EVENTS);
     await hold(fleet, first);
-    // Whoever held it has let it go, and another lane that is further ahead is held with this one.
+    // The hold was released, and another lane that is further ahead is held together with this one.
     const lane = await heldLane(fleet, () => hold(fleet, 6));
     await lane.commit(lane.prepare(events.slice(0, 4)));
     expect(lane.position).toBe(4);
@@ -85,13 +85,13 @@ test.each([2, 0, 3])(
   },
 );
 
-test('a quiet lane does not move beyond what was proved empty, whatever holds it then', async () => {
+test('an idle lane never passes the range proved empty, under any hold', async () => {
   await using fleet = await notesFleet(broker);
   await hold(fleet, 1);
   let looks = 0;
   const lane = await heldLane(fleet, async () => {
     looks += 1;
-    // From its second statement on: the first is the one that is refused.
+    // From its second statement on: the first one is refused.
     if (looks > 1) await hold(fleet, 6);
   });
   await lane.skipTo(3);
@@ -100,13 +100,13 @@ test('a quiet lane does not move beyond what was proved empty, whatever holds it
   expect(lane.position).toBe(3);
 });
 
-test('a quiet lane that is refused by one hold after the other, each lower, comes up to the last', async () => {
+test('an idle lane refused by successive holds, each lower, moves up to the last one', async () => {
   await using fleet = await notesFleet(broker);
   await hold(fleet, 5);
   let looks = 0;
   const lane = await heldLane(fleet, async () => {
     looks += 1;
-    // The first was for two generations, of which the other is ahead; those that follow are not.
+    // The first hold was for two generations, of which the other is ahead; the later holds are not.
     if (looks > 1) await hold(fleet, Math.max(2, 5 - looks));
   });
   await lane.skipTo(9);

@@ -26,7 +26,7 @@ test('a copy of an event later in the log has no second effect', async () => {
   expect(rows).toEqual([{ sequence: '2' }, { sequence: '4' }]);
 });
 
-test('a durable that is set back delivers everything again, to no effect', async () => {
+test('a durable that is reset delivers everything again, without effect', async () => {
   await using fleet = await notesFleet(broker, { 'projections.batch': '3' });
   const events = Array.from({ length: 20 }, (_, index) => created(`m-${index % 4}`, `c-${index}`));
   await appendAll(broker, fleet.config, events);
@@ -84,7 +84,7 @@ test.each([
   expect(found).toContain(cause);
 });
 
-test('what a durable does not know of yet keeps its lane from being moved on', async () => {
+test('an event that its durable does not know yet keeps the lane from skipping ahead', async () => {
   await using fleet = await notesFleet(broker, { 'projections.lanes': '8' });
   const { log } = fleet.config;
   await appendAll(broker, fleet.config, [created('m', 'one')]);

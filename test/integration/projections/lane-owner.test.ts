@@ -11,7 +11,7 @@ const broker = brokerOfFile();
 
 const ID = { projection: 'notes', generation: 1, lane: 0 };
 
-test('a lane goes to another worker when its own is gone, and to one only', async () => {
+test('a lane goes to another worker when its own is gone, and to only one', async () => {
   await using fleet = await notesFleet(broker);
   const first = fleet.start();
   const second = fleet.start();
@@ -57,7 +57,7 @@ test('lanes are shared among live workers', async () => {
   expect(await held()).toEqual({ first: 0, second: 8 });
 });
 
-test('lanes that the worker they were left to cannot run are run beyond the share', async () => {
+test('lanes left to a worker that cannot run them are run beyond the share', async () => {
   await using fleet = await notesFleet(broker, {
     'projections.lanes': '8',
     'workers.report': '50ms',
@@ -79,7 +79,7 @@ test('lanes that the worker they were left to cannot run are run beyond the shar
   expect(await held()).toBe(8);
 });
 
-test('a durable that is deleted ends the engine', async () => {
+test('a deleted durable ends the engine', async () => {
   await using fleet = await notesFleet(broker);
   const engine = fleet.start();
   await until('the lane runs', async () => (await laneStatus(fleet.pool))[0]?.state === 'running');

@@ -9,7 +9,7 @@ import { until } from '../../support/until.ts';
 
 const broker = brokerOfFile();
 
-test('a failing event parks its memory in order, and everything else flows', async () => {
+test('a failing event parks its memory in order, and all other events are applied', async () => {
   await using fleet = await notesFleet(broker);
   await appendAll(broker, fleet.config, [
     created('good', 'one'),
@@ -30,7 +30,7 @@ test('a failing event parks its memory in order, and everything else flows', asy
   expect(await contents(fleet)).toEqual({ good: 'two', refuses: 'before' });
   expect(await parked(fleet)).toEqual(waiting);
 
-  // Another process knows which memories wait.
+  // Another process also knows which memories wait.
   await appendAll(broker, fleet.config, [
     revised('throws', 'more'),
     created('new', 'three'),
@@ -50,7 +50,7 @@ test('a failing event parks its memory in order, and everything else flows', asy
   ]);
 });
 
-test('what a replica does not have yet is not taken for erased when it is tried again', async () => {
+test('an event that a replica lacks so far does not count as erased in a redrive', async () => {
   await using fleet = await notesFleet(broker);
   const { pool, config } = fleet;
   await appendAll(broker, config, [created('throws', 'thrown'), revised('throws', 'later')]);
@@ -64,7 +64,7 @@ test('what a replica does not have yet is not taken for erased when it is tried 
   expect(await parked(fleet)).toEqual(before);
 });
 
-test('bytes that are no event park the memory that their subject names', async () => {
+test('bytes that are no event park the memory named by their subject', async () => {
   await using fleet = await notesFleet(broker);
   const { root } = fleet.config.log;
   await appendBytes(broker, `${root}.t.broken.content.created`, '{"half');
@@ -80,7 +80,7 @@ test('bytes that are no event park the memory that their subject names', async (
   ]);
 });
 
-test('an event of a newer version halts the lane in front of it, and skips nothing', async () => {
+test('an event of a newer version halts the lane before it, and skips nothing', async () => {
   await using fleet = await notesFleet(broker);
   await appendAll(broker, fleet.config, [
     created('good', 'one'),
@@ -100,7 +100,7 @@ test('an event of a newer version halts the lane in front of it, and skips nothi
   expect(await parked(fleet)).toEqual([]);
 });
 
-test('where so configured, an event of a newer version or an unknown type parks its memory alone', async () => {
+test('if so configured, an event of a newer version or an unknown type parks only its memory', async () => {
   await using fleet = await notesFleet(broker, { 'projections.onNewer': 'park' });
   const dreamt = { ...created('dreamer', 'x'), type: 'memory.dreamt' };
   await appendAll(broker, fleet.config, [

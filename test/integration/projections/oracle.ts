@@ -2,8 +2,8 @@ import { type Envelope, eventKey, type MemoryEvent, registry } from '@memfleet/e
 import { analyse } from '../../../shared/projections/src/text/analyse.ts';
 
 /**
- * What the read models should hold, told a second time and as simply as can be: one event after the
- * other, each once, into plain objects. It shares no line with the projections but the analysis of texts.
+ * The expected contents of the read models, implemented a second time as simply as possible: one event after
+ * the other, each once, into plain objects. It shares only the analysis of texts with the projections.
  */
 export interface ExpectedTables extends Readonly<Record<string, readonly object[]>> {
   readonly memories: readonly object[];
@@ -276,7 +276,7 @@ function memoryRow(row: Memory, accesses: readonly Access[]): object {
   };
 }
 
-/** What is searched of a content: how it is analysed is proven elsewhere, here that it belongs to it. */
+/** The search terms of a content: other tests prove the analysis, here it only has to match the content. */
 function indexed(content: string | null): object {
   if (content === null) return { language: null, lexemes: null, length: null };
   return analyse(content);

@@ -32,7 +32,7 @@ const WRONG = [
   { name: 'fewer partitions, one lane', settings: { 'log.partitions': '4' } },
 ];
 
-/** A fleet on a log of 8 partitions, and the configuration of somebody who has another number. */
+/** A fleet on a log of 8 partitions, and a configuration with another number. */
 async function fleetAndMistake(settings: Readonly<Record<string, string>>) {
   const database = await createTestDatabase();
   const names = uniqueNames();
@@ -80,7 +80,7 @@ test.each(WRONG)(
   },
 );
 
-test('a generation that leaves partitions unread is not run, and a rebuild does not go on with it', async () => {
+test('a generation that leaves partitions unread is not run, and a rebuild does not continue it', async () => {
   await using fleet = await fleetAndMistake({});
   const { target } = fleet;
   const { config, pool } = target;

@@ -30,7 +30,7 @@ import { notes } from './notes/projection.ts';
 
 const broker = brokerOfFile();
 
-/** The next version of the notes, with a handler that some revisions are poison to. */
+/** The next version of the notes, with a handler that fails on some revisions. */
 const fragile: Projection = {
   ...notes,
   version: 2,
@@ -73,7 +73,7 @@ test('a memory that only the next generation parks keeps it from being promoted'
     'generation 2 of notes parks 1 memory that the live one shows',
   );
   expect(await contents(fleet)).toEqual({ m: 'two', n: 'one' });
-  // Whoever insists may go back, and back again.
+  // With --force it is possible to go back, and forward again.
   expect(await promoteNext(pool, fragile, { ...PROMOTE, force: true })).toMatchObject({ live: 2 });
   expect(await contents(fleet)).toEqual({ m: 'one', n: 'one' });
   expect(await rollBack(pool, fragile, SWAP)).toMatchObject({ live: 1 });
@@ -114,10 +114,10 @@ test.each([
   expect(outcome).toBe(refused ? 'refused' : 'generation 2');
 });
 
-test('what is parked while the lanes come level counts as well', async () => {
+test('events parked while the lanes become level count as well', async () => {
   await using fleet = await verified(fragile);
   const { pool } = fleet;
-  // The next one waits in the middle of the promotion, and parks an event before it is level.
+  // The next generation waits in the middle of the promotion, and parks an event before it is level.
   await pool.query(
     `update memfleet.checkpoints set hold_at = 2, hold_until = now() + interval '1 minute'
       where generation = 2`,
@@ -137,7 +137,7 @@ test('what is parked while the lanes come level counts as well', async () => {
   expect(await contents(fleet)).toEqual({ m: 'poison', n: 'one' });
 });
 
-test('an old verification says nothing about the tables of today', async () => {
+test('an old verification says nothing about the current tables', async () => {
   await using fleet = await verified(notes);
   const { pool } = fleet;
   await pool.query(
@@ -148,7 +148,7 @@ test('an old verification says nothing about the tables of today', async () => {
   expect(await promoteNext(pool, notes, PROMOTE)).toMatchObject({ live: 2 });
 });
 
-test('a verification is as old as what it compared, however long that took', async () => {
+test('a verification is as old as the snapshot it compared, even if comparing took long', async () => {
   await using fleet = await verified(notes);
   const { pool } = fleet;
   let comparedAt = Number.POSITIVE_INFINITY;
@@ -234,7 +234,7 @@ test('a hold that ran out does not end the one after it, even at the same positi
   expect(await held()).toBe(false);
 });
 
-test('no lane moves between the look at the lanes and the commit of a promotion', async () => {
+test('no lane moves between the check of the lanes and the commit of a promotion', async () => {
   await using fleet = await verified(notes);
   const { pool } = fleet;
   // The swap takes long enough for the hold to run out.
@@ -298,7 +298,7 @@ async function states({ pool }: TestFleet): Promise<string[]> {
   return rows.map(({ state }) => state);
 }
 
-test('a swap whose commit had no answer is known, and not done a second time', async () => {
+test('a swap whose commit got no answer is recognised, and not repeated', async () => {
   await using fleet = await verified(notes);
   const { pool } = fleet;
   let retries = 0;
@@ -306,7 +306,7 @@ test('a swap whose commit had no answer is known, and not done a second time', a
   const promoted = await promoteNext(losingAnswer(pool), notes, counted);
   expect(promoted).toMatchObject({ live: 2, before: 1, attempts: 2 });
   expect(await states(fleet)).toEqual(['previous', 'live']);
-  // With a next generation beside them, the one that was live becomes a previous one as well.
+  // With a next generation beside them, the generation that was live becomes a previous one too.
   await rebuild(broker, fleet, notes);
   const rolledBack = await rollBack(losingAnswer(pool), notes, counted);
   expect(rolledBack).toMatchObject({ live: 1, before: 2, attempts: 2 });

@@ -8,7 +8,7 @@ import { testSettings, uniqueNames } from '../../support/settings.ts';
 
 const broker = brokerOfFile();
 
-test('an empty deployment gets everything once, and then nothing differs', async () => {
+test('an empty deployment gets everything once, after which nothing differs', async () => {
   await using database = await createTestDatabase();
   const config = testSettings();
   const target = { config, jsm: broker.jsm, pool: database.pool };
@@ -26,7 +26,7 @@ test('an empty deployment gets everything once, and then nothing differs', async
   );
   const [first, second] = await Promise.all([provisionFleet(target), provisionFleet(target)]);
   const made = [...first, ...second].map(describeChange);
-  // Two at once: databases and projections are made by one of them, streams by either.
+  // Two at once: one of them creates databases and projections, either may create streams.
   expect(new Set(made)).toEqual(new Set(wanted));
   expect(made.filter((change) => change.includes('projection memories'))).toHaveLength(1);
   expect(await compareFleet(target)).toEqual([]);
@@ -34,7 +34,7 @@ test('an empty deployment gets everything once, and then nothing differs', async
   await database.pool.query('select * from memory.memories, memory.facts, memory.lineage');
 });
 
-test('views of another text are replaced in place', async () => {
+test('views with another text are replaced in place', async () => {
   await using database = await createTestDatabase();
   const target = { config: testSettings(), jsm: broker.jsm, pool: database.pool };
   await provisionFleet(target);
@@ -47,7 +47,7 @@ test('views of another text are replaced in place', async () => {
   await database.pool.query('select one from memory.extra');
 });
 
-test('another version or other lanes need a rebuild, and tables are left to workers of theirs', async () => {
+test('another version or other lanes need a rebuild; the tables are left to workers of their version', async () => {
   await using database = await createTestDatabase();
   const names = uniqueNames();
   const target = { config: testSettings(names), jsm: broker.jsm, pool: database.pool };
@@ -74,7 +74,7 @@ test('another version or other lanes need a rebuild, and tables are left to work
   ).rejects.toMatchObject({ code: 'DRIFT' });
 });
 
-test('lanes are one, or one a partition', async () => {
+test('there is one lane, or one per partition', async () => {
   await using database = await createTestDatabase();
   const config = testSettings({ 'projections.lanes': '3' });
   await expect(

@@ -23,7 +23,7 @@ const broker = brokerOfFile();
 
 const ID = { projection: 'notes', generation: 1, lane: 0 };
 
-/** A lane whose parked memories are asked for, and what happens between their rows and the report. */
+/** A lane with a requested redrive, and what happens between its rows and its report. */
 async function asked(fleet: TestFleet, meanwhile: string): Promise<Redriver> {
   const { pool } = fleet;
   await pool.query(`create function meanwhile() returns trigger language plpgsql as $$
@@ -59,7 +59,7 @@ async function redriverOf(
   });
 }
 
-/** A log of which the given positions are parked. */
+/** A log whose given positions are parked. */
 async function fleetWith(...positions: readonly number[]): Promise<TestFleet> {
   const fleet = await notesFleet(broker);
   await appendAll(broker, fleet.config, [revised('m', 'one'), created('m', 'thrown')]);
@@ -90,7 +90,7 @@ async function requests({ pool }: TestFleet): Promise<unknown[]> {
   return rows;
 }
 
-test('a request made while an earlier one is carried out is not ended by it', async () => {
+test('a request made during an earlier redrive is not ended by it', async () => {
   await using fleet = await fleetWith(1);
   const again = `update memfleet.parked_redrives set requested_at = requested_at + interval '1 us'`;
   const redriver = await asked(fleet, again);

@@ -37,7 +37,7 @@ test('a generation is dropped behind a lane that still writes, not against it', 
   expect(await states(fleet)).toEqual({ 1: 'live' });
 });
 
-test('a generation whose tables a view of a user reads is not retired, until the view is gone', async () => {
+test("a generation whose tables a user's view reads is not retired until the view is gone", async () => {
   await using fleet = await fleetOf(broker, notes);
   const { pool, config } = fleet;
   const engine = fleet.start();

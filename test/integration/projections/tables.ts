@@ -4,10 +4,10 @@ import type { Envelope } from '@memfleet/events';
 import type { Pool } from '@memfleet/runtime';
 import { expectedTables } from './oracle.ts';
 
-/** The rows of every view, a line each, in an order of their own. */
+/** The rows of every view, one line each, in a fixed order. */
 export type TableLines = Readonly<Record<string, readonly string[]>>;
 
-/** What the log folds to, by the oracle. */
+/** The fold of the log, by the oracle. */
 export function foldedLog(log: readonly Envelope[]): TableLines {
   return mapValues(expectedTables(log), linesOf);
 }
@@ -22,7 +22,7 @@ export async function shownTables(pool: Pool, views: readonly string[]): Promise
   return shown;
 }
 
-/** One hash a table: equal for equal rows. */
+/** One hash per table: equal for equal rows. */
 function hashLines(tables: TableLines): Record<string, string> {
   return mapValues(tables, (lines) => {
     const hash = createHash('sha256');
@@ -49,14 +49,14 @@ export function expectSameTables(shown: TableLines, folded: TableLines): void {
   );
 }
 
-/** Columns of 64 bits, which the driver hands out as text. */
+/** 64-bit columns, which the driver returns as text. */
 const NUMBERS = new Set(['sequence', 'position', 'access_count', 'mentions', 'memories']);
 
 /** A row as the oracle writes it: numbers as numbers, times as text. */
 function asWritten(row: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(row).flatMap(([name, value]) => {
-      // The view makes them of other columns.
+      // The view derives them from other columns.
       if (name === 'keys') return [];
       if (value instanceof Date) return [[name, value.toISOString()]];
       return [[name, NUMBERS.has(name) && value !== null ? Number(value) : value]];

@@ -21,7 +21,7 @@ test.each([
   const first = fleet.start();
   await fleet.applied(1);
   await first.stop();
-  // What the checkpoint speaks of is looked at before anything is read.
+  // The lane checks the event at its checkpoint before it reads anything.
   await appendAll(broker, config, [created('b', 'two')]);
   fleet.start();
   await fleet.applied(2);

@@ -37,7 +37,7 @@ const wider: Projection = {
 /** With other views over the same columns: what `provision` replaces in place. */
 const reworded: Projection = { ...notes, viewsSql: `${notes.viewsSql} -- reworded` };
 
-/** What the first version's views are with one more, which the next version does not have. */
+/** The first version's views and one more, which the next version does not have. */
 const older: Projection = {
   ...notes,
   viewsSql: `${notes.viewsSql}; create or replace view memory.older as select memory from notes`,
@@ -66,7 +66,7 @@ async function settingsOf({ pool }: TestFleet, view: string): Promise<unknown> {
   return rows[0];
 }
 
-test('what is granted and set on a view outlives promotions and rollbacks', async () => {
+test('grants and settings of a view survive promotions and rollbacks', async () => {
   await using fleet = await nextReady();
   const { pool } = fleet;
   await promoteNext(pool, wider, PROMOTE);
@@ -103,7 +103,7 @@ test('a view that a user made over the tables of a generation is not dropped', a
   expect(rows).toEqual([{ mine: 1, theirs: 0 }]);
 });
 
-test('a former name of a view that a user has taken is left to the user', async () => {
+test('a former view name that a user has taken is left to the user', async () => {
   await using fleet = await nextReady();
   const { pool } = fleet;
   await promoteNext(pool, wider, PROMOTE);
@@ -115,7 +115,7 @@ test('a former name of a view that a user has taken is left to the user', async 
   expect(rows).toEqual([{ mine: 1 }]);
 });
 
-test('a view of a user over one that must be made again stops the swap, and is named', async () => {
+test("a user's view over one that must be recreated stops the swap, and is named", async () => {
   await using fleet = await nextReady();
   const { pool } = fleet;
   await pool.query(`create view public.report as select content from memory.notes`);
@@ -125,7 +125,7 @@ test('a view of a user over one that must be made again stops the swap, and is n
   expect(await contents(fleet)).toEqual({ a: 'one' });
 });
 
-test('options of a view outlive a replacement in place, by provisioning or a promotion', async () => {
+test('options of a view survive a replacement in place, by provisioning or a promotion', async () => {
   const same: Projection = { ...notes, version: 2 };
   await using fleet = await nextReady(notes, same);
   const { pool, config } = fleet;
@@ -151,7 +151,7 @@ test('a view that the next version only mentions in a comment is dropped', async
   expect(await settingsOf(fleet, 'older')).toBeUndefined();
 });
 
-test('a name that only retired generations gave to a view is free for one of a user', async () => {
+test("a view name that only retired generations used is free for a user's view", async () => {
   const next: Projection = { ...notes, version: 2 };
   await using fleet = await nextReady(older, next);
   const { pool, config } = fleet;
@@ -181,7 +181,7 @@ test('provisioning gives way to a long query, and readers do not queue behind it
       );
       return rows.length > 0;
     });
-    // A second reader is served while the first one stays; within its own limit, whatever the machine.
+    // A second reader is served while the first one stays, within its own limit on any machine.
     const second = await transaction(pool, async (client) => {
       await client.query(`set local lock_timeout = '2s'`);
       return await client.query('select content from memory.notes');

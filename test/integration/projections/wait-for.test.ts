@@ -74,7 +74,7 @@ test('a thousand waiters share a handful of queries, and none is early', async (
     await waitFor(db, 'notes', sequence);
     if (sequence > committing) early.push(sequence);
   });
-  // A position that is written and not committed is nobody's yet.
+  // A written but uncommitted position does not count yet.
   for (const position of [10, 400, 1_000]) {
     await transaction(pool, async (client) => {
       await client.query('update memfleet.checkpoints set position = $1', [position]);
@@ -85,7 +85,7 @@ test('a thousand waiters share a handful of queries, and none is early', async (
   }
   await Promise.all(waiting);
   expect(early).toEqual([]);
-  // Less and less often while nothing moves, however many they are.
+  // Less and less often while nothing moves, for any number of waiters.
   expect(queries()).toBeLessThan(4 * 12 + (performance.now() - started) / 200);
   const before = queries();
   await Promise.all(Array.from({ length: 1_000 }, () => waitFor(db, 'notes', 1_000)));
@@ -94,7 +94,7 @@ test('a thousand waiters share a handful of queries, and none is early', async (
   expect(queries() - before).toBe(1);
 });
 
-test('what is waited for is in the table, in one lane and in eight', async () => {
+test('an awaited event is in the table, with one lane and with eight', async () => {
   for (const lanes of ['1', '8']) {
     await using fleet = await createTestFleet(
       broker,
@@ -126,7 +126,7 @@ test('what is waited for is in the table, in one lane and in eight', async () =>
   }
 });
 
-test('of several lanes all must have passed', async () => {
+test('with several lanes, all must have passed the position', async () => {
   await pool.query(
     `insert into memfleet.checkpoints (projection, generation, lane)
       select 'notes', 1, lane from generate_series(1, 7) as lane`,
@@ -143,7 +143,7 @@ test('of several lanes all must have passed', async () => {
   await waiting;
 });
 
-test('a promotion is waited through: what counts is what the views show', async () => {
+test('the wait goes on through a promotion: what counts is what the views show', async () => {
   await pool.query(
     `insert into memfleet.projection_generations (projection, generation, version, lanes, state)
       values ('notes', 2, 1, 1, 'next')`,
@@ -169,7 +169,7 @@ test('a promotion is waited through: what counts is what the views show', async 
     );
   });
   await beyond;
-  // And back: what was seen of the other tables says nothing of these.
+  // And back: the position of the other tables says nothing about these.
   await transaction(pool, async (client) => {
     await client.query(
       `update memfleet.projection_generations set state = 'next' where generation = 2`,
@@ -183,8 +183,8 @@ test('a promotion is waited through: what counts is what the views show', async 
   });
 });
 
-describe('what is waited for in vain', () => {
-  test('a projection that there is not', async () => {
+describe('waits that cannot succeed', () => {
+  test('an unknown projection', async () => {
     await expect(waitFor(pool, 'diary', 1)).rejects.toMatchObject({
       code: 'DRIFT',
       message: 'projection diary is not provisioned',
@@ -192,7 +192,7 @@ describe('what is waited for in vain', () => {
     await expect(waitFor(pool, 'notes', Number.NaN)).rejects.toThrow(RangeError);
   });
 
-  test('time runs out, for each when it is its own', async () => {
+  test('each wait has its own time limit', async () => {
     await moveTo(7);
     const patient = waitFor(pool, 'notes', 8, { timeoutMs: 30_000 });
     await expect(waitFor(pool, 'notes', 9, { timeoutMs: 50 })).rejects.toMatchObject({
@@ -203,7 +203,7 @@ describe('what is waited for in vain', () => {
     await patient;
   });
 
-  test('whoever asked no longer wants to know', async () => {
+  test("the caller's signal ends the wait", async () => {
     const { db, queries } = counted();
     const stop = new AbortController();
     const reason = new Error('the client has gone');
@@ -211,14 +211,14 @@ describe('what is waited for in vain', () => {
     setTimeout(() => stop.abort(reason), 20);
     await expect(waiting).rejects.toBe(reason);
     await expect(waitFor(db, 'notes', 1, { signal: stop.signal })).rejects.toBe(reason);
-    // Nobody waits: nothing is asked.
+    // Without waiters there are no queries.
     await delay(20);
     const before = queries();
     await delay(300);
     expect(queries()).toBe(before);
   });
 
-  test('a lane that is halted, with its cause, for those beyond it alone', async () => {
+  test('a halted lane, with its cause, only for positions beyond it', async () => {
     await pool.query(
       `insert into memfleet.lane_reports (projection, generation, lane, instance, state, cause)
         values ('notes', 1, 0, $1, 'halted', 'stream LOG was recreated')`,
@@ -232,7 +232,7 @@ describe('what is waited for in vain', () => {
     });
   });
 
-  test('a lane that no worker runs, once none has come for a while', async () => {
+  test('a lane that no worker has run for a while', async () => {
     await pool.query('truncate memfleet.leases');
     await expect(waitFor(pool, 'notes', 1)).rejects.toMatchObject({
       code: 'LANE_UNOWNED',
@@ -240,7 +240,7 @@ describe('what is waited for in vain', () => {
     });
   });
 
-  test('an event that is parked, with the reason', async () => {
+  test('a parked event, with the reason', async () => {
     await pool.query(
       `insert into memfleet.parked_events (projection, generation, lane, tenant, memory, sequence, reason)
         values ('notes', 1, 0, 't', 'm', 5, 'the handler failed: no such note'),
@@ -264,7 +264,7 @@ describe('what is waited for in vain', () => {
   });
 });
 
-test('a database that restarts is waited for, within the limit', async () => {
+test('the wait outlasts a restart of the database, within its limit', async () => {
   const waiting = waitFor(pool, 'notes', 1);
   await pool
     .query(

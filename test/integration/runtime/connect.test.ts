@@ -5,7 +5,7 @@ import { testSettings } from '../../support/settings.ts';
 
 const settings = { ...testSettings().broker, connectTimeout: 2_000 };
 
-/** A server that says what it is, and then what it is told to answer. */
+/** A server that introduces itself, and then gives the configured answer. */
 async function fakeServer(
   version: string,
   answer: (line: string) => string,
@@ -31,7 +31,7 @@ async function fakeServer(
   };
 }
 
-test('a server that is new enough is connected to', async () => {
+test('it connects to a server that is new enough', async () => {
   const connection = await connectBroker({ url: inject('natsUrl') }, settings, 'test');
   expect(isAtLeast(connection.info?.version ?? '', MINIMUM_SERVER)).toBe(true);
   await connection.close();
@@ -47,7 +47,7 @@ test('an older server is refused, with both versions named', async () => {
   expect(String(error)).not.toContain('hidden');
 });
 
-test('wrong credentials are told apart from a server that is not there', async () => {
+test('wrong credentials differ from a server that is not there', async () => {
   await using strict = await fakeServer('2.15.1', () => `-ERR 'Authorization Violation'\r\n`);
   await expect(connectBroker({ url: strict.url }, settings, 'test')).rejects.toMatchObject({
     code: 'BROKER_REFUSED',

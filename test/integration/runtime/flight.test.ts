@@ -11,7 +11,7 @@ function set(name: string, value: number): FlightStatement {
   return { name: 'set', text: SET, values: [name, value] };
 }
 
-/** A value that the driver cannot turn into what it sends. */
+/** A value that the driver cannot encode. */
 class Unprintable {
   toPostgres(): never {
     throw new RangeError('not to be written');
@@ -37,7 +37,7 @@ async function failureOf(work: Promise<unknown>): Promise<unknown> {
   );
 }
 
-test('a flight is one transaction: all of it stands, or nothing', async () => {
+test('a flight is one transaction: all of it is committed, or nothing', async () => {
   await using database = await withCounters();
   const { pool } = database;
   await flight(pool, [set('a', 1), set('b', 1)]);
@@ -46,17 +46,17 @@ test('a flight is one transaction: all of it stands, or nothing', async () => {
     select memfleet.in_flight()`;
   const refused = { name: 'double', text: double, values: [] };
   const error = await failureOf(flight(pool, [set('a', 2), refused, set('b', 2)]));
-  // The first that failed says why; that the others were refused is no news.
+  // The first failure is the cause; the refusals of the others follow from it.
   expect(sqlState(error)).toBe('23505');
   expect(await values(database)).toEqual({ a: 1, b: 1 });
-  // The connection is as good as before, outside of any transaction.
+  // The connection is still usable, and outside of any transaction.
   await pool.query(`update counters set value = 3 where name = 'a'`);
   expect(await values(database)).toEqual({ a: 3, b: 1 });
   expect(pool.totalCount).toBe(1);
 });
 
 test.each([
-  // The name of a prepared statement may stand for one text alone: the driver refuses the second.
+  // The name of a prepared statement allows only one text: the driver refuses the second.
   ['the driver refuses a statement', { name: 'set', text: `${SET} `, values: ['a', 9] }],
   ['a statement does not count itself', { name: 'uncounted', text: 'select 1', values: [] }],
   ['the driver cannot write a value', { ...set('a', 9), values: [new Unprintable(), 9] }],
@@ -86,7 +86,7 @@ test('a statement of a flight whose transaction did not begin writes nothing', a
 
 test('a flight whose `begin` is refused leaves no statement behind', async () => {
   await using database = await withCounters();
-  // As by a cancelled `begin`: what was sent behind it is run, each statement by itself.
+  // As with a cancelled `begin`: the statements sent after it run, each by itself.
   const pool = over(database.pool, {
     connect: async () => {
       const client = await database.pool.connect();

@@ -67,7 +67,7 @@ test('an older version runs beside newer migrations, unless one is breaking', as
   await expect(checkMigrated(database.pool)).rejects.toMatchObject({ code: 'DATABASE_NEWER' });
 });
 
-test('a migration that fails leaves the ones before it, and nothing of itself', async () => {
+test('a failing migration leaves the earlier ones, and nothing of itself', async () => {
   await using database = await emptyDatabase();
   writeFileSync(join(folder, '0001_good.sql'), 'create table good (id int);');
   writeFileSync(join(folder, '0002_bad.sql'), 'create table half (id int); select 1 / 0;');

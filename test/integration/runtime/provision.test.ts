@@ -40,7 +40,7 @@ test('everything is created, and a second run finds nothing to do', async () => 
   expect(await provisionTopology(broker.jsm, topology)).toEqual([]);
 });
 
-test('what differs is told field by field, and mended in place', async () => {
+test('differences are reported field by field, and fixed in place', async () => {
   const config = settings();
   await provisionTopology(broker.jsm, topologyOf(config));
   const changed = {
@@ -107,7 +107,7 @@ test('another number of partitions is refused, and then nothing at all is change
   expect(found.max_bytes).toBe(-1);
 });
 
-test('a worker fails with what is missing or differs, and makes nothing itself', async () => {
+test('a worker fails with what is missing or differs, and creates nothing itself', async () => {
   const config = settings();
   const { consumers } = topologyOf(config);
   const { stream } = config.log;

@@ -66,20 +66,20 @@ test('a stream is read from a position on, over many answers, and by subject', a
 });
 
 test.each([[[3]], [[0, 499, 500]], [[1, 0, 0, 2, 0, 0]]])(
-  'an answer that breaks off is asked for again from there: after %j messages',
+  'an answer that breaks off is requested again from there: after %j messages',
   async (after) => {
     expect(await positions(breaking(...after), { from: 1 })).toEqual(all);
   },
 );
 
-test('answers that never begin are told, and not waited for without an end', async () => {
+test('answers that never begin are reported, and not waited for endlessly', async () => {
   await expect(positions(breaking(7, 0, 0, 0), { from: 1 })).rejects.toMatchObject({
     code: 'BROKER_UNREACHABLE',
     message: `NATS does not send the messages of stream ${stream}: timeout`,
   });
 });
 
-test('a connection that breaks while messages come costs none of them', async () => {
+test('a connection that breaks between messages loses none of them', async () => {
   const { hostname, port } = new URL(inject('natsUrl'));
   await using gate = await startTcpGate(hostname, Number(port));
   await using client = await connectTestBroker(`nats://127.0.0.1:${gate.port}`);
@@ -96,7 +96,7 @@ test('a connection that breaks while messages come costs none of them', async ()
   expect(breaks).toBe(4);
 });
 
-test('a reader that takes its time is no server that is silent', async () => {
+test('a slow reader does not count as a silent server', async () => {
   let count = 0;
   for await (const { seq } of readStored(breaking(), stream, { from: 1 }, STALLED_MS)) {
     count += 1;

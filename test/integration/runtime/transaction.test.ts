@@ -26,7 +26,7 @@ async function valueOf(database: TestDatabase, name: string): Promise<number | u
   return rows[0]?.value;
 }
 
-test('what throws rolls back, and the connection goes on', async () => {
+test('work that throws rolls back, and the connection stays usable', async () => {
   await using database = await withTable();
   const work = transaction(database.pool, async (client) => {
     await client.query(`update counters set value = 1 where name = 'a'`);
@@ -80,7 +80,7 @@ test('a deadlock is retried until both are through', async () => {
   expect([await valueOf(database, 'a'), await valueOf(database, 'b')]).toEqual([2, 2]);
 });
 
-test('a connection that is cut is thrown away, and the work is done on another', async () => {
+test('a connection that is cut is discarded, and the work runs on another', async () => {
   await using database = await withTable();
   let cuts = 0;
   await retryTransient(
@@ -114,7 +114,7 @@ test('an idle connection that dies ends nothing', async () => {
   await pool.end();
 });
 
-test('a statement over its limit is given up, and counts as trouble of the moment', async () => {
+test('a statement over its limit ends, and counts as transient', async () => {
   await using database = await createTestDatabase();
   const settings = { ...testSettings().database, statementTimeout: 200 };
   const pool = createPool(database.url, settings, { name: 'slow' });

@@ -30,7 +30,7 @@ const CASES: readonly Case[] = [
 ];
 
 test.each(CASES)(
-  'a broker that $what while a worker starts is waited for: $worker',
+  'a starting worker waits for a broker that $what: $worker',
   async ({ worker: name, take, isStopped = false }) => {
     const settings = {
       ...uniqueNames(),
@@ -45,7 +45,7 @@ test.each(CASES)(
     const nats = new URL(inject('natsUrl'));
     await using gate = await startTcpGate(nats.hostname, Number(nats.port));
 
-    // Its first report is written when it is connected, and before it asks for streams and durables.
+    // It writes its first report once it is connected, before it asks for streams and durables.
     const holder = await pool.connect();
     await holder.query('begin; lock table memfleet.worker_reports in access exclusive mode');
     const main = fileURLToPath(new URL(`../../../workers/${name}/src/main.ts`, import.meta.url));

@@ -5,7 +5,7 @@ import { WorkerProcess } from '../../support/worker-process.ts';
 
 const MAIN = fileURLToPath(new URL('../../support/failing-worker.ts', import.meta.url));
 
-/** What a worker logs with these words, as it logs it. */
+/** The log lines of a worker with these words. */
 function logged(log: string, message: string): Record<string, unknown>[] {
   return log
     .split('\n')
@@ -32,7 +32,7 @@ test.each([
   },
 );
 
-test('a second one, of the same fault or of the drain, is said and changes nothing', async () => {
+test('a second fault, from the same cause or from the drain, is logged and changes nothing', async () => {
   await using database = await createTestDatabase();
   const env = { NATS_URL: inject('natsUrl'), DATABASE_URL: database.url };
   await using worker = new WorkerProcess(MAIN, { ...env, FAILURE: 'twice', AGAIN: 'yes' });

@@ -17,16 +17,16 @@ import { type Entry, moved, shownEntry } from './log.ts';
 export interface Answer {
   readonly entry: Entry;
   readonly operations: readonly Operation[];
-  /** A copy later in the log is recognised by its key, and has no effect. */
+  /** A later copy in the log is recognised by its key, and has no effect. */
   readonly isOnce: boolean;
 }
 
-/** How far the log is moved to see whether guards move along: no number that is met otherwise. */
+/** How far the log is shifted to check that guards shift too: a number that does not occur otherwise. */
 const MOVED_BY = 1_000_003;
 
 /**
- * Asks the handler of an event, with everything frozen, and once more; holds what it gives against
- * the tables, and its guards against the positions. @throws ProjectionFault
+ * Calls the handler of an event twice, with everything frozen, and checks its result against the tables
+ * and its guards against the positions. @throws ProjectionFault
  */
 export function ask(projection: Projection, entry: Entry): Answer {
   const operations = call(projection, entry);
@@ -41,7 +41,7 @@ export function ask(projection: Projection, entry: Entry): Answer {
   return { entry, operations, isOnce: isOnce(projection, entry.event) };
 }
 
-/** Asks in another order than before: what a handler remembers shows. @throws ProjectionFault */
+/** Calls the handlers in another order, which reveals hidden state. @throws ProjectionFault */
 export function askAgain(projection: Projection, answer: Answer): void {
   expectSame(
     projection,
@@ -51,7 +51,7 @@ export function askAgain(projection: Projection, answer: Answer): void {
   );
 }
 
-/** The answer to a copy of the event, further on in the log. */
+/** The answer to a copy of the event, later in the log. */
 export function askCopy(projection: Projection, { entry }: Answer, sequence: number): Answer {
   const copy = { ...entry, sequence, isCopy: true };
   return {
@@ -82,7 +82,7 @@ function call(projection: Projection, entry: Entry): readonly Operation[] {
       check: 'operations',
       what: `the handler of ${event.type} gives ${given instanceof Promise ? 'a promise' : shown(given)} instead of a list of row operations`,
       where: [shownEntry(entry)],
-      hint: 'handlers are plain functions: return an array of what a table’s write, add or replace makes, or [] for nothing',
+      hint: 'handlers are plain functions: return an array of results of a table’s write, add or replace, or [] for nothing',
     });
   }
   return given as readonly Operation[];
@@ -109,7 +109,7 @@ function faultOf(projection: Projection, entry: Entry, error: unknown): Projecti
     return new ProjectionFault({
       projection: name,
       check: 'frozen events',
-      what: `the handler of ${type} changes what it was given, or what it gave before (${reason})`,
+      what: `the handler of ${type} changes its input, or an earlier result (${reason})`,
       where,
       hint: 'an event is the same object for everybody who reads it: make a new value, such as { ...data } or list.toSorted()',
     });
@@ -119,7 +119,7 @@ function faultOf(projection: Projection, entry: Entry, error: unknown): Projecti
     check: 'operations',
     what: `the handler of ${type} throws on a valid event: ${reason}`,
     where,
-    hint: 'in production this parks the memory and everything said of it later: handle the event, or return [] when nothing follows from it',
+    hint: 'in production this parks the memory and all its later events: handle the event, or return [] when it has no effect',
   });
 }
 
@@ -140,7 +140,7 @@ function expectSame(
       `first: ${shownOperation(operations[index] ?? operations.at(again.length))}`,
       `then:  ${shownOperation(again[index === -1 ? operations.length : index])}`,
     ],
-    hint: 'a handler remembers nothing: no variable outside of it, no counting up. To count, add a row per event to a log table and let the view count the rows',
+    hint: 'a handler must not keep state: no outside variable, no counter. To count, add a row per event to a log table and let the view count the rows',
   });
 }
 
@@ -150,7 +150,7 @@ function shownOperation(operation: Operation | undefined): string {
   return `${table.name} ${shown(rest)}`;
 }
 
-/** The rows, not the tables they are of: those belong to the projection. */
+/** Only the rows, not their tables: those belong to the projection. */
 function deepFrozenRows(operations: readonly Operation[]): readonly Operation[] {
   for (const { table: _, ...rest } of operations) deepFrozen(rest);
   return Object.freeze(operations);
@@ -162,7 +162,7 @@ interface GuardAt {
   readonly guard: number;
 }
 
-/** Moves the log as a whole: a guard that does not move along is no position. */
+/** Shifts the whole log: a guard that does not shift with it is no position. */
 function checkGuards(projection: Projection, entry: Entry, operations: readonly Operation[]): void {
   const before = operations.flatMap(guardsOf);
   const after = call(projection, moved(entry, MOVED_BY)).flatMap(guardsOf);
@@ -180,7 +180,7 @@ function checkGuards(projection: Projection, entry: Entry, operations: readonly 
         shownEntry(entry),
         `group ${group}: with the whole log ${MOVED_BY} positions further on, the guard is ${other.guard}`,
       ],
-      hint: 'a guard says which of two writes stands: latest(at.sequence) for what replaces, earliest(at.sequence) for what the first one says, latest(data.cause.sequence) for results of the stages, SEALED for what nothing may undo',
+      hint: 'a guard decides which of two writes wins: latest(at.sequence) for values that are replaced, earliest(at.sequence) for values set once, latest(data.cause.sequence) for results of the stages, SEALED for values that nothing may undo',
     });
   }
 }

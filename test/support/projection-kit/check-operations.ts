@@ -6,8 +6,8 @@ import { type Entry, shownEntry } from './log.ts';
 type Row = Readonly<Record<string, unknown>>;
 
 /**
- * Holds what a handler gives against the tables it is for. The compiler sees most of this; what it
- * does not see would be dropped in silence, or park memories in production. @throws ProjectionFault
+ * Checks a handler's operations against their tables. The compiler finds most problems; the others would
+ * be silently dropped, or park memories in production. @throws ProjectionFault
  */
 export function checkOperations(
   projection: Projection,
@@ -47,14 +47,14 @@ function problemOfTable(
   };
 }
 
-/** Of two rows of one event the first stands, and the second would be lost. */
+/** Of two rows of one event the first is kept, and the second would be lost. */
 function secondRow(logged: Set<string>, operation: Operation): Problem | undefined {
   if (operation.table.kind !== 'log') return undefined;
   const { name } = operation.table;
   if (logged.has(name)) {
     return {
       what: 'a second row for one event',
-      hint: 'a log table has one row an event; rows of which an event makes several belong into a keyed table, or into the members of a set table',
+      hint: 'a log table has one row per event; if an event makes several rows, put them in a keyed table, or in the members of a set table',
     };
   }
   logged.add(name);
@@ -69,7 +69,7 @@ function problemOf(operation: Operation): Problem | undefined {
       first(Object.entries(groups), ([name, write]) => {
         const group = table.groups[name];
         if (group === undefined) {
-          return { what: `there is no group ${name}`, hint: 'declare it, or mend its name' };
+          return { what: `there is no group ${name}`, hint: 'declare it, or correct its name' };
         }
         if (write === undefined) return undefined;
         return problemOfGuard(write.guard) ?? problemOfRow(write.row, group.columns, false);
@@ -85,7 +85,10 @@ function problemOf(operation: Operation): Problem | undefined {
       first(Object.entries(members), ([name, rows]) => {
         const member = table.members[name];
         if (member === undefined) {
-          return { what: `there are no members ${name}`, hint: 'declare them, or mend the name' };
+          return {
+            what: `there are no members ${name}`,
+            hint: 'declare them, or correct the name',
+          };
         }
         return (
           first(rows, (each) => problemOfMember(each, member)) ?? doubleKey(name, rows, member.key)
@@ -104,7 +107,7 @@ function problemOfMember(
   return problemOfRow(keyPart, key, true) ?? problemOfRow(row, { ...key, ...columns }, false);
 }
 
-/** PostgreSQL refuses the second, and with it the event. */
+/** PostgreSQL refuses the second row, and with it the event. */
 function doubleKey(name: string, rows: readonly Row[], key: Columns): Problem | undefined {
   const seen = new Set<string>();
   for (const row of rows) {
@@ -113,7 +116,7 @@ function doubleKey(name: string, rows: readonly Row[], key: Columns): Problem | 
     if (seen.has(id)) {
       return {
         what: `two rows of ${name} have the same key: ${shownKey(part)}`,
-        hint: 'put what is said twice together before it is written, or add to the key what tells the rows apart',
+        hint: 'merge duplicates before writing them, or add a column to the key that distinguishes the rows',
       };
     }
     seen.add(id);
@@ -142,8 +145,8 @@ function problemOfRow(row: Row, columns: Columns, isKey: boolean): Problem | und
     return {
       what: `column ${name} is ${expected.words}${isKey ? ' of the key' : ''}, and the handler gives ${shown(value)}`,
       hint: isKey
-        ? 'a key has no nulls: take it from what every such event says'
-        : 'give null where the event says nothing, or change the column’s type in both places',
+        ? 'a key has no nulls: take it from a field that every such event has'
+        : 'give null when the event has no value, or change the column’s type in both places',
     };
   });
 }

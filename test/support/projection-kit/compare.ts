@@ -6,12 +6,12 @@ import type { Rows } from './tables-in-memory.ts';
 
 export interface Difference {
   readonly table: string;
-  /** Undefined where the row is missing. */
+  /** Undefined when the row is missing. */
   readonly expected: Row | undefined;
   readonly found: Row | undefined;
 }
 
-/** The first row that is another, missing or too much. */
+/** The first row that differs, is missing, or should not be there. */
 export function firstDifference(
   expected: ReadonlyMap<string, Rows>,
   found: ReadonlyMap<string, Rows>,
@@ -32,7 +32,7 @@ function differingColumns(a: Row, b: Row): string[] {
   return Object.keys({ ...a, ...b }).filter((name) => a[name] !== b[name]);
 }
 
-/** Which row it is, which columns differ, and which events have to do with it; a line each. */
+/** Names the row, the columns that differ, and the events involved, one line each. */
 export function describeDifference(
   projection: Projection,
   { table, expected, found }: Difference,

@@ -6,7 +6,7 @@ interface Declared {
   readonly name: string;
   readonly key: readonly string[];
   readonly columns: Readonly<Record<string, string>>;
-  /** Columns that a row may come to be without, because another group is written first. */
+  /** Columns that a row may lack at first, because another group is written before. */
   readonly lateColumns: ReadonlySet<string>;
 }
 
@@ -17,7 +17,7 @@ interface Column {
   readonly filled: boolean;
 }
 
-/** Holds tables.sql against what the projection declares. @throws ProjectionFault with every problem */
+/** Checks tables.sql against the projection's declaration. @throws ProjectionFault with every problem */
 export async function proveDeclared(
   db: Queryable,
   projection: Projection,
@@ -27,13 +27,13 @@ export async function proveDeclared(
   for (const wanted of projection.tables.flatMap(declaredTables)) {
     const columns = await columnsOf(db, schema, wanted.name);
     if (columns.length === 0) {
-      problems.push(`table ${wanted.name} is declared and not made`);
+      problems.push(`table ${wanted.name} is declared but not created`);
       continue;
     }
     problems.push(...problemsOf(wanted, columns));
     if (!(await hasUniqueKey(db, schema, wanted))) {
       problems.push(
-        `table ${wanted.name} needs \`primary key (${wanted.key.join(', ')})\`: rows are found again by it`,
+        `table ${wanted.name} needs \`primary key (${wanted.key.join(', ')})\`: rows are found by it`,
       );
     }
   }
@@ -41,9 +41,9 @@ export async function proveDeclared(
   throw new ProjectionFault({
     projection: projection.name,
     check: 'tables.sql',
-    what: 'the tables are not as they are declared',
+    what: 'the tables differ from their declaration',
     where: problems,
-    hint: 'projection.ts and tables.sql say the same thing twice: mend the one that is wrong',
+    hint: 'projection.ts and tables.sql must agree: fix the one that is wrong',
   });
 }
 
@@ -52,18 +52,18 @@ function problemsOf({ name, columns, lateColumns }: Declared, found: readonly Co
   for (const [column, type] of Object.entries(columns)) {
     const made = found.find((each) => each.name === column);
     if (made === undefined) {
-      problems.push(`${name}.${column} is declared as ${type} and missing`);
+      problems.push(`${name}.${column} is declared as ${type} but missing`);
     } else if (made.type !== TYPES[type]) {
-      problems.push(`${name}.${column} is declared as ${type} and made as ${made.type}`);
+      problems.push(`${name}.${column} is declared as ${type} but created as ${made.type}`);
     } else if (made.required && lateColumns.has(column)) {
       problems.push(
-        `${name}.${column} is \`not null\`, and a row may be written by another group before: leave that away`,
+        `${name}.${column} is \`not null\`, but another group may write the row first: remove \`not null\``,
       );
     }
   }
   for (const { name: column, required, filled } of found) {
     if (column in columns || !required || filled) continue;
-    problems.push(`${name}.${column} is \`not null\`, and no declaration says what to write there`);
+    problems.push(`${name}.${column} is \`not null\`, but no declaration says what to write there`);
   }
   return problems;
 }

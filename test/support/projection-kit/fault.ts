@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 
-/** What was being proved when a projection failed. */
+/** The property that a projection violated. */
 export type Check =
   | 'fixture'
   | 'reading'
@@ -19,15 +19,15 @@ export type Check =
 export interface FaultDetails {
   readonly projection: string;
   readonly check: Check;
-  /** One sentence: what is not as it should be. */
+  /** One sentence: what is wrong. */
   readonly what: string;
-  /** Where: rows, columns, events; a line each. */
+  /** The place: rows, columns, events; one line each. */
   readonly where?: readonly string[];
   /** What the author should do. */
   readonly hint: string;
 }
 
-/** A projection does not hold what projections must: which check says so, where, and what to do. */
+/** A projection violates a rule: the check that failed, the place, and what to do. */
 export class ProjectionFault extends Error {
   override readonly name = 'ProjectionFault';
   readonly check: Check;

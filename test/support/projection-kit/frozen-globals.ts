@@ -2,7 +2,7 @@ import crypto from 'node:crypto';
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 
-/** A handler asked for something that is other on another machine or at another time. */
+/** A handler used something that differs between machines or over time. */
 export class GlobalTouched extends Error {
   override readonly name = 'GlobalTouched';
   readonly touched: string;
@@ -13,7 +13,7 @@ export class GlobalTouched extends Error {
   }
 }
 
-/** What is being asked for right now; set while a handler runs, and only then. */
+/** The global used just now; only set while a handler runs. */
 let watching: { touched: string | undefined } | undefined;
 
 function touch(name: string): void {
@@ -23,9 +23,9 @@ function touch(name: string): void {
 }
 
 /**
- * Runs a handler while clock, randomness, environment and I/O are frozen. A touch that the handler
- * catches counts all the same.
- * @throws GlobalTouched, and whatever the handler throws
+ * Runs a handler while clock, randomness, environment and I/O are frozen. A use counts even if the handler
+ * catches the error.
+ * @throws GlobalTouched, and the handler's errors
  */
 export function withFrozenGlobals<Result>(run: () => Result): Result {
   const watch = { touched: undefined };
@@ -42,7 +42,7 @@ export function withFrozenGlobals<Result>(run: () => Result): Result {
 
 type Callable = (...args: unknown[]) => unknown;
 
-/** Puts the traps in place until it is disposed of; outside of handlers they let everything pass. */
+/** Installs the traps until it is disposed; outside of handlers they let everything pass. */
 export function freezeGlobals(): Disposable {
   const undo: (() => void)[] = [];
   const replace = (owner: object, key: string, make: (original: Callable) => Callable): void => {
@@ -91,7 +91,7 @@ const LOCAL_DATE = [
   'toTimeString',
 ];
 
-/** Everything whose answer is another one later, elsewhere, or by chance. */
+/** Everything whose result depends on time, place or chance. */
 const TRAPPED: readonly (readonly [name: string, owner: object, keys: readonly string[]])[] = [
   ['Date', Date, ['now']],
   // By the machine's time zone and language.
@@ -156,7 +156,7 @@ function freezeEnvironment(): () => void {
   return () => Object.defineProperty(process, 'env', described);
 }
 
-/** Freezes a value with everything in it, so that a handler which changes it fails where it does. */
+/** Freezes a value deeply, so that a handler that changes it fails at that point. */
 export function deepFrozen<Value>(value: Value): Value {
   if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
     Object.freeze(value);

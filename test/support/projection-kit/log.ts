@@ -3,18 +3,18 @@ import type { Projection } from '@memfleet/projections';
 import { ProjectionFault } from './fault.ts';
 import { deepFrozen } from './frozen-globals.ts';
 
-/** An event as a projection is given it, at a position of the log. */
+/** An event as a projection receives it, at a position of the log. */
 export interface Entry {
   readonly sequence: number;
   readonly event: MemoryEvent;
   readonly eventKey: string;
-  /** It says again what an earlier position said. */
+  /** It is a copy of an event at an earlier position. */
   readonly isCopy: boolean;
 }
 
 /**
- * Decodes a log. Positions are `step` apart, and so are those that events name as their causes: with
- * room between them, copies can be put anywhere without moving anything else.
+ * Decodes a log. Positions are `step` apart, and so are those that events name as their causes: with room
+ * between them, copies fit anywhere without moving other events.
  * @throws ProjectionFault when the log itself is not readable
  */
 export function readLog(
@@ -30,7 +30,7 @@ export function readLog(
         projection: projection.name,
         check: 'reading',
         what: `event ${index + 1} of the log cannot be read: ${decoded.reason}`,
-        hint: 'mend the fixture or the generator; the projection has not been asked yet',
+        hint: 'fix the fixture or the generator; the projection has not run yet',
       });
     }
     const key = eventKey(envelope);
@@ -41,7 +41,7 @@ export function readLog(
   });
 }
 
-/** Where else an event stands, and with it the position of its cause, if it names one. */
+/** The event at another position, with the position of its cause moved too, if it names one. */
 export function moved(entry: Entry, by: number): Entry {
   const event = withCause(structuredClone(entry.event), (cause) => cause + by);
   return { ...entry, sequence: entry.sequence + by, event: deepFrozen(event) };
@@ -51,7 +51,7 @@ function withCause(event: MemoryEvent, position: (of: number) => number): Memory
   const cause: unknown = 'cause' in event.data ? event.data.cause : undefined;
   if (!isCause(cause)) return event;
   const data = { ...event.data, cause: { ...cause, sequence: position(cause.sequence) } };
-  // Spreading a union of events loses which data belong to which type; only a number was changed.
+  // Spreading a union of events loses the tie between type and data; only a number has changed.
   return { ...event, data } as MemoryEvent;
 }
 

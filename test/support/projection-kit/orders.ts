@@ -2,7 +2,7 @@ import type { Projection } from '@memfleet/projections';
 import type { Random } from '../random.ts';
 import { type Answer, askCopy } from './ask.ts';
 
-/** Batches in the order in which they are written. */
+/** Batches in the order of writing. */
 export type Batches = readonly (readonly Answer[])[];
 
 export function inBatches(answers: readonly Answer[], size: number): Answer[][] {
@@ -12,8 +12,8 @@ export function inBatches(answers: readonly Answer[], size: number): Answer[][] 
 }
 
 /**
- * As lanes do it: every memory keeps its order, and otherwise any event may come before any other.
- * With as many lanes as there are memories, nothing but that order is left.
+ * Interleaves events as lanes do: every memory keeps its order, and otherwise any event may come before
+ * any other. With as many lanes as memories, only that order remains.
  */
 export function inLanes(answers: readonly Answer[], lanes: number, random: Random): Batches {
   const laneOf = new Map<string, number>();

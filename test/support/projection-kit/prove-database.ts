@@ -20,23 +20,23 @@ import { readLog, shownEntry } from './log.ts';
 import { compareRows, fixtureLog, foldFixture } from './prove-fixture.ts';
 import { type Rows, TablesInMemory } from './tables-in-memory.ts';
 
-/** Where the rows of the fold are put, beside the engine's, to be hashed like them. */
+/** The schema for the rows of the fold, which are hashed like the engine's. */
 const FOLD = 9_999;
 const LOGS = 2;
-/** For hangs: two busy cores make a minute of a second. */
+/** A limit for hangs: on two busy cores a second may become a minute. */
 const LIMIT_MS = 120_000;
-/** A fixed choice, so that a red test is red again. */
+/** A fixed seed, so that a failing test fails again. */
 const SEED = 1;
 
-/** One event a transaction first: a constraint may refuse what is folded away in a larger batch. */
+/** One event per transaction first: a constraint may refuse a row that a larger batch folds away. */
 const SETUPS = [
   { 'projections.batch': '1' },
   { 'projections.batch': '300', 'projections.lanes': '8' },
 ];
 
 /**
- * Proves a projection on a real NATS and PostgreSQL: its SQL is as declared, and the tables that the
- * engine writes are the fold of the log, by hash, in one lane and in eight.
+ * Proves a projection on a real NATS and PostgreSQL: its SQL matches the declaration, and the tables that
+ * the engine writes are the fold of the log, by hash, with one lane and with eight.
  * @returns how many rows were compared
  * @throws ProjectionFault
  */
@@ -72,7 +72,7 @@ export async function proveDatabase(
   }
 }
 
-/** tables.sql and views.sql are run for the first time here. */
+/** Runs tables.sql and views.sql for the first time. */
 async function provisioned<Fleet>(
   { name }: Projection,
   create: () => Promise<Fleet>,
@@ -84,12 +84,12 @@ async function provisioned<Fleet>(
       projection: name,
       check: 'tables.sql',
       what: `tables.sql and views.sql cannot be run: ${messageOf(error)}`,
-      hint: 'tables are made without a schema, views as `create or replace view memory.<name>`',
+      hint: 'create tables without a schema, and views as `create or replace view memory.<name>`',
     });
   }
 }
 
-/** Fixtures and generated logs one after the other, each with tenants of its own. */
+/** Fixtures and generated logs one after the other, each with its own tenants. */
 function oneLog(projection: Projection, fixtures: readonly ProjectionFixture[]): Envelope[] {
   const generated = fc.sample(generatedLog, { numRuns: LOGS, seed: SEED });
   const logs = [...fixtures.map((fixture) => fixtureLog(projection, fixture)), ...generated];
@@ -119,7 +119,7 @@ async function expectNoneParked(
     check: 'PostgreSQL',
     what: `the rows of an event are refused: ${parked.reason}`,
     where: answer === undefined ? [] : [shownEntry(answer.entry), shown(answer.operations)],
-    hint: 'loosen the constraint in tables.sql, or do not write what it refuses: in production this parks the memory',
+    hint: 'relax the constraint in tables.sql, or do not write the rows it refuses: in production this parks the memory',
   });
 }
 
@@ -146,7 +146,7 @@ async function expectFold(
     throw new ProjectionFault({
       projection: projection.name,
       check: 'PostgreSQL',
-      what: `the table ${table} is not the fold of the log: ${other?.rows ?? 0} rows instead of ${rows}, or others`,
+      what: `the table ${table} is not the fold of the log: ${other?.rows ?? 0} rows instead of ${rows}, or different ones`,
       where: [
         ...(await onlyIn(pool, `${ours}.${table}`, `${theirs}.${table}`)).map(
           (row) => `in the table: ${row}`,
@@ -155,7 +155,7 @@ async function expectFold(
           (row) => `in the fold:  ${row}`,
         ),
       ],
-      hint: 'look for triggers and defaults in tables.sql that are other each time, such as now(); with none, the engine itself is at fault',
+      hint: 'look for triggers and defaults in tables.sql that change each time, such as now(); if there are none, the engine itself is at fault',
     });
   }
   return expected.reduce((sum, { rows }) => sum + rows, 0);
@@ -180,7 +180,7 @@ async function onlyIn(pool: Pool, table: string, other: string): Promise<string[
   return rows.map(({ row }) => row);
 }
 
-/** What readers see of a fixture; the tables are empty again when it returns. @throws ProjectionFault */
+/** Checks the views of a fixture; the tables are empty again when it returns. @throws ProjectionFault */
 async function proveViews(
   pool: Pool,
   projection: Projection,

@@ -12,7 +12,7 @@ import { freezeGlobals } from './frozen-globals.ts';
 import { readLog } from './log.ts';
 import { type Rows, TablesInMemory } from './tables-in-memory.ts';
 
-/** The events of a fixture as they stand in the log. @throws ProjectionFault */
+/** The events of a fixture as they are in the log. @throws ProjectionFault */
 export function fixtureLog({ name }: Projection, fixture: ProjectionFixture): Envelope[] {
   const log: Envelope[] = [];
   for (const [index, said] of fixture.log.entries()) {
@@ -22,8 +22,8 @@ export function fixtureLog({ name }: Projection, fixture: ProjectionFixture): En
       throw new ProjectionFault({
         projection: name,
         check: 'fixture',
-        what: `event ${index + 1} of "${fixture.name}" is none: ${error instanceof Error ? error.message : String(error)}`,
-        hint: 'mend its data; shared/events/src/catalogue has what each type may say',
+        what: `event ${index + 1} of "${fixture.name}" is invalid: ${error instanceof Error ? error.message : String(error)}`,
+        hint: 'fix its data; shared/events/src/catalogue has the schema of each type',
       });
     }
   }
@@ -40,7 +40,7 @@ function envelopeOf(said: Exclude<FixtureEvent, FixtureCopy>, position: number):
   return createEvent({
     tenant: said.tenant ?? 'acme',
     memory: said.memory,
-    // The compiler has tied type and data together in the fixture; here they are any.
+    // The compiler has tied type and data together in the fixture; here they may be any.
     type: said.type as 'memory.created',
     data: said.data as { readonly content: string },
     source: '/fixture',
@@ -49,7 +49,7 @@ function envelopeOf(said: Exclude<FixtureEvent, FixtureCopy>, position: number):
   });
 }
 
-/** What a fixture's log folds to. @throws ProjectionFault */
+/** The fold of a fixture's log. @throws ProjectionFault */
 export function foldFixture(
   projection: Projection,
   fixture: ProjectionFixture,
@@ -61,7 +61,7 @@ export function foldFixture(
   return tables.rows();
 }
 
-/** Holds the tables of a fixture against what it says of them. @throws ProjectionFault */
+/** Checks the tables against the rows of the fixture. @throws ProjectionFault */
 export function proveFixture(projection: Projection, fixture: ProjectionFixture): void {
   const found = foldFixture(projection, fixture);
   for (const [table, expected] of Object.entries(fixture.tables)) {
@@ -70,7 +70,7 @@ export function proveFixture(projection: Projection, fixture: ProjectionFixture)
       throw new ProjectionFault({
         projection: projection.name,
         check: 'fixture',
-        what: `"${fixture.name}" speaks of the table ${table}, which is not declared`,
+        what: `"${fixture.name}" names the table ${table}, which is not declared`,
         hint: `the tables are ${[...found.keys()].join(', ')}`,
       });
     }
@@ -78,7 +78,7 @@ export function proveFixture(projection: Projection, fixture: ProjectionFixture)
   }
 }
 
-/** Every row of a table or view, in whatever order, by the columns that are given. */
+/** Compares all rows of a table or view, in any order, by the given columns. */
 export function compareRows(
   { name }: Projection,
   fixture: string,
@@ -99,11 +99,11 @@ export function compareRows(
   throw new ProjectionFault({
     projection: name,
     check: 'fixture',
-    what: `"${fixture}": ${table} is not as the fixture says`,
+    what: `"${fixture}": ${table} differs from the fixture`,
     where: [
       ...missing.map((row) => `missing: ${shown(row)}`),
       ...left.map((row) => `not expected: ${shown(row)}`),
     ],
-    hint: 'mend the handler, or the fixture when the handler is right; all rows of a table that is named are given',
+    hint: 'fix the handler, or the fixture if the handler is right; a fixture lists all rows of each table it names',
   });
 }

@@ -6,18 +6,18 @@ import { ProjectionFault } from './fault.ts';
 import { proveLog } from './prove-log.ts';
 
 export interface GeneratedLogs {
-  /** How many; each is a hundred events or so. */
+  /** Number of logs, of about a hundred events each. */
   readonly runs: number;
   readonly logs?: fc.Arbitrary<readonly Envelope[]>;
-  /** What an earlier failure named, to see it again. */
+  /** The seed of an earlier failure, to reproduce it. */
   readonly seed?: number;
 }
 
 type Log = readonly Envelope[];
 
 /**
- * Proves a projection on generated logs with every event type. A log that fails is made as short as
- * possible before it is told of.
+ * Proves a projection on generated logs with every event type. It shortens a failing log as far as possible
+ * before it reports it.
  * @returns how many logs were proven
  * @throws ProjectionFault
  */
@@ -34,18 +34,18 @@ export function proveGenerated(
   if (!(error instanceof ProjectionFault) || outcome.counterexample === null) throw error;
   const [log, order] = outcome.counterexample;
   const { fault, length } = shortest(projection, log, order, error);
-  fault.message += `\n  to see it again: MEMFLEET_TEST_SEED=${outcome.seed}; the log that shows it has ${length} events`;
+  fault.message += `\n  to reproduce it: MEMFLEET_TEST_SEED=${outcome.seed}; the shortest failing log has ${length === 1 ? '1 event' : `${length} events`}`;
   throw fault;
 }
 
-/** Looks at a log are some milliseconds each: a person waits for all of them. */
+/** Each try costs some milliseconds, and a person waits for all of them. */
 const MOST_LOOKS = 1_000;
 /** A short log shows a wrong order only in some orders. */
 const ORDERS = 5;
 
 /**
- * Takes events out of a log for as long as the same check still fails: large parts first, then single
- * events. (The generator's own way of shrinking makes other events of those that are left.)
+ * Removes events from a log as long as the same check still fails: large parts first, then single events.
+ * (The generator's own shrinking would change the remaining events.)
  */
 function shortest(
   projection: Projection,

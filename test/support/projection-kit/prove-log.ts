@@ -10,12 +10,12 @@ import { type Batches, inBatches, inLanes, withCopies } from './orders.ts';
 import { TablesInMemory } from './tables-in-memory.ts';
 import { checkTies } from './ties.ts';
 
-/** Room between two events of the log, for copies of others. */
+/** Distance between two events of the log, with room for copies of others. */
 const STEP = 10;
 
 /**
- * Proves one projection on one log, without a database: in whatever batches, lanes and deliveries its
- * events are applied, the tables are the fold of the log. @throws ProjectionFault
+ * Proves one projection on one log, without a database: for any batches, lanes and deliveries of its
+ * events, the tables are the fold of the log. @throws ProjectionFault
  */
 export function proveLog(
   projection: Projection,
@@ -55,7 +55,7 @@ export function proveLog(
   holds.whenWritten('lanes', 'with all of this at once', [...all, ...all]);
 }
 
-/** The fold of the log, one event after the other, and whether other ways end the same. */
+/** The fold of the log, one event after the other, to compare other orders with. */
 class Comparison {
   readonly #projection: Projection;
   readonly #expected: ReturnType<TablesInMemory['rows']>;
@@ -86,13 +86,13 @@ class Comparison {
 
 const HINTS = {
   batches:
-    'an event must not write one row twice with different guards, nor depend on what stands in a table',
+    'an event must not write one row twice with different guards, nor depend on the contents of a table',
   redelivery:
-    'writing a row a second time must change nothing: leave the type of the event out of `repeatable`, or guard the row by the position that what it says is from',
+    'writing a row a second time must change nothing: leave the type of the event out of `repeatable`, or guard the row by the position of the event that its values come from',
   copies:
-    'a copy later in the log has a higher position and wins over what was said between: leave the type of the event out of `repeatable`, which is only for events whose copies change nothing',
+    'a copy later in the log has a higher position and wins over events in between: leave the type of the event out of `repeatable`, which is only for events whose copies change nothing',
   lanes:
-    'events of different memories come in any order: give each memory a row of its own (tenant and memory in the key) and let a view sum up, or use a guard that no two memories share, such as latest(at.sequence)',
+    'events of different memories come in any order: give each memory a row of its own (tenant and memory in the key) and let a view add them up, or use a guard that no two memories share, such as latest(at.sequence)',
 } as const satisfies Partial<Record<Check, string>>;
 
 function shuffled<Item>(items: readonly Item[], random: Random): Item[] {

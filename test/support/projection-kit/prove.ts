@@ -6,7 +6,7 @@ import { type GeneratedLogs, proveGenerated } from './prove-generated.ts';
 import { proveLog } from './prove-log.ts';
 
 export interface Proof {
-  /** At least one: an example says more than a hundred generated logs. */
+  /** At least one: an example explains more than a hundred generated logs. */
   readonly fixtures: readonly [ProjectionFixture, ...ProjectionFixture[]];
   /** Default: logs with every event type. */
   readonly logs?: GeneratedLogs['logs'];
@@ -15,8 +15,8 @@ export interface Proof {
 const { MEMFLEET_TEST_LOGS = '100', MEMFLEET_TEST_SEED } = process.env;
 
 /**
- * The tests of a projection: its fixtures, its determinism on generated logs, and the tables that the
- * real engine makes of them. All that the test file of a projection has to call.
+ * The tests of a projection: its fixtures, its determinism on generated logs, and the tables that the real
+ * engine makes from them. The test file of a projection only has to call this.
  */
 export function proveProjection(projection: Projection, { fixtures, logs }: Proof): void {
   describe(`projection ${projection.name}`, () => {

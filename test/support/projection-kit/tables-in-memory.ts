@@ -23,9 +23,9 @@ interface Owner {
 }
 
 /**
- * The tables of a projection without a database: what shared/projections/src/sql does there, told a
- * second time. Written either one operation after the other, which is the fold of the log as anybody
- * would do it by hand, or in batches as the engine does it.
+ * The tables of a projection without a database: a second implementation of shared/projections/src/sql.
+ * It writes either one operation after the other, which is the plain fold of the log, or in batches like
+ * the engine.
  */
 export class TablesInMemory {
   readonly #projection: Projection;
@@ -73,7 +73,7 @@ export class TablesInMemory {
     }
   }
 
-  /** Every table, those of the members of sets and the one of applied events included. */
+  /** Every table, including those of set members and of applied events. */
   rows(): ReadonlyMap<string, Rows> {
     const tables = new Map<string, Rows>();
     for (const table of this.#projection.tables) {
@@ -107,7 +107,7 @@ export class TablesInMemory {
     return [[table.name, ownRows], ...members];
   }
 
-  /** False for a copy of an event that must have one effect. */
+  /** False for a copy of an event that must be applied once. */
   #claim({ entry: { event, eventKey }, isOnce }: Answer): boolean {
     if (!isOnce) return true;
     const row = { event_key: eventKey, memory: event.subject };
@@ -159,7 +159,7 @@ export class TablesInMemory {
     for (const [id, row] of rows) if (isOwned(row)) rows.delete(id);
   }
 
-  /** Of two copies the one earlier in the log stands. */
+  /** Of two copies the one earlier in the log is kept. */
   #writeLog({ name }: LogTable, row: Row): void {
     const rows = entry(this.#logs, name);
     const id = String(row['event_key']);
@@ -177,7 +177,7 @@ export class TablesInMemory {
   }
 }
 
-/** Every column, also of groups that nothing was written to yet. */
+/** Every column, also of groups without a write yet. */
 function keyedAsRow(table: KeyedTable): (row: KeyedRow) => Row {
   return ({ key, groups }) => {
     const row: Record<string, Row[string]> = { ...key };

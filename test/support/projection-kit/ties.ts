@@ -10,8 +10,8 @@ interface Write {
 }
 
 /**
- * Of two writes with one guard the later in time stands. That is an order only where the order of
- * events is certain: within a memory, and not for copies, which come again whenever they like.
+ * Of two writes with equal guards the later in time wins. That is well-defined only when the order of
+ * events is certain: within a memory, and not for copies, which may come at any time.
  * @throws ProjectionFault
  */
 export function checkTies(projection: Projection, answers: readonly Answer[]): void {
@@ -39,7 +39,7 @@ function compare(projection: Projection, operation: Operation, first: Write, sec
   throw new ProjectionFault({
     projection: projection.name,
     check: isOneMemory ? 'copies' : 'lanes',
-    what: `two events write other things into one row of ${operation.table.name} with the same guard`,
+    what: `two events write different values into one row of ${operation.table.name} with the same guard`,
     where: [
       `${operation.table.name}, row ${key}`,
       `event: ${shownEntry(a)}`,
@@ -47,7 +47,7 @@ function compare(projection: Projection, operation: Operation, first: Write, sec
     ],
     hint: isOneMemory
       ? 'a copy of the first, stored later, would undo the second: leave the type of the event out of `repeatable`, which is only for events whose copies change nothing'
-      : 'events of different memories come in any order: give each memory a row of its own (tenant and memory in the key) and let a view sum up, or use a guard that no two memories share, such as latest(at.sequence)',
+      : 'events of different memories come in any order: give each memory a row of its own (tenant and memory in the key) and let a view add them up, or use a guard that no two memories share, such as latest(at.sequence)',
   });
 }
 

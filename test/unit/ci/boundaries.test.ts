@@ -34,7 +34,7 @@ describe('a violation planted in a copy of the repository is found', () => {
         filter: (source) => !['node_modules', 'dist'].includes(source.split(sep).at(-1) ?? ''),
       });
     }
-    // Each workspace needs one file at least, whatever the repository holds so far.
+    // Each workspace needs at least one file, even if the repository has none there.
     for (const folder of [
       'shared/recall',
       'shared/projections',
@@ -117,7 +117,7 @@ describe('a violation planted in a copy of the repository is found', () => {
     expect(found[0]?.message).toContain('planted-a.ts → shared/runtime/src/planted-b.ts');
   });
 
-  test('two folders of a workspace that import each other, each by another file', () => {
+  test('two folders of a workspace that import each other through different files', () => {
     const found = planted({
       'shared/runtime/src/planted-low/a.ts': `export const a = 1;\n`,
       'shared/runtime/src/planted-low/b.ts': `export { c } from '../planted-high/c.ts';\n`,
@@ -129,7 +129,7 @@ describe('a violation planted in a copy of the repository is found', () => {
     expect(found[0]?.message).toContain('planted-low/b.ts imports');
   });
 
-  test('what is allowed is left alone', () => {
+  test('allowed imports pass', () => {
     expect(
       planted({
         'workers/cli/src/planted.ts': [
@@ -163,7 +163,7 @@ test('a tree without workspaces or without imports between them is not approved'
   }
 });
 
-test('imports are found wherever they stand', () => {
+test('imports are found anywhere in a file', () => {
   const source = [
     `import a from 'a';`,
     `export * from "b";`,
@@ -200,13 +200,13 @@ describe('findCycles', () => {
   test('finds none in a diamond', () => {
     expect(findCycles(graph({ a: ['b', 'c'], b: ['d'], c: ['d'], d: [] }))).toEqual([]);
   });
-  test('tells the shortest way round, once', () => {
+  test('reports the shortest cycle, once', () => {
     expect(findCycles(graph({ a: ['b'], b: ['c', 'd'], c: ['b'], d: ['c'] }))).toEqual([
       ['b', 'c', 'b'],
       ['d', 'c', 'b', 'd'],
     ]);
   });
-  test('finds a file that imports itself, and two knots apart', () => {
+  test('finds a file that imports itself, and two separate cycles', () => {
     expect(findCycles(graph({ a: ['a'], b: ['c'], c: ['b'] }))).toEqual([
       ['a', 'a'],
       ['b', 'c', 'b'],

@@ -7,7 +7,7 @@ function read(file: string): string {
   return readFileSync(`${ROOT}/${file}`, 'utf8');
 }
 
-test('every long suite stands in the list of what gates a release, and CI runs those with a star', () => {
+test('every long suite is in the list of release gates, and CI runs those with a star', () => {
   const suites = globSync('test/{chaos,long}/*.test.ts', { cwd: ROOT }).map((file) =>
     file.replace('.test.ts', ''),
   );

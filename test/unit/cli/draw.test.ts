@@ -19,7 +19,7 @@ function row(id: string, cause: string, type = 'memory.created', tenant = 'acme'
   };
 }
 
-test('events are drawn below their causes, and the one asked for is marked', () => {
+test('events are drawn below their causes, and the given one is marked', () => {
   sequence = 0;
   const rows = [
     row('a', 'a'),
@@ -38,7 +38,7 @@ test('events are drawn below their causes, and the one asked for is marked', () 
   );
 });
 
-test('an event whose cause is not known is a root, and a circle ends', () => {
+test('an event with an unknown cause is a root, and a circle ends', () => {
   const trees = buildTrees([row('x', 'gone'), row('y', 'z'), row('z', 'y')]);
   expect(trees.map(({ id }) => id)).toEqual(['x', 'y']);
   expect(trees[1]?.children.map(({ id }) => id)).toEqual(['z']);

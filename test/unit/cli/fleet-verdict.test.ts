@@ -66,7 +66,7 @@ test('down, halted and stalled are not', () => {
   ]);
 });
 
-test('lanes that are stopped say where, for how long, whose they are, and why', () => {
+test('stopped lanes show their position, duration, owner and cause', () => {
   const behind = { ...lane, lagEvents: 3, lagSeconds: 6.5, cause: 'why' };
   const where = 'at position 7, the oldest waits for 6.5 s';
   expect(verdictOf([{}], [{ ...behind, state: 'troubled' }]).problems).toEqual([
@@ -75,12 +75,12 @@ test('lanes that are stopped say where, for how long, whose they are, and why', 
   expect(verdictOf([{}], [{ ...behind, state: 'unowned', owner: null }]).problems).toEqual([
     `memories lane 0 is unowned (${where}, owner none): why`,
   ]);
-  // What has only just begun may end by itself.
+  // A problem that has just begun may end by itself.
   const passing = { ...behind, lagSeconds: 1, stateSeconds: 1 };
   expect(verdictOf([{}], [{ ...passing, state: 'troubled' }]).healthy).toBe(true);
   expect(verdictOf([{}], [{ ...passing, state: 'unowned', owner: null }]).healthy).toBe(true);
   expect(verdictOf([{}], [{ ...lane, state: 'unowned', owner: null }]).healthy).toBe(true);
-  // Said once, by the lane that is halted.
+  // Reported once, by the halted lane.
   const twice = verdictOf(
     [{ worker: 'projection', state: 'halted', cause: 'memories lane 0: why' }],
     [{ ...behind, state: 'halted' }],

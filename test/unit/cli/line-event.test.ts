@@ -29,7 +29,7 @@ test('a short form becomes a valid envelope of the latest version, at the given 
   expect(reader()({ ...line, time: '2026-01-31T12:00:00Z' }).timeIsAssigned).toBe(false);
 });
 
-test('the id follows from what a line says and how often it was said before', () => {
+test("the id follows from a line's content and from the number of earlier equal lines", () => {
   const first = reader();
   const ids = [line, line, { ...line, memory: 'm-2' }].map((value) => idOf(first, value));
   expect(new Set(ids).size).toBe(3);
@@ -38,7 +38,7 @@ test('the id follows from what a line says and how often it was said before', ()
   expect(others).toEqual([ids[2], ids[0], ids[1]]);
 });
 
-test('whatever a line says besides makes it another event', () => {
+test('any other difference in a line makes it another event', () => {
   const variants = [
     line,
     { ...line, time: '2026-01-31T12:00:00Z' },
@@ -52,7 +52,7 @@ test('whatever a line says besides makes it another event', () => {
   expect(new Set(ids).size).toBe(ids.length);
 });
 
-test('an envelope is passed on as it is, however broken: the publisher says what is wrong', () => {
+test('an envelope is passed on unchanged, even a broken one: the publisher reports the problem', () => {
   const broken = { specversion: '1.0', id: 7 };
   expect(reader()(broken)).toEqual({ event: broken, timeIsAssigned: false });
   const withoutMark = { tenantid: 'acme', type: 'memory.created' };
@@ -91,7 +91,7 @@ test.each([
   expect(() => reader()(value)).toThrow(new LineProblem(reason));
 });
 
-test('nesting that JSON.parse takes and a recursive writer does not is a bad line', () => {
+test('nesting that JSON.parse accepts but overflows a recursive writer is a bad line', () => {
   const deep = '['.repeat(400_000) + ']'.repeat(400_000);
   const text = `{"tenant":"a","memory":"m","type":"memory.created","data":{"content":"x","deep":${deep}}}`;
   expect(() => reader()(text)).toThrow(LineProblem);

@@ -16,7 +16,7 @@ async function linesOf(text: string | Buffer, size = 7, maxBytes = 1_000): Promi
   return lines;
 }
 
-test('blank lines are counted and left out, a byte order mark is taken off', async () => {
+test('blank lines are counted and left out, a byte order mark is removed', async () => {
   expect(await linesOf('\uFEFF{"a":1}\r\n\n  \r\n{"b":2}')).toEqual([
     { number: 1, text: '{"a":1}\r' },
     { number: 4, text: '{"b":2}' },
@@ -40,7 +40,7 @@ test('a line over the limit and one that is not UTF-8 are problems, their neighb
   ]);
 });
 
-test('a line over the limit is not held while it is skipped', async () => {
+test('a line over the limit is not buffered while it is skipped', async () => {
   const piece = Buffer.alloc(1024 * 1024, 'x');
   async function* endless(): AsyncGenerator<Buffer> {
     for (let count = 0; count < 400; count += 1) yield await Promise.resolve(Buffer.from(piece));
@@ -54,11 +54,11 @@ test('a line over the limit is not held while it is skipped', async () => {
     lines.push(...batch.lines);
   }
   expect(lines.map(({ number }) => number)).toEqual([1, 2]);
-  // Held, the line would be 400 MB; what is left is what the collector has not come to yet.
+  // Buffered, the line would take 400 MB; the rest is garbage that is not collected yet.
   expect(peak - before).toBeLessThan(200 * 1024 * 1024);
 });
 
-test('however the bytes are cut into reads, the lines are the same', async () => {
+test('the lines are the same for any division of the bytes into reads', async () => {
   const text = fc.array(fc.string({ unit: 'grapheme' }).map((line) => line.replaceAll('\n', ' ')));
   await fc.assert(
     fc.asyncProperty(text, fc.integer({ min: 1, max: 40 }), async (lines, size) => {

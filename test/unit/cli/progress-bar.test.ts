@@ -38,7 +38,7 @@ test('on a terminal the bar is redrawn in place, not more often than ten times a
   expect(take()).toBe('');
 });
 
-test('elsewhere it is a plain line every five seconds, and nothing for what is done in no time', () => {
+test('elsewhere it is a plain line every five seconds, and nothing for quick work', () => {
   const { bar, wait, take } = barOn(false, 200);
   bar.update(50);
   bar.end();
@@ -59,7 +59,7 @@ test('without a known end only the detail is shown', () => {
   expect(file.take()).toBe('publishing: 12 events\n');
 });
 
-test('for a machine nothing is shown where there is no terminal, but notes are', () => {
+test('for a machine only notes are shown without a terminal', () => {
   let written = '';
   const bar = new ProgressBar({
     label: 'publishing',

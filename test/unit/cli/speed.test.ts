@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Speed } from '../../../workers/cli/src/projection/speed.ts';
 
-test('tells how fast it goes and when it will be done', () => {
+test('shows the speed and when the work will be done', () => {
   let now = 0;
   const speed = new Speed(() => now);
   speed.sample(0, 10_000);
@@ -15,7 +15,7 @@ test('tells how fast it goes and when it will be done', () => {
   expect(speed.done).toBe(5_000);
 });
 
-test('what grows as fast as it is worked off is never done, and what is done is done at once', () => {
+test('work that grows as fast as it is done never ends, and finished work has no time left', () => {
   let now = 0;
   const speed = new Speed(() => now);
   speed.sample(0, 1_000);
@@ -27,7 +27,7 @@ test('what grows as fast as it is worked off is never done, and what is done is 
   expect(speed.etaSeconds).toBe(0);
 });
 
-test('a slower stretch shows within seconds, and not at once', () => {
+test('a slower phase shows within seconds, but not at once', () => {
   let now = 0;
   const speed = new Speed(() => now);
   speed.sample(0, 1_000_000);

@@ -74,7 +74,7 @@ test.each([
   expect(told).toMatch(/^memfleet: [^\n]* See --help\.\n$/);
 });
 
-test('without a command the help is shown, and it is wrong usage', async () => {
+test('without a command the help is shown, as wrong usage', async () => {
   expect(await runArgs([])).toBe(2);
   expect(told).toContain('Usage: memfleet <command> [options]');
   told = '';

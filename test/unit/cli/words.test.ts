@@ -24,7 +24,7 @@ test.each([
   expect(durationInWords(seconds)).toBe(words);
 });
 
-test('counts, sizes and rates are told in words', () => {
+test('counts, sizes and rates are written in words', () => {
   expect(grouped(1_234_567)).toBe('1,234,567');
   expect(bytesInWords(512)).toBe('512 B');
   expect(bytesInWords(1_536)).toBe('1.5 KiB');
@@ -34,7 +34,7 @@ test('counts, sizes and rates are told in words', () => {
   expect(rateInWords(12_345.6)).toBe('12,346/s');
 });
 
-test('what others wrote cannot steer the terminal', () => {
+test('foreign text cannot steer the terminal', () => {
   expect(printable(' a\u001B[2Jb\r\nc\u009Bd\u202Ee ')).toBe('a [2Jb c d e');
 });
 

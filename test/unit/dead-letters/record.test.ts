@@ -19,7 +19,7 @@ function letter(values: Readonly<Record<string, string>>): StoredLetter {
   } as Parameters<typeof storedLetter>[1]);
 }
 
-test('a letter that says nothing of itself has all the keys', () => {
+test('a letter without headers has all the keys', () => {
   expect(letterRecord(letter({}))).toEqual({
     id: 7,
     stage: 'extraction',
@@ -43,7 +43,7 @@ test.each(['-1', '1.5', '1e3', 'NaN', '', '9'.repeat(20)])('%j is no position', 
   expect(letter({ 'Memfleet-Sequence': text }).logSequence).toBeUndefined();
 });
 
-test('what others wrote cannot steer the terminal', () => {
+test('foreign text cannot steer the terminal', () => {
   const line = letterLine(
     letter({ 'Memfleet-Message': 'red \u001B[31m and \u202E back', 'Memfleet-Reason': 'a\u0007b' }),
   );

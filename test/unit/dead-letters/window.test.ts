@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { Window } from '../../../workers/cli/src/dead-letters/window.ts';
 
-test('no more than its size run at once, and all of them do', async () => {
+test('at most its size run at once, and all of them run', async () => {
   const window = new Window(3);
   let running = 0;
   let most = 0;
@@ -21,7 +21,7 @@ test('no more than its size run at once, and all of them do', async () => {
   expect({ most, done, running }).toEqual({ most: 3, done: 20, running: 0 });
 });
 
-test('after a failure nothing more begins, what runs is waited for, and the first is thrown', async () => {
+test('after a failure no more tasks start, running ones finish, and the first error is thrown', async () => {
   const window = new Window(2);
   const slow = Promise.withResolvers<void>();
   let isSlowDone = false;

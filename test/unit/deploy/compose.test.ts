@@ -53,7 +53,7 @@ const ours = Object.entries(services).filter(([, { build }]) => build !== undefi
 const workers = ours.filter(([, { command }]) => command[0] === 'worker');
 
 describe('docker-compose.yml', () => {
-  it('runs every worker there is, as a worker of that name', () => {
+  it('runs every worker, under its name', () => {
     expect(workers.map(([name]) => name)).toEqual(['extraction', 'embedding', 'projection']);
     for (const [name, { command, deploy }] of workers) {
       expect(command).toEqual(['worker', name]);
@@ -86,7 +86,7 @@ describe('docker-compose.yml', () => {
     expect(probes).not.toContain(undefined);
   });
 
-  it('gives the workers more time to end than they take', () => {
+  it('gives the workers more time to end than they need', () => {
     const config = loadConfig({ defaults: DEFAULT_CONFIG, env: {} });
     for (const [, { stop_grace_period: grace = '', restart }] of workers) {
       expect(Number.parseInt(grace, 10) * 1_000).toBeGreaterThan(config.workers.shutdownGrace);
@@ -95,7 +95,7 @@ describe('docker-compose.yml', () => {
     }
   });
 
-  it('sets only what the configuration knows', () => {
+  it('sets only settings that the configuration knows', () => {
     for (const [, { environment = {} }] of ours) {
       const env = Object.fromEntries(
         Object.entries(environment).map(([name, value]) => [name, withDefaults(value)]),

@@ -42,7 +42,7 @@ describe('deploy/Dockerfile', () => {
     expect(copied).toEqual(expect.arrayContaining(workspaces));
   });
 
-  it('lets pass through .dockerignore what it copies', () => {
+  it('copies nothing that .dockerignore excludes', () => {
     const ignore = readFileSync(join(ROOT, '.dockerignore'), 'utf8').split('\n');
     const allowed = ignore.filter((line) => line.startsWith('!')).map((line) => line.slice(1));
     const needed = stages
@@ -72,7 +72,7 @@ describe('deploy/Dockerfile', () => {
 });
 
 describe('parseDockerfile', () => {
-  it('joins continuation lines and fills in what ARG says', () => {
+  it('joins continuation lines and fills in the values of ARG', () => {
     const [stage] = parseDockerfile('ARG A=x:1\nFROM ${A} AS first\nENV B=1 \\\n    C=2\n');
     expect(stage).toMatchObject({ image: 'x:1', name: 'first' });
     expect(environmentOf(stage ?? dependencies)).toEqual({ B: '1', C: '2' });

@@ -24,7 +24,7 @@ const textsUpTo = (count: number): string[] => Array.from({ length: count }, (_,
 const outcomes = (attempts: Awaited<ReturnType<typeof embedApart>>): (number | 'failed')[] =>
   attempts.map((attempt) => (attempt.ok ? (attempt.vector[0] ?? Number.NaN) : 'failed'));
 
-test('a batch without a fault is one call, shared out among its texts', async () => {
+test('a batch without a fault is one call, divided among its texts', async () => {
   const service = serviceThatRejects(new Set(), 'invalid_output');
   const attempts = await embedApart(service.call, textsUpTo(7));
   expect(outcomes(attempts)).toEqual([0, 1, 2, 3, 4, 5, 6]);
@@ -35,17 +35,23 @@ test('a batch without a fault is one call, shared out among its texts', async ()
 });
 
 describe.each(['invalid_output', 'invalid_input'] as const)('%s', (errorClass) => {
-  test.each([0, 31, 32, 63])('text %i of 64 is found, its neighbours keep theirs', async (bad) => {
-    const service = serviceThatRejects(new Set([String(bad)]), errorClass);
-    const attempts = await embedApart(service.call, textsUpTo(64));
-    expect(outcomes(attempts)).toEqual(textsUpTo(64).map((_, n) => (n === bad ? 'failed' : n)));
-    expect(attempts[bad]).toMatchObject({ ok: false, error: { errorClass } });
-    // One for all of them, and one further round.
-    expect(service.calls.map((texts) => texts.length)).toEqual([64, ...textsUpTo(64).map(() => 1)]);
-    const uses = attempts.flatMap((item) => (item.ok ? [item.use] : []));
-    expect(uses.reduce((sum, { usage }) => sum + usage.calls, 0)).toBe(64);
-    expect(uses.reduce((sum, { usage }) => sum + usage.input_tokens, 0)).toBe(63 * 3);
-  });
+  test.each([0, 31, 32, 63])(
+    'faulty text %i of 64 is found, its neighbours keep their vectors',
+    async (bad) => {
+      const service = serviceThatRejects(new Set([String(bad)]), errorClass);
+      const attempts = await embedApart(service.call, textsUpTo(64));
+      expect(outcomes(attempts)).toEqual(textsUpTo(64).map((_, n) => (n === bad ? 'failed' : n)));
+      expect(attempts[bad]).toMatchObject({ ok: false, error: { errorClass } });
+      // One for all of them, and one further round.
+      expect(service.calls.map((texts) => texts.length)).toEqual([
+        64,
+        ...textsUpTo(64).map(() => 1),
+      ]);
+      const uses = attempts.flatMap((item) => (item.ok ? [item.use] : []));
+      expect(uses.reduce((sum, { usage }) => sum + usage.calls, 0)).toBe(64);
+      expect(uses.reduce((sum, { usage }) => sum + usage.input_tokens, 0)).toBe(63 * 3);
+    },
+  );
 });
 
 test('a rejected call that was paid for is accounted for, once', async () => {
@@ -64,7 +70,7 @@ test('a rejected call that was paid for is accounted for, once', async () => {
   ]);
 });
 
-test('several bad texts are told apart', async () => {
+test('several bad texts are distinguished', async () => {
   const bad = new Set(['3', '4', '40']);
   const service = serviceThatRejects(bad, 'invalid_output');
   const attempts = await embedApart(service.call, textsUpTo(64));
@@ -91,7 +97,7 @@ test('an outage among the calls for single texts keeps what is there and ends th
       ? Promise.reject(new ProviderError('transient', 'down'))
       : service.call(texts);
   }, textsUpTo(64));
-  // Those that were under way when the first of them failed, and no other.
+  // Only the calls that were in progress when the first of them failed.
   expect(count).toBeLessThanOrEqual(17 + 8);
   expect(outcomes(attempts).slice(0, 16)).toEqual(textsUpTo(16).map(Number));
   for (const attempt of attempts.slice(16)) {
@@ -99,7 +105,7 @@ test('an outage among the calls for single texts keeps what is there and ends th
   }
 });
 
-test('a service that rejects everything is not asked for every text, and nobody is blamed unasked', async () => {
+test('a service that rejects everything is not called for every text, and no unsent text is blamed', async () => {
   const service = serviceThatRejects(new Set(textsUpTo(64)), 'invalid_input');
   const attempts = await embedApart(service.call, textsUpTo(64));
   const asked = service.calls.length - 1;

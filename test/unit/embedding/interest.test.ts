@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { allAborted, Interest } from '../../../workers/embedding/src/interest.ts';
 
-test('one who leaves does not end the work of the others', async () => {
+test('a caller that leaves does not end the work for the others', async () => {
   const interest = new Interest();
   const work = Promise.withResolvers<string>();
   const first = new AbortController();
@@ -15,7 +15,7 @@ test('one who leaves does not end the work of the others', async () => {
   await expect(b).resolves.toBe('done');
 });
 
-test('the last who leaves ends it', async () => {
+test('the last caller that leaves ends it', async () => {
   const interest = new Interest();
   const work = Promise.withResolvers<string>();
   const controllers = [new AbortController(), new AbortController()];
@@ -25,14 +25,14 @@ test('the last who leaves ends it', async () => {
   expect(interest.signal.aborted).toBe(true);
 });
 
-test('who has left before does not wait', async () => {
+test('a caller that has left before does not wait', async () => {
   const interest = new Interest();
   const endless = Promise.withResolvers<string>();
   const signal = AbortSignal.abort(new Error('before'));
   await expect(interest.share(endless.promise, signal)).rejects.toThrow('before');
 });
 
-test('a call is ended only when all it is made for are', () => {
+test('a call ends only when all its events have ended', () => {
   const controllers = [new AbortController(), new AbortController()];
   const signal = allAborted(controllers.map((controller) => controller.signal));
   controllers[0]?.abort();

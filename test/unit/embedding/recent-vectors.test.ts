@@ -12,7 +12,7 @@ test('the vector that was used longest ago goes first', () => {
   expect(['a', 'c', 'd', 'e'].filter((digest) => recent.get(digest) === undefined)).toEqual([]);
 });
 
-test('a vector that is used again does not keep the memory of its neighbours', () => {
+test('a vector that is reused does not keep the buffer of its neighbours', () => {
   const recent = new RecentVectors(DIMENSIONS);
   const memory = Float32Array.of(1, 2, 3, 4);
   recent.add('a', memory.subarray(0, 2));

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { FREE, shares, total } from '../../../workers/embedding/src/shares.ts';
 
-test('the parts add up to the whole, whatever the texts', () => {
+test('the parts add up to the whole for any texts', () => {
   fc.assert(
     fc.property(
       fc.array(fc.string(), { minLength: 1, maxLength: 40 }),
@@ -25,13 +25,13 @@ test('the parts add up to the whole, whatever the texts', () => {
   );
 });
 
-test('longer texts bear more', () => {
+test('longer texts get a larger share', () => {
   const usage = { calls: 1, input_tokens: 100, output_tokens: 0 };
   const parts = shares({ usage, cost_usd: 1, duration_ms: 1 }, ['a', 'bbb']);
   expect(parts.map((part) => part.usage.input_tokens)).toEqual([25, 75]);
 });
 
-test('an event is cached only when nothing was called for any of its texts', () => {
+test('an event counts as cached only when no call was made for any of its texts', () => {
   expect(total([FREE, FREE]).cached).toBe(true);
   expect(total([FREE, { ...FREE, cached: false }]).cached).toBe(false);
 });

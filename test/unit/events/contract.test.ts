@@ -162,7 +162,7 @@ describe('node shared/events/schemas.ts', () => {
     writeFileSync(path, after);
   };
 
-  test('--check is content with what is published', () => {
+  test('--check accepts the published contract', () => {
     expect(run('--check')).toMatchObject({ status: 0, stderr: '' });
   });
 
@@ -189,7 +189,7 @@ describe('node shared/events/schemas.ts', () => {
     expect(run('--check').status).toBe(0);
   });
 
-  test('refuses to touch a schema that says something else, and writes nothing', () => {
+  test('refuses to change a published schema, and writes nothing', () => {
     edit(created(), '60000', '70000');
     rmSync(join(root, 'config/schemas/memory.created.v2.json'));
     const before = readFileSync(created());
@@ -200,7 +200,7 @@ describe('node shared/events/schemas.ts', () => {
     expect(readdirSync(join(root, 'config/schemas'))).not.toContain('memory.created.v2.json');
   });
 
-  test('refuses to forget a version or a fixture that the files know', () => {
+  test('refuses to remove a published version or fixture', () => {
     writeFileSync(join(root, 'config/schemas/memory.created.v9.json'), '{}');
     edit(golden(), '"name": "v1: only content"', '"name": "v1: an older one"');
     const { status, stderr } = run();

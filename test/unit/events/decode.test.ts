@@ -200,7 +200,7 @@ describe('data are refused with the field at fault', () => {
   });
 });
 
-describe('what no schema names is kept, or refused when it could not be kept', () => {
+describe('fields that no schema names are kept, or refused when they cannot be', () => {
   test('unknown fields are kept, in the envelope and in the data', () => {
     const extra = { content: 'x', mood: { calm: [1, null, 'é'] }, constructor: 1, toString: 'y' };
     const event = sample({ sequencetype: 'Integer', valueOf: 3, data: extra });
@@ -228,7 +228,7 @@ describe('what no schema names is kept, or refused when it could not be kept', (
     expect(Object.hasOwn(Object.prototype, 'polluted')).toBe(false);
   });
 
-  test('escapes of what can be kept are fine', () => {
+  test('escapes of storable characters are accepted', () => {
     const { event } = known(
       registry.decode(bytesOf(textWith('"x":"\\u00e9\\ud83d\\ude00"', 'data'))),
     );
@@ -256,7 +256,7 @@ describe('what no schema names is kept, or refused when it could not be kept', (
   });
 });
 
-describe('the subject in the log must tell the same as the body', () => {
+describe('the subject in the log must agree with the body', () => {
   const stored = (subject: string) =>
     registry.decode(bytesOf(sample()), { root: 'memory', subject });
 
@@ -278,7 +278,7 @@ describe('the subject in the log must tell the same as the body', () => {
     expect(unread(stored(subject))).toMatch(reason);
   });
 
-  test('holds for types that are not known, too', () => {
+  test('applies to unknown types, too', () => {
     const bytes = bytesOf(sample({ type: 'memory.dreamt' }));
     const at = (tenant: string) =>
       registry.decode(bytes, { root: 'memory', subject: `memory.0.${tenant}.m-1.content.dreamt` });

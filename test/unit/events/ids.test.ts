@@ -16,7 +16,7 @@ test('a new id is a UUIDv7 and sorts after the one before', () => {
   expect(new Set(ids).size).toBe(ids.length);
 });
 
-test('ids made of names never change: what is in a log was named by them', () => {
+test('name-based ids never change: events in a log are named by them', () => {
   expect(nameBasedId('a', 'b')).toBe('3d5a123d-0fa1-5ca5-8ce7-18ae487eadd0');
   expect(eventKey(identity)).toBe('c08afcb0-41bb-8113-938d-f7ff331b2499');
   expect(derivedEventId(identity, 'extraction', 1, 0)).toBe('3377011b-a372-58e0-9669-0df8675c4151');
@@ -41,7 +41,7 @@ test('names that read alike when joined are different names', () => {
   expect(nameBasedId('')).not.toBe(nameBasedId());
 });
 
-test('no two events of different tenants or sources share a key, whatever ids they choose', () => {
+test('no two events of different tenants or sources share a key, even with equal ids', () => {
   const tenant = fc.stringMatching(/^[A-Za-z0-9_-]{1,8}$/);
   const part = fc
     .string({ unit: 'binary', maxLength: 12 })
@@ -53,7 +53,7 @@ test('no two events of different tenants or sources share a key, whatever ids th
       return (eventKey(a) === eventKey(b)) === isSame;
     }),
   );
-  // Moved over the border between two parts, the same letters are another event.
+  // The same letters, divided differently between two parts, are another event.
   expect(eventKey({ tenantid: 'a', source: 'bc', id: 'd' })).not.toBe(
     eventKey({ tenantid: 'ab', source: 'c', id: 'd' }),
   );

@@ -18,7 +18,7 @@ function shuffled(value: unknown): unknown {
 describe('canonical JSON', () => {
   const json = fc.jsonValue({ stringUnit: 'binary' });
 
-  test('is the same whatever the order of keys', () => {
+  test('is the same for any order of keys', () => {
     fc.assert(
       fc.property(json, (value) => {
         expect(canonicalJson(shuffled(value))).toBe(canonicalJson(value));
@@ -26,7 +26,7 @@ describe('canonical JSON', () => {
     );
   });
 
-  test('says the value, and nothing else', () => {
+  test('contains the value, and nothing else', () => {
     fc.assert(
       fc.property(json, (value) => {
         expect(JSON.parse(canonicalJson(value))).toEqual(JSON.parse(JSON.stringify(value)));
@@ -59,7 +59,7 @@ describe('canonical JSON', () => {
   });
 });
 
-/** Sorted through and through, by other means than the code under test. */
+/** Sorted recursively, by another method than the code under test. */
 function sortedEntries(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sortedEntries);
   if (typeof value !== 'object' || value === null) return value;
@@ -97,7 +97,7 @@ describe('the digest of a payload', () => {
     expect(digest(changes)).not.toBe(before);
   });
 
-  test('the time counts where it was said, not stamped; another way to write it is the same time', () => {
+  test('the time counts if it was given, not stamped; another notation is the same time', () => {
     const a = sample() as Envelope;
     const later = sample({ time: '2026-01-31T12:00:01Z' }) as Envelope;
     const elsewhere = sample({ time: '2026-01-31T13:00:00.000+01:00' }) as Envelope;
@@ -106,7 +106,7 @@ describe('the digest of a payload', () => {
     expect(samePayload(a, elsewhere, true)).toBe(true);
   });
 
-  test('bytes that are no event say the same as nothing, themselves included', () => {
+  test('bytes that are no event equal nothing, not even themselves', () => {
     expect(saysTheSame(bytesOf(sample()), bytesOf(sample()), true)).toBe(true);
     expect(saysTheSame(bytesOf('{}'), bytesOf('{}'), true)).toBe(false);
     expect(

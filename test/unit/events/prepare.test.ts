@@ -25,7 +25,7 @@ describe('prepare', () => {
     );
   });
 
-  it('keeps the bytes as they will be in the log, and counts them as UTF-8', () => {
+  it('keeps the bytes exactly as in the log, and counts them as UTF-8', () => {
     const event = created('“ŧea” 茶');
     const { json, bytes } = prepare(event, DEFAULT_LOG, DEFAULT_LIMITS);
     expect(JSON.parse(json)).toEqual(event);
@@ -50,7 +50,7 @@ describe('prepare', () => {
     );
   });
 
-  it('says of a BigInt what is wrong with it', () => {
+  it('names the problem of a BigInt', () => {
     const event = { ...created(), data: { content: 'tea', extra: 1n } };
     expect(() => prepare(event, DEFAULT_LOG, DEFAULT_LIMITS)).toThrow('BigInt');
   });

@@ -68,7 +68,7 @@ const bent = fc
     return copy;
   });
 
-describe('a compiled schema is of the same mind as the schema', () => {
+describe('a compiled schema agrees with the schema', () => {
   const verdict = (schema: z.ZodType, value: unknown): unknown => {
     const { success, data, error } = schema.safeParse(value);
     return { success, data, issues: error?.issues };
@@ -99,7 +99,7 @@ describe('a compiled schema is of the same mind as the schema', () => {
   });
 });
 
-test('what was said is read back, fields that no schema names included', () => {
+test('a written event is read back, including fields that no schema names', () => {
   const names = fc.stringMatching(/^x[a-z]{0,8}$/);
   const storable = fc
     .jsonValue({ maxDepth: 4 })
@@ -131,7 +131,7 @@ test('what was said is read back, fields that no schema names included', () => {
   );
 });
 
-test('a decoded event that is written again is the same event', () => {
+test('a decoded event that is rewritten is the same event', () => {
   fc.assert(
     fc.property(fc.constantFrom(...golden), (event) => {
       const first = known(registry.decode(bytesOf(event))).event;

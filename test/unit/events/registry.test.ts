@@ -102,7 +102,7 @@ test('a version goes through every step to the latest, once and in order', () =>
   expect(upcastOf(own, 3)).toBeUndefined();
 });
 
-describe('what cannot be read is a result, not an exception', () => {
+describe('an unreadable event is a result, not an exception', () => {
   test.for<[string, unknown, string]>([
     ['an error', new TypeError('x is not a function'), ': x is not a function'],
     ['no error', 'just a string', ''],
@@ -135,7 +135,7 @@ describe('what cannot be read is a result, not an exception', () => {
     },
   );
 
-  test('a newer version, whatever its data look like', () => {
+  test('a newer version, with any data', () => {
     const event = sample({ schemaversion: 4, data: { content: 42 } });
     const decoded = registry.decode(bytesOf(event));
     expect(unread(decoded)).toMatch(/^newer: memory.created version 4 is newer than 3/);
@@ -168,7 +168,7 @@ describe('golden fixtures', () => {
     expect(read.event.data).toEqual(fixture.latest);
     expect(read.event.schemaversion).toBe(latestVersion(definition));
     expect(read.envelope).toEqual(event);
-    // What the upcasters made fits the schema that the reader was promised.
+    // The result of the upcasters fits the schema that readers rely on.
     const again = registry.upcast({
       ...event,
       schemaversion: latestVersion(definition),

@@ -1,6 +1,6 @@
 import { type Decoded, registry } from '@memfleet/events';
 
-/** A complete envelope as parsed JSON, to be bent in one place by each test. */
+/** A complete envelope as parsed JSON; each test changes one place. */
 export function sample(changes: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
   return {
     specversion: '1.0',
@@ -36,7 +36,7 @@ export function refusal(bytes: Uint8Array): string {
   return decoded.reason;
 }
 
-/** Kind and reason of what could not be read. */
+/** Kind and reason of an unreadable event. */
 export function unread(decoded: Decoded): string {
   if (decoded.kind === 'known') throw new Error('decoded as known');
   return `${decoded.kind}: ${decoded.reason}`;

@@ -28,7 +28,7 @@ test('a stored subject is read back into its parts', () => {
   });
 });
 
-describe('what is not one of ours is not read', () => {
+describe('a foreign subject is not read', () => {
   test.for([
     '',
     'memory',

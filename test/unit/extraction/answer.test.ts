@@ -13,12 +13,12 @@ const fact = {
 const answer = (facts: unknown, entities: unknown = [], rest: object = {}): string =>
   JSON.stringify({ facts, entities, ...rest });
 
-test('a right answer comes through as it is', () => {
+test('a correct answer is kept unchanged', () => {
   const entity = { name: 'Ada', type: 'person', mentions: 2 };
   expect(readAnswer(answer([fact], [entity]))).toEqual({ facts: [fact], entities: [entity] });
 });
 
-test('in a code fence or behind an introduction it is found', () => {
+test('an answer in a code fence or after an introduction is found', () => {
   expect(readAnswer(`Here you are:\n\`\`\`json\n${answer([fact])}\n\`\`\``).facts).toEqual([fact]);
 });
 
@@ -28,7 +28,7 @@ test('nothing found has a reason, the model’s own or ours', () => {
   expect(readAnswer(answer([])).emptyReason).toBe('no statement found');
 });
 
-describe('single items are mended or dropped', () => {
+describe('single items are repaired or dropped', () => {
   test.each<[string, unknown, number]>([
     ['a percentage', 85, 0.85],
     ['text', '0.4', 0.4],
@@ -52,7 +52,7 @@ describe('single items are mended or dropped', () => {
     expect(entities).toEqual([{ name: 'X', type: expected, mentions: 1 }]);
   });
 
-  test('what is no fact goes, the rest stays', () => {
+  test('items that are no facts are dropped, the rest stays', () => {
     const bad = [null, 7, 'text', [], {}, { ...fact, subject: '' }, { ...fact, text: null }];
     expect(readAnswer(answer([...bad, fact])).facts).toEqual([fact]);
   });

@@ -77,13 +77,13 @@ describe('answers with a status', () => {
     expect(error?.message).toBe('HTTP 401 invalid_api_key');
   });
 
-  test('a body that is cut off while it is read is the way’s fault', () => {
+  test('a body that is cut off while it is read is the network’s fault', () => {
     const cut = callError({ statusCode: 200, cause: new TypeError('terminated') });
     expect(classifyProviderError(cut)?.errorClass).toBe('transient');
   });
 });
 
-describe('how long to leave the service alone', () => {
+describe('how long to pause calls to the service', () => {
   test.each<[string, Record<string, string>, number | undefined]>([
     ['seconds', { 'retry-after': '20' }, 20_000],
     ['parts of a second', { 'retry-after': '1.5' }, 1_500],
@@ -144,11 +144,11 @@ test.each(['AI_NoObjectGeneratedError', 'AI_TypeValidationError', 'AI_NoContentG
   (name) => expect(classifyProviderError(named(name))?.errorClass).toBe('invalid_output'),
 );
 
-test('a missing key is for a person to mend', () => {
+test('a missing key needs a person', () => {
   expect(classifyProviderError(named('AI_LoadAPIKeyError'))?.errorClass).toBe('auth');
 });
 
-test('what is classified already stays as it is, also as a cause', () => {
+test('an error that is already classified stays unchanged, also as a cause', () => {
   const known = new ProviderError('quota', 'q');
   expect(classifyProviderError(known)).toBe(known);
   expect(classifyProviderError(named('AI_RetryError', 'x', known))).toBe(known);

@@ -221,7 +221,7 @@ describe('the parts of a fact', () => {
   });
 });
 
-test('what is believed or may be is less sure than what is said', async () => {
+test('beliefs and possibilities are less certain than statements', async () => {
   const [sure] = read('Tom works at Nokia.').confidence;
   const [believed] = read('I think Tom works at Nokia.').confidence;
   const [possible] = read('Tom might move to Spain.').confidence;
@@ -241,7 +241,7 @@ test.each([
   expect(output.facts.map((fact) => fact.text)).toEqual([text]);
 });
 
-test('a fact that is told twice is one fact, and names are counted', async () => {
+test('a fact stated twice is one fact, and names are counted', async () => {
   const { facts, entities } = read('Ana lives in Rome. Ana lives in Rome. Rome is old.');
   expect(facts).toEqual(['Ana lives in Rome.', 'Rome is old.']);
   expect(entities).toEqual(['Ana: person x2', 'Rome: place x3']);

@@ -44,7 +44,7 @@ test('one call gives facts, entities, tokens and what they cost', async () => {
   expect(service.calls).toHaveLength(1);
 });
 
-test('the schema goes along, the key and headers too, and no tools', async () => {
+test('the request has the schema, the key and the headers, and no tools', async () => {
   await using service = await startModelService();
   const config = settings(service.url, { apiKey: 'k-1', headers: { 'x-team': 'memory' } });
   await createModelExtractor(config).extract(input, alive);
@@ -59,7 +59,7 @@ test('the schema goes along, the key and headers too, and no tools', async () =>
   expect(JSON.stringify(call?.body['response_format'])).toContain('empty_reason');
 });
 
-test('without structured outputs the shape is in the words, and text is parsed', async () => {
+test('without structured outputs the prompt describes the shape, and text is parsed', async () => {
   await using service = await startModelService();
   service.respond(
     replies.chat(`Sure!\n\`\`\`json\n${JSON.stringify({ facts: [ONE_FACT] })}\n\`\`\``),
@@ -90,14 +90,14 @@ test('the memory is fenced by a marker that it cannot contain', async () => {
   expect(messages.find(({ role }) => role === 'system')?.content).toContain('It is data.');
 });
 
-test('the version changes with what is asked, and names prompt and mode', () => {
+test('the version changes with the question, and names prompt and mode', () => {
   const a = createModelExtractor(settings('http://127.0.0.1:9/v1'));
   const b = createModelExtractor(settings('http://127.0.0.1:9/v1', { structuredOutputs: false }));
   expect(a.version).not.toBe(b.version);
   expect(a.model).toBe('test-model');
 });
 
-describe('what goes wrong has its class', () => {
+describe('every failure has its class', () => {
   test.each<[string, Reply, string]>([
     ['500', replies.status(500), 'transient'],
     ['503', replies.status(503), 'transient'],
@@ -125,11 +125,11 @@ describe('what goes wrong has its class', () => {
         errorClass,
       });
     }
-    // The work loop decides about another try, not the client; an answer is mended once.
+    // The work loop decides about retries, not the client; an answer is repaired once.
     expect(service.calls).toHaveLength(errorClass === 'invalid_output' ? 4 : 2);
   });
 
-  test('Retry-After comes along', async () => {
+  test('Retry-After is passed on', async () => {
     await using service = await startModelService();
     service.respond(replies.rateLimited({ 'retry-after': '7' }));
     await expect(
@@ -137,7 +137,7 @@ describe('what goes wrong has its class', () => {
     ).rejects.toMatchObject({ retryAfterMs: 7_000 });
   });
 
-  test('nobody there', async () => {
+  test('no server answers', async () => {
     const extractor = createModelExtractor(settings('http://127.0.0.1:9/v1'));
     await expect(extractor.extract(input, alive)).rejects.toMatchObject({
       errorClass: 'transient',
@@ -159,7 +159,7 @@ test('an abort ends a hanging call at once, and is no failure of the service', a
 describe('an answer that cannot be used', () => {
   const wrong = replies.chat('no idea', { input: 100, output: 10 });
 
-  test('is mended once by a call that shows what is wrong, and both calls are counted', async () => {
+  test('is repaired once by a call that shows what is wrong, and both calls are counted', async () => {
     await using service = await startModelService();
     service.respond((call, count) => (count === 1 ? wrong : replies.right(call)));
     const output = await createModelExtractor(settings(service.url)).extract(input, alive);
@@ -177,7 +177,7 @@ describe('an answer that cannot be used', () => {
     expect(service.calls[1]?.body).not.toHaveProperty('tools');
   });
 
-  test('twice is a failure that bears the cost of both calls, told once', async () => {
+  test('twice is a failure with the cost of both calls, counted once', async () => {
     await using service = await startModelService();
     service.respond(wrong);
     const failure: unknown = await createModelExtractor(settings(service.url))

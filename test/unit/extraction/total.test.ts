@@ -128,6 +128,6 @@ test.each(
   const content = piece.repeat(Math.ceil(LONG / piece.length)).slice(0, LONG);
   const before = performance.now();
   expectValid(extract(content));
-  // What was measured is below 70 ms; a pattern that backtracks takes minutes.
+  // The measured time is below 70 ms; a backtracking pattern takes minutes.
   expect(performance.now() - before).toBeLessThan(2_000);
 });

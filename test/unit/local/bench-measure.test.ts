@@ -4,7 +4,7 @@ import { measureOf, medianRun } from '../../../workers/cli/src/bench/measure.ts'
 import { sampleEvents } from '../../../workers/cli/src/bench/sample-events.ts';
 
 describe('bench', () => {
-  it('reckons rates, and the share of the limit', () => {
+  it('computes rates, and the ratio to the limit', () => {
     const run = { events: 1_000, seconds: 0.5 };
     const limit = { events: 1_000, seconds: 0.4 };
     const measure = measureOf(run, { measure: 'm', settings: { window: 2 } }, limit);
@@ -18,7 +18,7 @@ describe('bench', () => {
     expect(Object.keys(measure)).not.toContain('p50ms');
   });
 
-  it('takes the run in the middle, by rate, and of two the slower', () => {
+  it('takes the median run by rate, and of two the slower', () => {
     const runs = [5, 1, 3].map((seconds) => ({ events: 100, seconds }));
     expect(medianRun(runs).seconds).toBe(3);
     expect(medianRun(runs.slice(0, 2)).seconds).toBe(5);
@@ -30,7 +30,7 @@ describe('bench', () => {
     expect(latencyOf([3])).toEqual({ p50ms: 3, p95ms: 3, p99ms: 3 });
   });
 
-  it('makes events of the size that is asked for, each content another', () => {
+  it('makes events of the requested size, each with another content', () => {
     const contents = sampleEvents(50, 300).map(({ data }) => String(data['content']));
     expect(contents.map((content) => content.length)).toEqual(contents.map(() => 300));
     expect(new Set(contents).size).toBe(50);

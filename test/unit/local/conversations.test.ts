@@ -6,7 +6,7 @@ const { events, questions } = generateConversations(7);
 const ofType = (type: string): number => events.filter((event) => event.type === type).length;
 
 describe('generated conversations', () => {
-  it('are the same every time, and others for another seed', () => {
+  it('are the same every time, and different for another seed', () => {
     expect(generateConversations(7)).toEqual({ events, questions });
     expect(generateConversations(8).events).not.toEqual(events);
   });

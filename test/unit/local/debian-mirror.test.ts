@@ -38,7 +38,7 @@ describe('debianMirror', () => {
     expect(await debianMirror(etc)).toBe('https://mirror.example/debian/');
   });
 
-  it('is none of another vendor, and nothing from files that apt does not read', async () => {
+  it('is not that of another vendor, nor from files that apt does not read', async () => {
     await writeFile(
       join(etc, 'sources.list'),
       'deb https://packages.vendor.example/apt stable main\n',

@@ -13,7 +13,7 @@ describe('LogFile', () => {
     await rm(folder, { recursive: true });
   });
 
-  it('goes on where the last run ended', async () => {
+  it('continues where the last run ended', async () => {
     const path = join(folder, 'worker.log');
     for (const line of ['first run', 'second run']) {
       const log = new LogFile(path);
@@ -39,7 +39,7 @@ describe('LogFile', () => {
     expect(numbers).toEqual(numbers.map((_, index) => (numbers[0] ?? 0) + index));
   });
 
-  it('turns a full file of an earlier run at once', async () => {
+  it('rotates a full file of an earlier run at once', async () => {
     const path = join(folder, 'worker.log');
     await writeFile(path, 'x'.repeat(2_000));
     const log = new LogFile(path, 1_000);
@@ -48,7 +48,7 @@ describe('LogFile', () => {
     expect(await readFile(path, 'utf8')).toBe('fresh\n');
   });
 
-  it('takes last words after its end without a complaint', async () => {
+  it('accepts late lines after its end', async () => {
     const log = new LogFile(join(folder, 'worker.log'));
     log.end();
     log.write('too late');

@@ -20,7 +20,7 @@ describe('ports kept between runs', () => {
     expect(await keptPorts(folder)).toEqual({});
   });
 
-  it('are those of the last run while nobody else has them', async () => {
+  it('are those of the last run while no other process has them', async () => {
     const [nats, postgres] = [await freePort(), await freePort()];
     await keepPorts(folder, { nats, postgres });
     expect(await keptPorts(folder)).toEqual({ nats, postgres });
@@ -30,7 +30,7 @@ describe('ports kept between runs', () => {
     other.close();
   });
 
-  it('stay when the other server was given from outside', async () => {
+  it('stay when the other server is an external one', async () => {
     const [nats, postgres] = [await freePort(), await freePort()];
     await keepPorts(folder, { nats, postgres });
     await keepPorts(folder, { postgres });

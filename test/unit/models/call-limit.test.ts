@@ -4,14 +4,14 @@ import { expect, test } from 'vitest';
 
 const NEVER = new AbortController().signal;
 
-/** A call that never has an answer, and ends with its signal. */
+/** A call that is never answered, and ends with its signal. */
 async function hanging(signal: AbortSignal): Promise<never> {
   const { promise, reject } = Promise.withResolvers<never>();
   signal.addEventListener('abort', () => reject(signal.reason as Error));
   return await promise;
 }
 
-test('an answer is passed on, and what a call throws as well', async () => {
+test('an answer is passed on, and so is an error of a call', async () => {
   const limit = new CallLimit(10_000);
   expect(await limit.run(async () => 7, NEVER)).toBe(7);
   await expect(
@@ -27,18 +27,18 @@ test('without an answer in time it is an outage', async () => {
   await expect(hung).rejects.toThrow('no answer in 50 ms');
 });
 
-test('where later calls are answered, it is no outage', async () => {
+test('when later calls are answered, it is no outage', async () => {
   const limit = new CallLimit(200);
   const hung = limit.run(hanging, NEVER);
   await delay(10);
   await limit.run(async () => 'an answer', NEVER);
   await expect(hung).rejects.toThrow('no answer in 200 ms, while later calls were answered');
   await expect(hung).rejects.not.toBeInstanceOf(ProviderError);
-  // What was answered before a call was made says nothing about it.
+  // An answer from before a call was made says nothing about that call.
   await expect(limit.run(hanging, NEVER)).rejects.toBeInstanceOf(ProviderError);
 });
 
-test('the last answers before an outage, and the first after it, make no fault of an input', async () => {
+test('the last answers before an outage, and the first after it, put no blame on an input', async () => {
   const limit = new CallLimit(200);
   const earlier = Promise.withResolvers<string>();
   const answered = limit.run(async () => await earlier.promise, NEVER);
@@ -59,7 +59,7 @@ test('the last answers before an outage, and the first after it, make no fault o
   await expect(another).rejects.toBeInstanceOf(ProviderError);
 });
 
-test('who is told to stop gets the reason that he was told', async () => {
+test('an aborted caller gets the reason of its signal', async () => {
   const stop = new AbortController();
   const hung = new CallLimit(10_000).run(hanging, stop.signal);
   stop.abort(new Error('shutting down'));

@@ -10,7 +10,7 @@ afterEach(() => {
 
 const alive = new AbortController().signal;
 
-/** Starts so many calls at once; those that are turned away do not count. @returns when each was let through, in ms from now */
+/** Starts `count` calls at once; refused ones do not count. @returns when each was admitted, in ms from now */
 function ask(limiter: RateLimiter, calls: number, tokens = 0): number[] {
   const startedAt = performance.now();
   const times: number[] = [];
@@ -29,7 +29,7 @@ test('without limits nobody waits', async () => {
   expect(times).toHaveLength(500);
 });
 
-test('requests a minute: a second at once, the rest at the rate', async () => {
+test("requests per minute: one second's quota at once, the rest at the rate", async () => {
   const times = ask(new RateLimiter({ requestsPerMinute: 600 }), 100);
   await vi.advanceTimersByTimeAsync(0);
   expect(times).toHaveLength(10);
@@ -38,10 +38,10 @@ test('requests a minute: a second at once, the rest at the rate', async () => {
   expect(times.length).toBeLessThanOrEqual(61);
 });
 
-test('tokens a minute: what was guessed too low is made up for', async () => {
+test('tokens per minute: an estimate that was too low is corrected', async () => {
   const limiter = new RateLimiter({ tokensPerMinute: 60_000 });
   const permit = await limiter.acquire(500, alive);
-  // It took 3,000 beyond the guess: three seconds' worth.
+  // It used 3,000 more than estimated: three seconds' quota.
   permit.end(3_500);
   const times = ask(limiter, 1, 500);
   await vi.advanceTimersByTimeAsync(2_900);
@@ -50,7 +50,7 @@ test('tokens a minute: what was guessed too low is made up for', async () => {
   expect(times).toHaveLength(1);
 });
 
-test('a call larger than a second of tokens is let through when all are there', async () => {
+test("a call larger than one second's tokens passes when the bucket is full", async () => {
   const times = ask(new RateLimiter({ tokensPerMinute: 6_000 }), 2, 1_000);
   await vi.advanceTimersByTimeAsync(0);
   expect(times).toHaveLength(1);
@@ -69,7 +69,7 @@ test('the configured limit is divided among the processes', async () => {
   expect(times.length).toBeLessThanOrEqual(23);
 });
 
-test('who would wait too long is told how long instead', async () => {
+test('a call that would wait too long fails with the wait instead', async () => {
   const limiter = new RateLimiter({ requestsPerMinute: 60 });
   ask(limiter, 22);
   await expect(limiter.acquire(0, alive)).rejects.toMatchObject({ errorClass: 'rate_limited' });
@@ -78,7 +78,7 @@ test('who would wait too long is told how long instead', async () => {
   );
 });
 
-test('who waits when the service says that its limit is used up is told at once, not at the end', async () => {
+test('a waiting call fails at once when the service reports a used-up limit, not at the end', async () => {
   const limiter = new RateLimiter({ requestsPerMinute: 60 });
   ask(limiter, 1);
   const told: unknown[] = [];
@@ -96,7 +96,7 @@ test('who waits when the service says that its limit is used up is told at once,
   expect(limiter.isBusy).toBe(false);
 });
 
-test('a limit that is used up for a moment is waited for', async () => {
+test('a call waits for a limit that is used up briefly', async () => {
   const limiter = new RateLimiter();
   limiter.learn({ 'x-ratelimit-remaining-requests': '0', 'x-ratelimit-reset-requests': '15s' });
   const times = ask(limiter, 3);
@@ -119,7 +119,7 @@ test('a wait ends with its signal, and the next has its turn', async () => {
   expect(limiter.isBusy).toBe(false);
 });
 
-test('what the service says is left bounds the calls until its reset', async () => {
+test('the remaining quota that the service reports limits the calls until its reset', async () => {
   const told: [string, number][] = [];
   const limiter = new RateLimiter({}, (cause, ms) => told.push([cause, ms]));
   const first = await limiter.acquire(0, alive);
@@ -133,7 +133,7 @@ test('what the service says is left bounds the calls until its reset', async () 
   expect(times).toHaveLength(4);
 });
 
-test('a limit that is used up is a pause, and is told to the other processes', async () => {
+test('a used-up limit is a pause, and is shared with the other processes', async () => {
   const gate = new ProviderGate();
   const told: [string, number][] = [];
   gate.onPause = (cause, ms) => told.push([cause, ms]);
@@ -150,7 +150,7 @@ test('a limit that is used up is a pause, and is told to the other processes', a
   expect(gate.pause).toBeUndefined();
 });
 
-test('while calls wait for the limit nothing more is pulled', async () => {
+test('while calls wait for the limit no more events are pulled', async () => {
   const gate = new ProviderGate({ limits: { requestsPerMinute: 60 } });
   void gate.call(async () => 'first');
   void gate.call(async () => 'second');

@@ -5,7 +5,7 @@ import { Pacer } from '../../../shared/models/src/pacer.ts';
 const { signal } = new AbortController();
 const CALLS = 60;
 
-/** When each of many calls that ask together may begin, in ms after they asked. */
+/** When each of many simultaneous calls may begin, in ms after the request. */
 async function beginnings(pacer: Pacer): Promise<number[]> {
   const begun: number[] = [];
   const asked = performance.now();
@@ -27,22 +27,22 @@ test('nothing waits before a call has shown how long one takes', async () => {
   expect(hasTurn).toBe(CALLS);
 });
 
-test('calls that ask together begin one after the other, in the order of asking', async () => {
+test('calls requested together begin one after the other, in the order of requests', async () => {
   const pacer = new Pacer();
   await pacer.run(() => delay(100));
   const begun = await beginnings(pacer);
-  // 4 ms apart, 100 ms ahead of it at most. A timer runs from when the event loop last looked at the
-  // clock, so it may be early.
+  // 4 ms apart, at most 100 ms ahead of that. A timer runs from the event loop's last reading of the clock,
+  // so it may be early.
   expect(begun.at(-1)).toBeGreaterThan(((CALLS - 1) * 4 - 100) / 2);
   expect(begun).toEqual(begun.toSorted((a, b) => a - b));
 });
 
-test('no call is held up for long beside what it takes', async () => {
+test('no call is delayed for long compared with its duration', async () => {
   const pacer = new Pacer();
   await pacer.run(() => delay(20));
   const endless = Promise.withResolvers<void>();
   const calls = Array.from({ length: 99 }, () => pacer.run(() => endless.promise));
-  // Of 100 calls under way that take 20 ms, one is due every 0.1 ms: timers are no finer.
+  // With 100 concurrent calls of 20 ms, one is due every 0.1 ms, finer than timers.
   let hasTurn = 0;
   for (let n = 0; n < 5; n += 1) void pacer.turn(signal).then(() => (hasTurn += 1));
   await Promise.resolve();
@@ -52,9 +52,9 @@ test('no call is held up for long beside what it takes', async () => {
   await Promise.all(calls);
 });
 
-test('who is no longer wanted does not wait', async () => {
+test('a call that is no longer needed does not wait', async () => {
   const pacer = new Pacer();
-  // With a turn that is free, and with one that is some way off.
+  // With an immediate turn, and with one that is some time away.
   await expect(pacer.turn(AbortSignal.abort(new Error('gone')))).rejects.toThrow('gone');
   await pacer.run(() => delay(100));
   const others = new AbortController();

@@ -6,7 +6,7 @@ import { afterEach, expect, test, vi } from 'vitest';
 
 afterEach(() => vi.unstubAllGlobals());
 
-test('calls go out by a dispatcher without limits of time, and bring their answer', async () => {
+test('calls use a dispatcher without time limits, and get their answers', async () => {
   const server = createServer((request, response) => {
     request.resume();
     response.end('the answer');
@@ -23,7 +23,7 @@ test('calls go out by a dispatcher without limits of time, and bring their answe
   const response = await new RateLimiter().fetch(`http://127.0.0.1:${port}/`, { method: 'POST' });
   expect(await response.text()).toBe('the answer');
   server.close();
-  // Its options are no part of any interface; that it waits for minutes is for the long tests to see.
+  // Its options are not part of any interface; the long tests check that it waits for minutes.
   const options = Object.getOwnPropertySymbols(dispatchers[0])
     .map((name): unknown => Reflect.get(dispatchers[0] as object, name))
     .find((value) => typeof value === 'object' && value !== null && 'headersTimeout' in value);

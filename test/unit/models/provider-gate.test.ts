@@ -43,7 +43,7 @@ test('after a pause one event probes; its success opens the gate', async () => {
   expect(await ready).toBe(1);
   const answer = Promise.withResolvers<string>();
   const probe = gate.call(() => answer.promise);
-  // While it is under way nobody else calls, and nothing more is pulled.
+  // While it runs there are no other calls, and no more events are pulled.
   await expect(gate.call(async () => 'second')).rejects.toThrow(/not called/);
   let bound: number | undefined;
   const waiting = (async () => {
@@ -71,7 +71,7 @@ test('a probe that fails pauses longer, up to four seconds', async () => {
   expect(pauses).toEqual([500, 1_000, 2_000, 4_000, 4_000]);
 });
 
-test('a probe that comes to no call lets another go', async () => {
+test('a probe without a call lets another probe go', async () => {
   const gate = new ProviderGate();
   await fail(gate, 'transient', 5);
   await vi.advanceTimersByTimeAsync(500);
@@ -125,7 +125,7 @@ test.each(['quota', 'auth', 'rate_limited'] as const)(
   },
 );
 
-test('calls that were under way when an outage began do not lengthen it', async () => {
+test('calls in progress when an outage began do not lengthen it', async () => {
   const gate = new ProviderGate();
   const fails = Promise.withResolvers<never>();
   const calls = Array.from({ length: 50 }, () => gate.call(() => fails.promise));
@@ -134,7 +134,7 @@ test('calls that were under way when an outage began do not lengthen it', async 
   expect((gate.pause?.untilMs ?? 0) - performance.now()).toBeLessThanOrEqual(500);
 });
 
-test('what one input is answered is no outage', async () => {
+test('a rejected input is no outage', async () => {
   const gate = new ProviderGate();
   await fail(gate, 'transient', 4);
   await fail(gate, 'invalid_input');

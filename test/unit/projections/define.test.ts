@@ -20,12 +20,12 @@ test.each(['Notes', 'no-dash', 'a'.repeat(21), '1st', 'x; drop schema memory'])(
   },
 );
 
-test('a column that is no name in the database is refused', () => {
+test('a column that is not a valid name in the database is refused', () => {
   const table = keyedTable('t', { key: { 'a"b': 'text' }, groups: {} });
   expect(() => defineProjection({ ...about, tables: [table] })).toThrow('a"b cannot be a name');
 });
 
-test('what an owner seals is written after it', () => {
+test('tables that an owner seals are written after it', () => {
   expect(() => defineProjection({ ...about, tables: [owned, owner] })).toThrow(
     'owners must come before owned',
   );

@@ -80,7 +80,7 @@ test.each([
   expect(written(...writes)).toBe(content);
 });
 
-test('groups of one row stand or fall apart, and operations are left as they are', () => {
+test('groups of one row win or lose separately, and operations are not modified', () => {
   const fold = new Fold();
   const first = notes.write(at, {
     content: { guard: latest(1), row: { content: 'a' } },
@@ -106,7 +106,7 @@ test('groups of one row stand or fall apart, and operations are left as they are
   expect(first).toEqual(copy);
 });
 
-test('keys whose parts join to the same text stay apart', () => {
+test('keys whose parts join to the same text stay distinct', () => {
   const fold = new Fold();
   for (const key of [
     { tenant: 'ab', memory: 'c' },
@@ -126,7 +126,7 @@ test('of two copies of an event the first is added', () => {
   expect(fold.log(log)).toEqual([{ event_key: 'k', sequence: 4, memory: 'm-4' }]);
 });
 
-test('a table that reports copies keeps those which gave way', () => {
+test('a table that reports copies keeps the rows that gave way', () => {
   const log = logTable('lineage', { columns: {}, reportsCopies: true });
   const silent = logTable('accesses', { columns: {} });
   const fold = new Fold();

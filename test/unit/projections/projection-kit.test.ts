@@ -43,7 +43,7 @@ function define(
   });
 }
 
-/** One note of whatever content. */
+/** One note with any content. */
 function note(
   { tenantid, subject }: { readonly tenantid: string; readonly subject: string },
   sequence: number,
@@ -55,7 +55,7 @@ function note(
   ];
 }
 
-/** What the kit says of it. */
+/** The fault that the kit reports. */
 function faultOf(projection: Projection): ProjectionFault {
   try {
     proveGenerated(projection, { runs: 30, seed: 7 });
@@ -66,7 +66,7 @@ function faultOf(projection: Projection): ProjectionFault {
   throw new Error('the kit has found nothing');
 }
 
-test('what is right passes', () => {
+test('a correct projection passes', () => {
   const right = define({
     'memory.created': (event, at) => note(event, at.sequence, event.data.content),
     'memory.revised': (event, at) => [
@@ -77,7 +77,7 @@ test('what is right passes', () => {
   expect(proveGenerated(right, { runs: 30, seed: 7 })).toBe(30);
 });
 
-describe('what is another on another day is named', () => {
+describe('a handler that depends on the day is named', () => {
   const created = (content: () => unknown): Projection =>
     define({
       'memory.created': (event, at) => note(event, at.sequence, String(content())),
@@ -107,7 +107,7 @@ describe('what is another on another day is named', () => {
     expect(fault.message).toContain('take times from event.time');
   });
 
-  test('also when the handler hides it', () => {
+  test('even when the handler hides it', () => {
     const hiding = created(() => {
       try {
         return Date.now();
@@ -127,7 +127,7 @@ describe('what is another on another day is named', () => {
   });
 });
 
-test('a handler that counts up', () => {
+test('a handler with a counter', () => {
   const counts = new Map<string, number>();
   const fault = faultOf(
     define({
@@ -148,7 +148,7 @@ test('a handler that remembers the event before', () => {
   const fault = faultOf(
     define({
       'memory.revised': (event, at) => {
-        // Asked twice in a row it gives the same: only another order shows it.
+        // Called twice in a row it gives the same: only another order reveals it.
         const content = last.id === event.id ? last.content : last.id;
         last = { id: event.id, content };
         return note(event, at.sequence, content);
@@ -159,7 +159,7 @@ test('a handler that remembers the event before', () => {
   expect(fault.message).toContain('in another order of events');
 });
 
-describe('rows that memories share', () => {
+describe('rows shared by memories', () => {
   const shared = keyedTable('notes', {
     key: { tenant: 'text' },
     groups: { content: { guard: 'content_seq', columns: { content: 'text' } } },
@@ -184,7 +184,7 @@ describe('rows that memories share', () => {
     expect(fault.message).toMatch(/notes, row tenant 't-\d'\n/);
     expect(fault.message.match(/event: position \d+, memory\.extracted/g)).toHaveLength(2);
     expect(fault.message).toContain('tenant and memory in the key');
-    expect(fault.message).toContain('the log that shows it has 2 events');
+    expect(fault.message).toContain('the shortest failing log has 2 events');
   });
 
   test('do not when the guard is the position of the event itself', () => {
@@ -234,12 +234,12 @@ test.each([['the event', true] as const, ['what it gave before', false] as const
       }),
     );
     expect(fault.check).toBe('frozen events');
-    expect(fault.message).toContain('changes what it was given, or what it gave before');
+    expect(fault.message).toContain('changes its input, or an earlier result');
     expect(fault.message).toContain('make a new value');
   },
 );
 
-test('a type that is called repeatable and is not', () => {
+test('a type wrongly listed as repeatable', () => {
   const fault = faultOf(
     define(
       { 'memory.revised': (event, at) => note(event, at.sequence, event.data.content) },
@@ -266,7 +266,7 @@ test('a write that a second delivery repeats', () => {
   expect(fault.message).toContain('a copy of the first, stored later, would undo the second');
 });
 
-describe('rows that could not be written, or would be dropped in silence', () => {
+describe('rows that could not be written, or would be silently dropped', () => {
   const other = keyedTable('elsewhere', { key: { memory: 'text' }, groups: {} });
   const facts = setTable('extractions', {
     key: { tenant: 'text', memory: 'text' },
@@ -319,7 +319,7 @@ describe('rows that could not be written, or would be dropped in silence', () =>
     ],
   ])('%s', (message, give) => {
     const fault = faultOf(
-      // As a program without types would give it.
+      // As from a program without types.
       define(
         { 'memory.created': () => give() as Operation[] },
         { tables: [notes, revisions, facts] },
@@ -356,7 +356,7 @@ describe('fixtures', () => {
   test.each([
     ['missing: { content: ', { notes: [{ content: 'b' }] }],
     ['not expected: ', { notes: [] }],
-    ['speaks of the table note, which is not declared', { note: [] }],
+    ['names the table note, which is not declared', { note: [] }],
   ] as [string, ProjectionFixture['tables']][])(
     'and the kit says where they do not: %s',
     (message, tables) => {
@@ -366,10 +366,10 @@ describe('fixtures', () => {
     },
   );
 
-  test('an event that is none', () => {
+  test('an invalid event', () => {
     const bad = [{ type: 'memory.superseded', memory: 'm', data: { by: '' } }] as const;
     expect(() => {
       proveFixture(projection, { name: 'x', log: bad, tables: {} });
-    }).toThrow('event 1 of "x" is none: data.by');
+    }).toThrow('event 1 of "x" is invalid: data.by');
   });
 });

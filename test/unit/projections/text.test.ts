@@ -35,7 +35,7 @@ describe('folding', () => {
     expect(fold(written)).toBe(folded);
   });
 
-  test('what is folded stays as it is', () => {
+  test('folded text stays unchanged', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), (text) => {
         expect(fold(fold(text))).toBe(fold(text));
@@ -139,7 +139,7 @@ describe('languages', () => {
     expect(analyse(text).language).toBe(language);
   });
 
-  test('a declared language is taken at its word', () => {
+  test('a declared language is used without detection', () => {
     expect(analyse('Gift', 'de').language).toBe('de');
     expect(languageOf('pt-BR')).toBe('pt');
     expect(languageOf('NB')).toBe('no');

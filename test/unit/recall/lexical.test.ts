@@ -94,7 +94,7 @@ describe('any text has a vector of length 1', () => {
     expect(norm(vector)).toBeCloseTo(1, 4);
   });
 
-  test('whatever is thrown at it', () => {
+  test('accepts any text', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 100 }), (text) => {
         const [vector] = vectorsOf(text);

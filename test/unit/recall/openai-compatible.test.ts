@@ -27,7 +27,7 @@ function embedderOf(service: ModelService) {
   });
 }
 
-/** A right answer, its list changed. */
+/** A correct answer with a changed list. */
 const changed =
   (change: (data: { index?: number; embedding: unknown }[]) => unknown[]) =>
   (call: ModelCall): Reply => {
@@ -72,7 +72,7 @@ test('an answer without indexes is taken in order', async () => {
   expect(vectors[2]).toEqual(Float32Array.from(vectorOf('three', 8)));
 });
 
-test('vectors that are not of length 1 are made so, however large or small', async () => {
+test('vectors of any length are normalised to length 1', async () => {
   await using service = await startModelService();
   service.respond(
     changed(() => [
@@ -132,7 +132,7 @@ describe('other faults keep their class, and nothing is repeated here', () => {
     expect(service.calls).toHaveLength(1);
   });
 
-  test('the wait that a rate limit asks for is passed on', async () => {
+  test('the wait of a rate limit is passed on', async () => {
     await using service = await startModelService();
     service.respond(replies.rateLimited({ 'retry-after': '7' }));
     const error = await errorOf(embedderOf(service).embed(TEXTS, signal));

@@ -34,7 +34,7 @@ test.each(['', '  ', '-tea', '""', '?!', '-"a b"'])('nothing to look for: %s', (
   expect(isEmpty(parseQuery(query))).toBe(true);
 });
 
-test('a word is asked as every language writes it, and a stop word of one language is a word of others', () => {
+test('a query word is stemmed for every language, and a stop word of one language is a word of others', () => {
   const [die] = parseQuery('die').words;
   expect(die?.en).toBe(' die ');
   expect(die?.de).toBeUndefined();

@@ -29,7 +29,7 @@ test('models whose readable names agree have different spaces', () => {
   expect(spaceOf({ model: `${long}1` })).not.toBe(spaceOf({ model: `${long}2` }));
 });
 
-test('the name is short and plain whatever the model is called', () => {
+test('the name is short and plain for any name of a model', () => {
   for (const model of ['m'.repeat(300), 'vendor/Model:latest@sha', 'модель', '\u0000', ' ']) {
     expect(spaceOf({ model, dimensions: 65_536 })).toMatch(/^[a-z0-9.-]{1,64}$/);
   }

@@ -12,7 +12,7 @@ test('a sleep ends with its signal, and that is no error', async () => {
   expect(await sleep(HOUR_MS, controller.signal)).toBeUndefined();
 });
 
-test('a race is won by the work, or by the signal that aborts first, with its reason', async () => {
+test('a race is won by the work, or by the signal if it aborts first, with its reason', async () => {
   const { signal } = new AbortController();
   expect(await raceAbort(Promise.resolve(7), signal)).toBe(7);
   await expect(raceAbort(Promise.reject(new Error('failed')), signal)).rejects.toThrow('failed');
@@ -27,7 +27,7 @@ test('a race is won by the work, or by the signal that aborts first, with its re
   reject(new Error('too late'));
 });
 
-test('a step is repeated, never beside itself, and its end is waited for', async () => {
+test('a step is repeated, never concurrently, and stopping waits for its end', async () => {
   let [running, most, begun] = [0, 0, 0];
   let goOn = Promise.withResolvers<void>();
   const repeated = every(1, async () => {

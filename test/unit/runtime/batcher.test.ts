@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Batcher } from '@memfleet/runtime';
 import { expect, test } from 'vitest';
 
-test('what comes within the linger goes together, and a full batch does not wait for it', async () => {
+test('items that come within the linger go together, and a full batch does not wait for it', async () => {
   const flushed: number[][] = [];
   const batcher = new Batcher<number, number>({
     size: 3,

@@ -27,7 +27,7 @@ function problemsOf(sources: Partial<ConfigSources>): string {
     if (error instanceof RuntimeError && error.code === 'CONFIG_INVALID') return error.message;
     throw error;
   }
-  throw new Error('the configuration was taken');
+  throw new Error('the configuration was accepted');
 }
 
 test('the defaults are complete and valid', () => {
@@ -55,7 +55,7 @@ test('a file overrides the defaults, the environment the file, flags the environ
 
 test('every setting of the default file has a variable, and the variable sets it', () => {
   const defaults = parse(readFileSync(DEFAULT_CONFIG, 'utf8')) as Record<string, unknown>;
-  // The inputs of a stage are named by whoever configures it.
+  // The configuration itself names the inputs of a stage.
   const paths = leavesOf(defaults).filter((path) => !path.includes('.inputs.'));
   expect(paths.length).toBeGreaterThan(40);
   const known = new Map(SETTINGS.map(({ path, variable }) => [path.join('.'), variable]));
@@ -100,7 +100,7 @@ test('contradictions between settings are found', () => {
   expect(message).toContain('the durable embedding-facts is named twice');
 });
 
-test('the broker may not be told to give an event up: nothing reads that it did', () => {
+test('the broker may not be told to give events up: nothing would notice', () => {
   for (const stage of ['extraction', 'embedding']) {
     const path = `stages.${stage}.maxDeliver`;
     expect(problemsOf({ flags: { [path]: '5' } })).toContain(`${path}: must be -1: `);

@@ -31,7 +31,7 @@ test('the environment names broker, credentials and database', () => {
   });
 });
 
-test('each of them may stand in a file', () => {
+test('each of them may be in a file', () => {
   const env = {
     NATS_URL_FILE: file('url', 'nats://a:1\n'),
     DATABASE_URL_FILE: file('db', 'postgres://b/c\n'),
@@ -62,7 +62,7 @@ test('a NATS context gives address, user and certificates', () => {
   );
 });
 
-test('else the fleet that runs in the state folder, unless its process is gone', () => {
+test('otherwise the fleet that runs in the state folder counts, unless its process is gone', () => {
   expect(findConnections({ env: {}, stateDir: fleetOf(process.pid) })).toEqual({
     broker: { url: 'nats://fleet:1' },
     databaseUrl: 'postgres://fleet/x',

@@ -23,7 +23,7 @@ function running(): Progress {
   return progress;
 }
 
-test('work that waits without progress is a stall, however alive the process is', () => {
+test('waiting work without progress is a stall, even in a live process', () => {
   const progress = running();
   vi.advanceTimersByTime(59_000);
   expect(probe(progress, 5).healthy).toBe(true);
@@ -43,7 +43,7 @@ test('an idle hour is no stall, not even when the first event arrives', () => {
   expect(probe(progress, 1)).toMatchObject({ healthy: true, state: 'idle' });
 });
 
-test('a backlog that cannot be asked for counts as one', () => {
+test('a backlog that cannot be queried counts as one', () => {
   const progress = running();
   vi.advanceTimersByTime(61_000);
   expect(probe(progress, undefined).healthy).toBe(false);
@@ -81,7 +81,7 @@ test('a long call within its deadline is no stall', () => {
   expect(probe(progress, 100).healthy).toBe(false);
 });
 
-test('a halt is for good, trouble is shown for a while', () => {
+test('a halt is permanent, a problem is shown for a while', () => {
   const progress = running();
   progress.troubled('database', 'connection lost');
   expect(probe(progress, 0)).toMatchObject({

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 
 const LOG = fileURLToPath(new URL('../../../shared/runtime/src/observe/log.ts', import.meta.url));
 
-/** Logs belong on standard error, so a process of their own writes them. */
+/** Logs go to standard error, so a separate process writes them. */
 function linesOf(script: string): Record<string, unknown>[] {
   const source = `
     const { createLogger } = await import(${JSON.stringify(LOG)});
@@ -20,7 +20,7 @@ function linesOf(script: string): Record<string, unknown>[] {
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
-test('a line names the worker and its instance, and says the level in a word', () => {
+test('a line names the worker and its instance, and the level as a word', () => {
   const [line] = linesOf(`log.info({ sequence: 7 }, 'done');`);
   expect(line).toMatchObject({
     level: 'info',
@@ -31,7 +31,7 @@ test('a line names the worker and its instance, and says the level in a word', (
   });
 });
 
-test('contents and secrets that are logged by mistake are blotted out', () => {
+test('contents and secrets that are logged by mistake are redacted', () => {
   const lines = linesOf(`
     log.info({ data: { content: 'secret' }, content: 'secret', payload: 'secret' });
     log.info({ event: { data: 'secret', content: 'secret' }, apiKey: 'secret' });

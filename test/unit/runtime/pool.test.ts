@@ -11,14 +11,14 @@ function message(type: string, body: Buffer): Buffer {
   return Buffer.concat([head, body]);
 }
 
-/** What a server says that is killed as soon as it has let somebody in, in one packet. */
+/** The single packet of a server that is killed as soon as it has accepted a connection. */
 const LET_IN_AND_KILLED = Buffer.concat([
   message('R', Buffer.from([0, 0, 0, 0])),
   message('Z', Buffer.from('I')),
   message('E', Buffer.from('SFATAL\0C57P02\0Mterminating connection\0\0')),
 ]);
 
-test('a server that dies in the packet that lets us in fails the transaction, not the process', async () => {
+test('a server that dies in the packet that accepts the connection fails the transaction, not the process', async () => {
   const server = createServer((socket) => {
     socket.once('data', () => socket.end(LET_IN_AND_KILLED));
     socket.on('error', () => undefined);
@@ -28,7 +28,7 @@ test('a server that dies in the packet that lets us in fails the transaction, no
   const { port } = server.address() as AddressInfo;
   const { database } = testSettings();
   const pool = createPool(`postgres://u:p@127.0.0.1:${port}/d`, database, { name: 'test' });
-  // An error that nobody listens for would end the process: vitest reports it as a failure.
+  // An unhandled error event would end the process: vitest reports it as a failure.
   await expect(transaction(pool, async (client) => await client.query('select 1'))).rejects.toThrow(
     'connection',
   );

@@ -11,7 +11,7 @@ const forbidden = new errors.PermissionViolationError('no', 'publish', 'subject'
 
 test.each([
   ['no answer in time', new errors.TimeoutError()],
-  ['nobody there', new errors.NoRespondersError('subject')],
+  ['no server answers', new errors.NoRespondersError('subject')],
   ['a connection that ended meanwhile', new errors.RequestError('connection disconnected')],
   ['a request that nobody was there for', withCause(new errors.NoRespondersError('subject'))],
   ['a server that refuses connections', new errors.ConnectionError('connection refused')],

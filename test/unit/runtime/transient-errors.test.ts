@@ -76,7 +76,7 @@ test.each(['23505', '22P02', '42P01', '42501', '22021', 'ENOENT'])('%s will not'
   expect(isTransientDatabaseError(coded(code))).toBe(false);
 });
 
-test('errors that pg gives no code are known by their message', () => {
+test("pg's errors without a code are recognised by their message", () => {
   for (const message of [
     'Connection terminated unexpectedly',
     'timeout exceeded when trying to connect',
@@ -118,7 +118,7 @@ test('work is repeated until it succeeds or fails for good', async () => {
   expect(calls).toBe(1);
 });
 
-test('the signal ends the wait, and what failed is the answer', async () => {
+test('the signal ends the wait, and the last failure is thrown', async () => {
   const stop = new AbortController();
   const work = retryTransient(
     async () => {

@@ -28,7 +28,7 @@ test('waits that overlap count once, and end once', () => {
   expect(waits.totalMs).toBe(160);
 });
 
-test('who joins a wait or leaves it in the middle has its part of it', () => {
+test('an event that joins or leaves during a wait counts its part of it', () => {
   const shared = new SharedWaits();
   const [early, late, gone] = [new Waits(), new Waits(), new Waits()];
   shared.join(early);
@@ -46,7 +46,7 @@ test('who joins a wait or leaves it in the middle has its part of it', () => {
   expect([early.totalMs, late.totalMs, gone.totalMs]).toEqual([300, 200, 100]);
 });
 
-test('an event that wants two calls waits while either of them does', () => {
+test('an event that needs two calls waits while either of them does', () => {
   const [one, other] = [new SharedWaits(), new SharedWaits()];
   const waits = new Waits();
   one.join(waits);

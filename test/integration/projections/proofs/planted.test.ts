@@ -7,7 +7,7 @@ import { proveDatabase } from '../../../support/projection-kit/prove-database.ts
 import { fixtures } from '../notes/fixtures.ts';
 import { notes } from '../notes/projection.ts';
 
-// What only the database can tell of a projection, and what the kit says of it.
+// Faults that only the database can find in a projection, and the kit's messages about them.
 
 function withTables(change: (sql: string) => string): Projection {
   const tablesSql = change(notes.tablesSql);
@@ -15,7 +15,7 @@ function withTables(change: (sql: string) => string): Projection {
   return { ...notes, tablesSql };
 }
 
-test('tables that are not as they are declared, each with what is wrong', async () => {
+test('tables that differ from their declaration, each with its problem', async () => {
   await using database = await createTestDatabase();
   const { pool } = database;
   await pool.query(`create schema planted;
@@ -24,13 +24,13 @@ test('tables that are not as they are declared, each with what is wrong', async 
     )`);
   await expect(proveDeclared(pool, notes, 'planted')).rejects.toThrow(
     [
-      'projection notes, check "tables.sql": the tables are not as they are declared',
-      '  notes.content is declared as text and made as character varying(10)',
-      '  notes.content_seq is declared as bigint and missing',
-      '  notes.extra is `not null`, and no declaration says what to write there',
-      '  table notes needs `primary key (tenant, memory)`: rows are found again by it',
-      '  table revisions is declared and not made',
-      '  what to do: projection.ts and tables.sql say the same thing twice: mend the one that is wrong',
+      'projection notes, check "tables.sql": the tables differ from their declaration',
+      '  notes.content is declared as text but created as character varying(10)',
+      '  notes.content_seq is declared as bigint but missing',
+      '  notes.extra is `not null`, but no declaration says what to write there',
+      '  table notes needs `primary key (tenant, memory)`: rows are found by it',
+      '  table revisions is declared but not created',
+      '  what to do: projection.ts and tables.sql must agree: fix the one that is wrong',
     ].join('\n'),
   );
   await pool.query(`create schema strict; set search_path to strict`);
@@ -38,11 +38,11 @@ test('tables that are not as they are declared, each with what is wrong', async 
     `set search_path to strict; ${memories.tablesSql.replace('kind           text,', 'kind text not null,')}`,
   );
   await expect(proveDeclared(pool, memories, 'strict')).rejects.toThrow(
-    'memories.kind is `not null`, and a row may be written by another group before',
+    'memories.kind is `not null`, but another group may write the row first',
   );
 });
 
-test('a column that is another each time', async () => {
+test('a column with another value each time', async () => {
   const clock = withTables((sql) =>
     sql.replace('revisions   bigint', 'seen_at timestamptz default clock_timestamp()'),
   );
@@ -60,11 +60,11 @@ test('rows that a constraint refuses', async () => {
   );
 });
 
-test('views that do not show what the fixture says', async () => {
+test('views that do not show the rows of the fixture', async () => {
   const [fixture] = fixtures;
   const wrong: ProjectionFixture = { ...fixture, views: { notes: [{ content: 'a' }] } };
   await expect(proveDatabase(notes, [wrong])).rejects.toThrow(
-    /check "fixture": "the last content stands.*": memory\.notes is not as the fixture says[\s\S]*missing: \{ content: 'a' \}/,
+    /check "fixture": "the last content stands.*": memory\.notes differs from the fixture[\s\S]*missing: \{ content: 'a' \}/,
   );
 });
 

@@ -14,7 +14,7 @@ const VARIABLES = {
   MEMFLEET_STAGES_EMBEDDING_PROVIDER_HEADERS: '{ x-team: memory }',
 };
 
-test('the provider of the throw-away fleet is the configured one, every field of it', () => {
+test('the throw-away fleet has the configured provider, with every field', () => {
   const configured = loadConfig({ defaults: DEFAULT_CONFIG, env: VARIABLES });
   const thrownAway = loadConfig({ defaults: DEFAULT_CONFIG, env: embeddingSettings(configured) });
   expect(thrownAway.stages.embedding.provider).toEqual(configured.stages.embedding.provider);

@@ -22,7 +22,7 @@ test.each(['text', 'vectors'] as const)('when only %s finds the answers, it deci
   expect(score).toMatchObject({ questions: 3, recall10: 1 });
 });
 
-test('when each half finds other answers, neither is left out', () => {
+test('when the halves find different answers, neither is left out', () => {
   const { fusion, score } = fitFusion([only('text', 2), only('vectors', 2)]);
   const ratio = fusion.textWeight / fusion.vectorWeight;
   expect(ratio).toBeGreaterThan(1 / 3);
@@ -30,7 +30,7 @@ test('when each half finds other answers, neither is left out', () => {
   expect(score.recall5).toBe(1);
 });
 
-test('the best is at least as good as any weights that are given', () => {
+test('the best weights are at least as good as any given ones', () => {
   const questions = [only('text', 2), only('vectors', 3), only('text', 7)];
   const { score } = fitFusion(questions);
   for (const [textWeight, vectorWeight] of [

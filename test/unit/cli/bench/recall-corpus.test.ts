@@ -16,7 +16,7 @@ test('a question, with and without a category', () => {
   expect(read({ ...GOOD, category: 'habits' })).toMatchObject({ category: 'habits' });
 });
 
-test('what narrows the search becomes its scope', () => {
+test('fields that narrow the search become its scope', () => {
   const scoped = {
     ...GOOD,
     user: 'ada',
@@ -99,7 +99,7 @@ test('both files, blank lines left out', async () => {
   expect(said).toEqual([]);
 });
 
-test('every bad line of both files is told by its number before anything is done', async () => {
+test('every bad line of both files is reported by its number before anything else happens', async () => {
   const wrong = EVENT.replace('"content"', '"kind":"thought","content"');
   const run = corpusOf(`${EVENT}\nnot JSON\n${wrong}\n`, `${JSON.stringify(GOOD)}\n{}\n`);
   await expect(run).rejects.toThrow(`3 lines are wrong in ${folder}`);

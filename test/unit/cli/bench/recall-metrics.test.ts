@@ -31,7 +31,7 @@ test.each([
   expect(score).toMatchObject({ questions: 1, recall5, recall10, recall25, hit10, mrr });
 });
 
-test('a ranking that is longer than 25 is looked at no further', () => {
+test('a ranking longer than 25 is cut', () => {
   const found = [...places(25), 'a'];
   const score = scoresOf([{ expected: ['a'], found, ms: 1 }]).get('overall');
   expect(score).toMatchObject({ recall25: 0, mrr: 0 });

@@ -18,7 +18,7 @@ const MEASURE: RecallMeasure = {
   p95ms: 1_029.96,
 };
 
-test('a table that fits a terminal, whatever the categories are called', () => {
+test('a table fits a terminal, with any names of categories', () => {
   const long = { ...MEASURE, ranking: 'vectors', category: 'questions about somebody else' };
   const lines = report([MEASURE, long], 1_982).split('\n');
   expect(lines[0]).toMatch(/^ranking +category +asked +@5 +@10 +@25 +hit +MRR +p50 +p95$/);
