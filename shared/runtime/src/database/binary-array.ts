@@ -31,8 +31,7 @@ export function textArray(values: readonly Cell[]): Buffer {
       offset = buffer.writeInt32BE(NULL, offset);
       continue;
     }
-    if (typeof value !== 'string')
-      throw new UnwritableValue('a number is given where text belongs');
+    if (typeof value !== 'string') throw new UnwritableValue('a number instead of text');
     const length = buffer.write(value, offset + 4);
     buffer.writeInt32BE(length, offset);
     offset += 4 + length;
