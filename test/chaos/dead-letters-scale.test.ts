@@ -131,7 +131,7 @@ test('a redrive ended by a signal says so, and continues where it was; each even
   await until('it is running', async () => (await bench.ids()).length < 55);
   child.kill('SIGINT');
   expect((await ended)[0]).toBe(1);
-  expect(stderr).toContain('interrupted. Run it again to go on with what is left.');
+  expect(stderr).toContain('interrupted. Run it again to continue with the rest.');
   const { redriven } = JSON.parse(stdout) as { redriven: number };
   expect(await bench.ids()).toHaveLength(60 - redriven);
   await bench.cli('redrive', '--all');

@@ -248,7 +248,7 @@ test('an interrupted run ends gracefully, and running it again continues it', as
   const [code] = (await once(child, 'close')) as [number | null];
   expect(code).toBe(1);
   expect(JSON.parse(stdout)).toEqual({ published: 50, duplicates: 0, rejected: 0 });
-  expect(stderr).toContain('interrupted after line 50. Run it again to go on');
+  expect(stderr).toContain('interrupted after line 50. Run it again to continue');
   const again = await fleet.run(['publish', '-', '--json'], {
     input: `${text}${JSON.stringify(created('m-1', 'more'))}\n`,
   });

@@ -32,7 +32,10 @@ test('stage pause and resume print the state, and status shows it', async () => 
 test.each([
   [['stage', 'pause', 'extractoin'], 'unknown stage extractoin, did you mean extraction?'],
   [['worker', 'projektion'], 'unknown worker projektion, did you mean projection?'],
-  [['up', '--stage', 'summary=2'], 'there is no worker summary; those of this fleet: extraction'],
+  [
+    ['up', '--stage', 'summary=2'],
+    'there is no worker summary; the workers of this fleet are: extraction',
+  ],
   [['up', '--stage', '=2'], 'Say <name>=<n>'],
 ])('memfleet %j is wrong usage', async (args, expected) => {
   // The command reports it before it contacts the servers.

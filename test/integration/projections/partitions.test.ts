@@ -65,7 +65,7 @@ test.each(WRONG)('a worker for another log does not start: $name', async ({ sett
   const { target, mistaken } = fleet;
   await provisionFleet(target);
   await expect(findRunnable({ ...mistaken, db: target.pool })).rejects.toThrow(
-    /stream .* was created otherwise than configured: subject_transform: /,
+    /stream .* was not created as configured: subject_transform: /,
   );
 });
 
