@@ -92,7 +92,7 @@ test('a spent budget stops calls, says so, and resumes when the window moves', a
 
   await nextHour(bench);
   // Also recorded: spending recorded after the hour has changed belongs to the new one.
-  await until('it goes on', async () => (await bench.derived()) === 20);
+  await until('work continues', async () => (await bench.derived()) === 20);
   expect(one.calls).toHaveLength(20);
   await nextHour(bench);
   await until('all is done', async () => (await bench.derived()) === 25);
@@ -124,7 +124,7 @@ test('a tenant over its budget waits, without delaying others', async () => {
   expect((await bench.work()).every(({ attempts }) => attempts === 0)).toBe(true);
 
   await nextHour(bench);
-  await until('it goes on by itself', () => done('greedy') === 10);
+  await until('work continues by itself', () => done('greedy') === 10);
   expect(await bench.deadLetters()).toBe(0);
 });
 

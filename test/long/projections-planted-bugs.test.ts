@@ -79,7 +79,7 @@ test.each<[string, string, Change]>([
   ['a creation overwrites', 'memories', guarded('memory.created', (at) => latest(at.sequence))],
   ['the write applied last wins', 'memories', guarded('memory.revised', () => 1)],
   [
-    'a late extraction of older content stands',
+    'a late extraction of older content wins',
     'knowledge',
     guarded('memory.extracted', (at) => latest(at.sequence)),
   ],

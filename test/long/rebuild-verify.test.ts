@@ -36,7 +36,7 @@ test('a difference is found, and its key is named, never its content', async () 
     },
   ]);
   await expect(promoteNext(pool, notes, PROMOTE)).rejects.toThrow(/has not been verified/);
-  // The lanes go on.
+  // The lanes continue.
   await appendAll(broker, fleet.config, [revised('a', 'three')]);
   await fleet.applied(3);
 });

@@ -87,7 +87,7 @@ test("a newer version gets its own tables, and a rollback restores the old versi
   // The old workers end. Their tables stand still, and serve readers until the new ones are promoted.
   await old.stop();
   await appendAll(broker, fleet.config, [created('c', 'three')]);
-  await until('the next one goes on', async () => (await laneStatus(pool))[1]?.position === 3);
+  await until('the next one continues', async () => (await laneStatus(pool))[1]?.position === 3);
   expect((await laneStatus(pool))[0]).toMatchObject({ state: 'unowned', position: 2 });
   await expect(verifyNext(pool, 'notes', VERIFY)).rejects.toThrow(
     /does not move: lane 0 is unowned/,

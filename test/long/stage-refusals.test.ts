@@ -174,7 +174,7 @@ test(
       await until('it has lasted', () => performance.now() - startedAt > TOGETHER_MS);
       front.fail = () => undefined;
       const before = await bench.derived();
-      await until('it goes on', async () => (await bench.derived()) > before);
+      await until('work continues', async () => (await bench.derived()) > before);
     }
     await bench.settled();
     const rows = await bench.work();

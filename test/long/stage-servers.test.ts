@@ -26,7 +26,7 @@ async function atWork(fleet: StageFleet): Promise<void> {
 async function backAfter(fleet: StageFleet, what: string): Promise<number> {
   const before = await until(`it can be counted after ${what}`, () => derived(fleet), 120_000);
   const startedAt = performance.now();
-  await until('work goes on', async () => ((await derived(fleet)) ?? 0) > before, 120_000);
+  await until('work continues', async () => ((await derived(fleet)) ?? 0) > before, 120_000);
   const ms = performance.now() - startedAt;
   process.stderr.write(`${fleet.stage}, ${what}: back after ${ms.toFixed(0)} ms\n`);
   return ms;

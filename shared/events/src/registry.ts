@@ -20,7 +20,7 @@ export type Decoded =
 interface Entry {
   readonly definition: EventType;
   readonly latest: number;
-  /** The schemas of the definition as far as they were needed, compiled. */
+  /** Compiled schemas of the definition, as needed so far. */
   readonly compiled: Map<number, z.ZodType>;
   /** The steps from a version to the latest, in order. */
   readonly path: ReadonlyMap<number, readonly Upcaster[]>;

@@ -125,7 +125,7 @@ export class ProjectionWatch {
   /** Rejects those who wait for a position that will not come by itself, and says why. */
   async #rejectHopeless(place: Place): Promise<void> {
     for (const { lane, position, code, cause } of await this.#stillness.stuckLanes(place)) {
-      const where = `lane ${lane} of ${this.#projection} stands at position ${position}`;
+      const where = `lane ${lane} of ${this.#projection} is at position ${position}`;
       const error = new RuntimeError(code, `${where}: ${cause}`);
       for (const waiter of this.#waiters) {
         if (waiter.sequence <= position) continue;
@@ -145,7 +145,7 @@ export class ProjectionWatch {
     const place =
       this.#place === undefined
         ? 'how far it is could not be read'
-        : `it stands at position ${this.#place.position}`;
+        : `it is at position ${this.#place.position}`;
     const causes = [this.#trouble, this.#stillness.cause].filter((each) => each !== undefined);
     const message = `${this.#projection} did not apply position ${sequence} within ${timeoutMs} ms: ${[place, ...causes].join('; ')}`;
     return new RuntimeError('PROJECTION_BEHIND', message);

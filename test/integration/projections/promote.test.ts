@@ -246,7 +246,7 @@ test('no lane moves between the check of the lanes and the commit of a promotion
   await pool.query(`create trigger dawdle before update on memfleet.projection_generations
     for each row when (new.state = 'live') execute function dawdle()`);
   const promoting = promoteNext(pool, notes, PROMOTE);
-  await until('the swap is under way', async () => {
+  await until('the swap is in progress', async () => {
     const { rows } = await pool.query(
       `select from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()`,
     );

@@ -197,7 +197,7 @@ describe('waits that cannot succeed', () => {
     const patient = waitFor(pool, 'notes', 8, { timeoutMs: 30_000 });
     await expect(waitFor(pool, 'notes', 9, { timeoutMs: 50 })).rejects.toMatchObject({
       code: 'PROJECTION_BEHIND',
-      message: 'notes did not apply position 9 within 50 ms: it stands at position 7',
+      message: 'notes did not apply position 9 within 50 ms: it is at position 7',
     });
     await moveTo(8);
     await patient;
@@ -228,7 +228,7 @@ describe('waits that cannot succeed', () => {
     await waitFor(pool, 'notes', 3);
     await expect(waitFor(pool, 'notes', 4)).rejects.toMatchObject({
       code: 'LANE_HALTED',
-      message: 'lane 0 of notes stands at position 3: stream LOG was recreated',
+      message: 'lane 0 of notes is at position 3: stream LOG was recreated',
     });
   });
 
@@ -236,7 +236,7 @@ describe('waits that cannot succeed', () => {
     await pool.query('truncate memfleet.leases');
     await expect(waitFor(pool, 'notes', 1)).rejects.toMatchObject({
       code: 'LANE_UNOWNED',
-      message: 'lane 0 of notes stands at position 0: no worker holds this lane',
+      message: 'lane 0 of notes is at position 0: no worker holds this lane',
     });
   });
 

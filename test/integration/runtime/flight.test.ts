@@ -60,7 +60,7 @@ test.each([
   ['the driver refuses a statement', { name: 'set', text: `${SET} `, values: ['a', 9] }],
   ['a statement does not count itself', { name: 'uncounted', text: 'select 1', values: [] }],
   ['the driver cannot write a value', { ...set('a', 9), values: [new Unprintable(), 9] }],
-] as const)('nothing stands when %s, wherever it is', async (_, missing) => {
+] as const)('nothing is committed when %s, at any place', async (_, missing) => {
   await using database = await withCounters();
   const rest = [set('a', 1), set('b', 1)];
   for (let place = 0; place <= rest.length; place += 1) {

@@ -136,13 +136,13 @@ export class TablesInMemory {
     if (this.#isSealed(table, key)) return;
     const rows = entry(this.#keyed, table.name);
     const id = idOf(key);
-    const stands = { ...rows.get(id)?.groups };
+    const stored = { ...rows.get(id)?.groups };
     for (const [name, write] of Object.entries(groups)) {
-      const before = stands[name];
+      const before = stored[name];
       if (write === undefined || (before !== undefined && write.guard < before.guard)) continue;
-      stands[name] = write;
+      stored[name] = write;
     }
-    rows.set(id, { key, groups: stands });
+    rows.set(id, { key, groups: stored });
   }
 
   #isSealed({ sealedBy }: KeyedTable, key: Row): boolean {

@@ -2,7 +2,7 @@ import { RuntimeError } from '@memfleet/runtime';
 import { expect, test } from 'vitest';
 import { CommandError, describeFailure, UsageError } from '../../../workers/cli/src/failure.ts';
 
-test('an error of ours is one sentence that says what to do', () => {
+test('our own error is one sentence that says what to do', () => {
   expect(describeFailure(new RuntimeError('STREAM_MISSING', 'stream X does not exist'))).toEqual({
     text: 'memfleet: stream X does not exist. Run `memfleet provision` first.\n',
     exitCode: 1,

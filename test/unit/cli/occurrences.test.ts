@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Occurrences } from '../../../workers/cli/src/publish/occurrences.ts';
 
-test('counts every text by itself, also across the growth of its table', () => {
+test('counts every text separately, even when its table grows', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 0, max: 3_000 }), { maxLength: 8_000 }), (numbers) => {
       const occurrences = new Occurrences();

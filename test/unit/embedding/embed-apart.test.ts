@@ -119,7 +119,7 @@ test('a service that rejects everything is not called for every text, and no uns
   ]);
 });
 
-test('a bug of ours is not mistaken for a bad text', async () => {
+test('our own bug is not mistaken for a bad text', async () => {
   let count = 0;
   const attempts = await embedApart(() => {
     count += 1;

@@ -1,7 +1,7 @@
 import { classifyProviderError, ProviderError } from '@memfleet/models';
 import { describe, expect, test } from 'vitest';
 
-/** An error of the AI SDK's shape, as far as it matters. */
+/** An error with the relevant fields of the AI SDK's errors. */
 function callError(answer: {
   readonly statusCode?: number;
   readonly responseHeaders?: Record<string, string>;

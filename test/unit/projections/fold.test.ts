@@ -29,7 +29,7 @@ function written(...writes: readonly [guard: number, content: string | null][]):
 
 test.each([
   [
-    'the last revision stands',
+    'the last revision wins',
     [
       [latest(3), 'a'],
       [latest(5), 'b'],
@@ -45,7 +45,7 @@ test.each([
     'b',
   ],
   [
-    'the first creation stands',
+    'the first creation wins',
     [
       [earliest(3), 'a'],
       [earliest(5), 'b'],
@@ -53,7 +53,7 @@ test.each([
     'a',
   ],
   [
-    'a revision stands above a creation after it',
+    'a revision wins over a later creation',
     [
       [latest(3), 'a'],
       [earliest(5), 'b'],

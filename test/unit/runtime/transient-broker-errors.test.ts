@@ -16,7 +16,7 @@ test.each([
   ['a request that nobody was there for', withCause(new errors.NoRespondersError('subject'))],
   ['a server that refuses connections', new errors.ConnectionError('connection refused')],
   ['a cluster without a leader', answered(503, 10008)],
-  ['an error of ours for any of them', ours(new errors.TimeoutError())],
+  ['our error for any of them', ours(new errors.TimeoutError())],
 ])('%s may pass', (_, error) => {
   expect(isTransientBrokerError(error)).toBe(true);
 });
@@ -25,7 +25,7 @@ test.each([
   ['a stream that does not exist', answered(404, 10059)],
   ['a request that makes no sense', answered(400, 10003)],
   ['a request that is not permitted', withCause(forbidden)],
-  ['an error of ours for such a refusal', ours(withCause(forbidden))],
+  ['our error for such a refusal', ours(withCause(forbidden))],
   ['an error of the code', new TypeError('timeout')],
   ['no error at all', 'timeout'],
 ])('%s does not', (_, error) => {
@@ -37,5 +37,5 @@ function withCause(cause: Error): Error {
 }
 
 function ours(cause: Error): RuntimeError {
-  return new RuntimeError('BROKER_REFUSED', 'NATS says nothing', cause);
+  return new RuntimeError('BROKER_REFUSED', 'NATS gives no answer', cause);
 }

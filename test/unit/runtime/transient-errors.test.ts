@@ -59,7 +59,7 @@ test.each(['57P01', '25006', '08006', '40P01', 'ECONNREFUSED', '42501'])(
 );
 
 test.each(['42501', '42P01', '26000', '25P02', '28P01', '3D000', '58P01', 'XX000', '57P01'])(
-  '%s is the fault of the server, whatever it was given',
+  '%s is the fault of the server, for any values',
   (code) => {
     expect(isServerError(coded(code))).toBe(true);
   },

@@ -35,7 +35,7 @@ export interface Fleet {
   readonly embedded: { readonly nats: boolean; readonly postgres: boolean };
   readonly workers: readonly RunningWorker[];
   readonly logDir: string;
-  /** Settles when the fleet cannot go on (a server ended by itself), with one sentence that says why. */
+  /** Settles when the fleet cannot continue (a server ended by itself), with one sentence that says why. */
   readonly failed: Promise<string>;
   /** Ends gracefully: workers drain, then the servers stop. A second call waits for the same end. */
   readonly stop: () => Promise<void>;

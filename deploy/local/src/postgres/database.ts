@@ -3,7 +3,7 @@ import { superuser } from './cluster.ts';
 
 const database = 'memfleet';
 
-/** A server of ours, just started, that nobody else uses yet. */
+/** For our own server that has just started and has no other users yet. */
 const settings = { poolSize: 2, connectTimeout: 10_000, statementTimeout: 30_000 };
 
 export function postgresUrl(password: string, host: string, port: number): string {

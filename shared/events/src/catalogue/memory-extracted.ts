@@ -19,7 +19,7 @@ export const ENTITY_TYPES = [
 ] as const;
 
 export const extractedFact = z.looseObject({
-  /** One statement that stands by itself. */
+  /** One self-contained statement. */
   text: storableText(2_000),
   subject: storableText(256),
   predicate: storableText(256),

@@ -101,7 +101,7 @@ function rootOf(url: string): string {
   return new URL('.', manifest === undefined ? url : pathToFileURL(manifest)).href;
 }
 
-/** Whether a file lies below a folder, and not in a package of its own there. */
+/** Whether a file is below a folder, and not in a separate package there. */
 function isBelow(root: string, file: string | undefined): boolean {
   if (root === '' || file === undefined || !file.startsWith(root)) return false;
   return !file.slice(root.length).includes('node_modules/');

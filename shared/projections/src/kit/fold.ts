@@ -80,8 +80,8 @@ export class Fold {
 function merged(before: Groups, after: Groups): Groups {
   const groups = { ...before };
   for (const [name, write] of Object.entries(after)) {
-    const stands = groups[name];
-    if (write !== undefined && (stands === undefined || write.guard >= stands.guard)) {
+    const current = groups[name];
+    if (write !== undefined && (current === undefined || write.guard >= current.guard)) {
       groups[name] = write;
     }
   }

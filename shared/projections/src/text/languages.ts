@@ -21,7 +21,7 @@ import { fold } from './fold.ts';
 import { STOP_WORDS } from './stop-words.ts';
 import { gramsOf, type Word } from './words.ts';
 
-/** A word as it stands in a text that is indexed; see `analyse`. */
+/** A word as written in an indexed text; see `analyse`. */
 export interface Indexed {
   readonly lexemes: string;
   readonly length: number;

@@ -2,7 +2,7 @@ import type { ProjectionFixture } from '@memfleet/projections';
 
 export const fixtures: readonly [ProjectionFixture, ...ProjectionFixture[]] = [
   {
-    name: 'the last content stands, and every revision is a row',
+    name: 'the last content wins, and every revision is a row',
     log: [
       { type: 'memory.created', memory: 'm-1', data: { content: 'a' } },
       { type: 'memory.revised', memory: 'm-1', data: { content: 'b' } },

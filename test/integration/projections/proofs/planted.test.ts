@@ -64,7 +64,7 @@ test('views that do not show the rows of the fixture', async () => {
   const [fixture] = fixtures;
   const wrong: ProjectionFixture = { ...fixture, views: { notes: [{ content: 'a' }] } };
   await expect(proveDatabase(notes, [wrong])).rejects.toThrow(
-    /check "fixture": "the last content stands.*": memory\.notes differs from the fixture[\s\S]*missing: \{ content: 'a' \}/,
+    /check "fixture": "the last content wins.*": memory\.notes differs from the fixture[\s\S]*missing: \{ content: 'a' \}/,
   );
 });
 

@@ -41,7 +41,7 @@ export function buildTrees(rows: readonly LineageRow[]): TreeNode[] {
   const isRoot = (row: LineageRow): boolean =>
     row.causation_id === row.event_id || !known.has(`${row.tenant} ${row.causation_id}`);
   const roots = rows.filter(isRoot).map(nodeOf);
-  // Events that no root leads to lie on a circle.
+  // Events that no root leads to are part of a circle.
   for (const row of rows) if (!placed.has(row)) roots.push(nodeOf(row));
   return roots;
 }

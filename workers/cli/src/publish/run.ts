@@ -118,7 +118,7 @@ export class PublishRun {
     }
   }
 
-  /** Never throws: its consumer has appends under way, whose results must not be lost. */
+  /** Never throws: its consumer has appends in progress, whose results must not be lost. */
   async *#batches(chunks: AsyncIterable<Buffer>): AsyncGenerator<Item[]> {
     const { bar, maxLineBytes, source } = this.#options;
     const reading = { source, occurrences: new Occurrences(), now: new Date() };

@@ -53,7 +53,7 @@ export interface StoredEvent {
   readonly time: Date;
 }
 
-/** How often a lane that is held asks whether it may go on. */
+/** How often a held lane asks whether it may continue. */
 const HELD_MS = 20;
 
 export interface Committed {
@@ -172,7 +172,7 @@ export class Committer {
     const before = await this.commit(this.#prepareAgain(upTo));
     const next = rest.at(0);
     if (next === undefined) return before;
-    // Events come in order, and this lane's next one lies beyond the hold: there is none in between.
+    // Events come in order, and this lane's next one is beyond the hold: there is none in between.
     await this.skipTo(position);
     onHeld();
     while (!(await retryTransient(() => mayAdvance(pool, id, next.seq), { signal, onRetry }))) {

@@ -17,7 +17,7 @@ export function skipOpeners(tokens: readonly Token[], from: number): number {
     const token = tokens[at];
     if (token === undefined) break;
     const isOpener = (token.role & (Role.opener | Role.coordinator)) !== 0;
-    // "Today I …", "Last year we …": the time stands before the subject.
+    // "Today I …", "Last year we …": the time comes before the subject.
     if (token.kind !== 'mark' && token.kind !== 'quote' && !isOpener) {
       const behind = behindTime(tokens, at);
       if (behind === undefined) break;

@@ -74,7 +74,7 @@ function wordOf({ text, speaker }: Reading, token: Token): string {
   const raw = text.slice(token.start, token.end);
   if (token.kind === 'hashtag') return raw.slice(1);
   if ((token.role & Role.honorific) !== 0 && text.startsWith('. ', token.end)) return `${raw}.`;
-  // "n't" stands in the text where the token says "not".
+  // The text has "n't" where the token says "not".
   return raw.includes("'") && FULL.has(token.low) && token.low !== "'s" ? token.low : raw;
 }
 

@@ -1,10 +1,10 @@
-/** Longer texts are read up to here: what matters is said early, and time per event stays bounded. */
+/** Longer texts are cut here: the important parts come early, and the time per event stays bounded. */
 const MAX_CHARS = 4_000;
 
 export interface Prepared {
   /** Prose only, well-formed, straight quotes, without markup, links and invisible characters. */
   readonly text: string;
-  /** Why the text holds no prose to read statements from. */
+  /** Why the text has no prose to read statements from. */
   readonly unreadable?: string;
 }
 
@@ -18,7 +18,7 @@ const LINK = /(?:https?|ftp):\/\/[^\s<>"]{1,2000}/g;
 const IMAGE_OR_LINK = /!?\[([^[\]\n]{0,200})\]\([^()\s]{0,500}\)/g;
 const LINE_MARK = /^[ \t]{0,8}(?:>+|#{1,6}(?= )|[-*+](?= )|\d{1,3}[.)](?= ))[ \t]?/gm;
 
-/** Cuts out of a text what rules for prose can read. Pure; at most MAX_CHARS are looked at. */
+/** Keeps the parts of a text that rules for prose can read. Pure; it reads at most MAX_CHARS. */
 export function prepare(content: string): Prepared {
   let text = content.length > MAX_CHARS ? content.slice(0, MAX_CHARS) : content;
   if (NOT_PLAIN.test(text)) {
@@ -46,7 +46,7 @@ export function prepare(content: string): Prepared {
 }
 
 function withoutFences(text: string): string {
-  // Every second piece lies between two fences; an unclosed fence lasts to the end.
+  // Every second piece is between two fences; an unclosed fence lasts to the end.
   return text
     .split('```')
     .filter((_piece, index) => index % 2 === 0)

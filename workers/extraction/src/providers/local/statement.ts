@@ -11,18 +11,18 @@ import type { Token } from './tokens.ts';
 import type { VerbGroup } from './verbs.ts';
 import { Role } from './words.ts';
 
-/** A clause taken apart. */
+/** The parts of a clause. */
 export interface Clause {
   readonly tokens: readonly Token[];
   readonly names: readonly Name[];
   readonly subject: Subject;
   readonly verb: VerbGroup;
   readonly range: ObjectRange;
-  /** "I think …": what is said is believed, not known. */
+  /** "I think …": a belief, not knowledge. */
   readonly hedged: boolean;
 }
 
-/** A fact, and the tokens of its object: topics are read off them. */
+/** A fact, and the tokens of its object, from which topics are read. */
 export interface Found {
   readonly fact: ExtractedFact;
   readonly verb: VerbGroup;
@@ -30,7 +30,7 @@ export interface Found {
   readonly to: number;
 }
 
-/** "Ana is Ada's sister", said in passing by "my sister Ana". */
+/** "Ana is Ada's sister", implied by "my sister Ana". */
 export function relationFact(
   { name, of, kind }: NonNullable<Subject['relation']>,
   at: number,
@@ -61,7 +61,7 @@ export function factOf(
   if (!standsByItself(tokens, verb.end, clauseEnd, isThird(subject))) return undefined;
   const words = [...verb.words];
   let from = verb.end;
-  // "is allergic to", "moved to", "grew up in": what links the object belongs to the predicate.
+  // "is allergic to", "moved to", "grew up in": the linking words belong to the predicate.
   for (let added = 0; added < MAX_ADDED && from + 1 < clauseEnd; added += 1) {
     const token = tokens[from];
     if (token === undefined || !isLinking(tokens, from, verb, clauseEnd)) break;
@@ -78,7 +78,7 @@ export function factOf(
   const objectEnd = nameEnd(tokens, names, from) ?? (end > from ? end : clauseEnd);
   const object = said === undefined ? last : phrase(reading, tokens, from, objectEnd);
   if (object === reading.speaker) return undefined;
-  // "does not" + "smoke", "does" + "smoke": every part has something to say.
+  // "does not" + "smoke", "does" + "smoke": no part may be empty.
   const predicate = said === undefined ? words.slice(0, -1).join(' ') || 'does' : words.join(' ');
   const rest = said === undefined ? words.join(' ') : `${words.join(' ')} ${said}`;
   const fact = bounded({
@@ -92,12 +92,12 @@ export function factOf(
   return { fact, verb, from, to: Math.max(end, from) };
 }
 
-/** "I like what …", "I know how …": the object is a clause of its own, which is not read. */
+/** "I like what …", "I know how …": the object is a clause, which is not read. */
 function isCutOff(next: Token | undefined): boolean {
   return next !== undefined && /^(?:what|how|that|where|who|why|which|when)$/.test(next.low);
 }
 
-/** Where an object ends that is a name: "Siemens as a nurse" is Siemens. */
+/** The end of an object that is a name: "Siemens as a nurse" is Siemens. */
 function nameEnd(
   tokens: readonly Token[],
   names: readonly Name[],
@@ -109,7 +109,7 @@ function nameEnd(
   return isSeparate && name?.type !== 'quantity' ? name?.to : undefined;
 }
 
-/** Whether a word behind the verb belongs to the predicate. */
+/** Whether a word after the verb belongs to the predicate. */
 function isLinking(
   tokens: readonly Token[],
   at: number,
@@ -150,7 +150,7 @@ function isThird(subject: Subject): boolean {
   return subject.agreement === 'third';
 }
 
-/** Without words that point out of the statement. */
+/** Whether no word refers to something outside the statement. */
 function standsByItself(
   tokens: readonly Token[],
   from: number,
