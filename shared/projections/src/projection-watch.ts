@@ -124,7 +124,7 @@ export class ProjectionWatch {
 
   /** Rejects those who wait for a position that will not come by itself, and says why. */
   async #rejectHopeless(place: Place): Promise<void> {
-    for (const { lane, position, code, cause } of await this.#stillness.stuckLanes(place)) {
+    for (const { lane, position, code, cause } of await this.#stillness.lanesInVain(place)) {
       const where = `lane ${lane} of ${this.#projection} is at position ${position}`;
       const error = new RuntimeError(code, `${where}: ${cause}`);
       for (const waiter of this.#waiters) {

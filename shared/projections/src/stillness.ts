@@ -3,7 +3,7 @@ import type { LaneStatus } from './lane-status.ts';
 import type { Place } from './live-place.ts';
 
 /** A lane that will not advance by itself. */
-export interface StuckLane {
+export interface LaneInVain {
   readonly lane: number;
   readonly position: number;
   readonly code: Extract<RuntimeErrorCode, 'LANE_HALTED' | 'LANE_UNOWNED'>;
@@ -48,7 +48,7 @@ export class Stillness {
   }
 
   /** Lanes that nobody should wait for; queries nothing while the tables advance. */
-  async stuckLanes(place: Place): Promise<StuckLane[]> {
+  async lanesInVain(place: Place): Promise<LaneInVain[]> {
     const now = performance.now();
     const isSame =
       this.#place?.generation === place.generation && this.#place.position === place.position;
@@ -73,7 +73,7 @@ export class Stillness {
 function inVain(
   { lane, position, state, cause = state }: LaneStatus,
   forMs: number,
-): StuckLane | undefined {
+): LaneInVain | undefined {
   if (state === 'halted' && forMs >= HALTED_MS) {
     return { lane, position, code: 'LANE_HALTED', cause };
   }
