@@ -54,7 +54,7 @@ const PATIENCE_MS = 120_000;
 /** The server takes 1,000 in one atomic batch. */
 const APPENDED_AT_ONCE = 500;
 
-/** One stage worker's surroundings: a log, a database and a model service that counts its calls. */
+/** The environment of a stage worker: a log, a database and a model service that counts its calls. */
 export interface StageFleet extends AsyncDisposable {
   readonly stage: BuiltInStage;
   readonly durable: string;

@@ -7,7 +7,7 @@ import { until } from '../support/until.ts';
 
 /** Ten minutes, shortened to a twentieth; pauses and probes have their usual lengths. */
 const OUTAGE_MS = 25_000;
-/** As of work/gate.ts: the longest pause between two probes, and the time between two turns to probe. */
+/** As in provider-gate.ts: the longest pause between two probes, and the time between two turns to probe. */
 const LONGEST_PAUSE_MS = 4_000;
 const PROBE_TURN_MS = 1_000;
 const DEADLINE_MS = 4_000;
@@ -15,7 +15,7 @@ const EVENTS = 400;
 const SLOTS = 64;
 /** More than the slots: the rest would be called during a pause, if that were possible. */
 const ACCOUNT_EVENTS = 100;
-/** As of work/gate.ts: between two probes while the account is in trouble. */
+/** As in provider-gate.ts: the time between two probes while the account has a problem. */
 const ACCOUNT_PAUSE_MS = 30_000;
 
 /** All answers of a service in trouble, one after the other. */
@@ -38,7 +38,7 @@ interface Status {
 
 describe.each(STAGES)('the $stage stage', (stageCase) => {
   const { stage } = stageCase;
-  // One text a call, so that calls and events are the same.
+  // One text per call, so that there are as many calls as events.
   const provider = { ...stageCase.provider, ...(stage === 'embedding' ? { maxBatch: 1 } : {}) };
   // Far fewer slots than events: when the outage begins, most are still to come.
   const settings = {

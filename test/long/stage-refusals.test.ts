@@ -57,7 +57,7 @@ async function isPausedByLog(fleet: StageFleet): Promise<boolean> {
 
 describe.each(STAGES)('the $stage stage', { timeout: LIMIT_MS }, (stageCase) => {
   const { stage } = stageCase;
-  // One text a call, so that calls and events are the same.
+  // One text per call, so that there are as many calls as events.
   const provider = { ...stageCase.provider, ...(stage === 'embedding' ? { maxBatch: 1 } : {}) };
 
   test('a log that is full for a minute costs no call and no attempt, and status says so', async () => {

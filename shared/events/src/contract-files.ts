@@ -17,7 +17,7 @@ export interface ContractPlace {
 }
 
 interface FixtureFile {
-  /** Of every fixture, but for `type`, `schemaversion` and `data`. */
+  /** The envelope of every fixture, except for `type`, `schemaversion` and `data`. */
   readonly envelope: Readonly<Record<string, unknown>>;
   readonly fixtures: readonly ContractFixture[];
 }

@@ -95,7 +95,7 @@ export class EventRegistry {
   #read(value: unknown): Decoded {
     const parsed = compiledEnvelope.safeParse(value);
     if (!parsed.success) return invalid(describeIssues(parsed.error));
-    // As it was written: the schema of the envelope fills in nothing.
+    // Kept as written: the schema of the envelope fills in nothing.
     const envelope = value as Envelope;
     const entry = this.#entries.get(envelope.type);
     if (entry === undefined) {

@@ -62,7 +62,7 @@ export interface CliFleet extends AsyncDisposable {
   readonly folder: string;
   readonly env: Readonly<Record<string, string>>;
   run(args: readonly string[], options?: RunOptions): Promise<Finished>;
-  /** A file of lines; what is no text is written as JSON. */
+  /** Writes a file of lines; values that are no text are written as JSON. */
   lines(name: string, lines: readonly unknown[]): Promise<string>;
 }
 

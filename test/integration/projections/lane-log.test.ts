@@ -90,7 +90,7 @@ test('an event that its durable does not know yet keeps the lane from skipping a
   await appendAll(broker, fleet.config, [created('m', 'one')]);
   const stored = await messageAt(broker.jsm, log.stream, { seq: 1 });
   const lane = Number(stored?.subject.split('.')[1]);
-  // As when the durable is led by a server that lags.
+  // As when a lagging server leads the durable.
   const info = (): Promise<unknown> =>
     Promise.resolve({ num_pending: 0, delivered: { stream_seq: 0 } });
   const consumers: unknown = Object.create(broker.jsm.consumers, { info: { value: info } });

@@ -16,7 +16,7 @@ test('a generation is dropped behind a lane that still writes, not against it', 
   const engine = fleet.start();
   await filled(broker, fleet, notes, await rebuild(broker, fleet, notes));
   await engine.stop();
-  // As a worker whose lease has run out, in the middle of its last transaction.
+  // Like a worker whose lease has run out in the middle of its last transaction.
   const lane = await pool.connect();
   try {
     await lane.query('begin');

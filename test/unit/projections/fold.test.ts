@@ -69,7 +69,7 @@ test.each([
     'b',
   ],
   [
-    'what is sealed stays',
+    'a sealed group stays sealed',
     [
       [SEALED, null],
       [latest(Number.MAX_SAFE_INTEGER - 1), 'b'],

@@ -66,7 +66,7 @@ test.each(['42501', '42P01', '26000', '25P02', '28P01', '3D000', '58P01', 'XX000
 );
 
 test.each(['22003', '22P02', '22021', '23505', '23514', '54000', 'P0001', '', 'EXXXX', 'ENOENT'])(
-  '%j may be the fault of what it was given',
+  '%j may be the fault of the given values',
   (code) => {
     expect(isServerError(coded(code))).toBe(false);
   },

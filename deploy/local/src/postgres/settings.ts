@@ -43,7 +43,7 @@ export function postgresSettings(
           fsync: 'off',
           synchronous_commit: 'off',
           full_page_writes: 'off',
-          // What is left of whole pages is new databases, one for a test: 230 ms each with it, 30 without.
+          // Full pages then come only from new databases, one per test: 230 ms each with it, 30 without.
           wal_compression: 'off',
         }),
     ...extra,

@@ -26,7 +26,7 @@ const v2 = z.looseObject({
   kind: z.enum(MEMORY_KINDS).default('note'),
   scope: scope.default({}),
   attribution: attribution.default({ role: 'unknown' }),
-  /** From when what is said holds; not when it was said. */
+  /** The time from which the statement is true; not the time of the statement. */
   valid_from: timestamp.optional(),
   /** 0 (trivia) to 1 (must not be forgotten). */
   importance: z.number().min(0).max(1).default(0.5),

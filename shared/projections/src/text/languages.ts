@@ -31,11 +31,11 @@ export interface Indexed {
 interface Rules {
   readonly stem: (word: string) => string;
   readonly stopWords: ReadonlySet<string>;
-  /** What came of words that were seen before, which most are: a stemmer takes 3 µs a word. */
+  /** Results for words seen before, as most are: a stemmer takes 3 µs a word. */
   readonly known: Map<string, Indexed>;
 }
 
-/** By ISO 639-1 code; `und` for every other language, whose words stay as they are. */
+/** Stemmers by ISO 639-1 code; `und` for every other language, whose words are not stemmed. */
 const STEMMERS = {
   ar: (word: string): string => arabic(withoutParticle(word)),
   da: danish,
@@ -60,8 +60,8 @@ const STEMMERS = {
 } as const;
 
 /**
- * The article, and the words for and, so, with, like and for that are written at it: والكتاب is كتاب. The
- * stemmer leaves it at short words.
+ * The article, together with the words for and, so, with, like and for that are written before it: والكتاب
+ * is كتاب. The stemmer does not remove it from short words.
  */
 function withoutParticle(word: string): string {
   return word.replace(/^(?:[وفبك]?ال|لل)(?=..)/, '');
@@ -85,7 +85,7 @@ function rulesOf(language: Language): Rules {
 
 const MOST_KNOWN = 20_000;
 
-/** Codes that name one of the languages otherwise: both written standards of Norwegian, old Indonesian. */
+/** Other codes of these languages: both written standards of Norwegian, and the old code of Indonesian. */
 const OTHER_CODES: Readonly<Record<string, Language>> = { nb: 'no', nn: 'no', in: 'id' };
 
 /** The rules for a language tag, such as `de` or `pt-BR`. */
@@ -103,17 +103,17 @@ export function stopWordsOf(language: Language): ReadonlySet<string> {
   return RULES[language].stopWords;
 }
 
-/** Beyond this a "word" is an encoded blob; its beginning tells it apart. */
+/** A longer "word" is an encoded blob; its beginning is enough to distinguish it. */
 const LONGEST = 64;
-/** What English hangs on a word. */
+/** Contractions that English appends to a word. */
 const CONTRACTION = /['’](?:s|re|ve|ll|d|m|t)$/;
 
-/** What is indexed for a word in a language; nothing for a word that says nothing. */
+/** The lexemes of a word in a language; none for a stop word. */
 export function lexemesOf(word: Word, language: Language): readonly string[] {
   return typeof word === 'string' ? stemmed(word, RULES[language]) : gramsOf(word);
 }
 
-/** The same between blanks, or a dot for nothing. */
+/** The same between blanks, or a dot when there are none. */
 export function indexedWord(word: Word, language: Language): Indexed {
   if (typeof word !== 'string') return indexed(gramsOf(word));
   const rules = RULES[language];

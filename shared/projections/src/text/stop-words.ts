@@ -1,8 +1,8 @@
 /**
- * Words that say how a sentence is built and not what it is about: articles, pronouns, prepositions,
- * conjunctions, auxiliary verbs, words that ask. Short on purpose: a word that is left out cannot be
- * found, and a common one weighs little anyway. Words that say when, such as `now` and `before`, are kept
- * in English: where somebody lives now turns on them. Folded, as `fold` writes them.
+ * Words that structure a sentence instead of naming its subject: articles, pronouns, prepositions,
+ * conjunctions, auxiliary verbs, question words. The lists are short on purpose: a stop word cannot be
+ * found, and a common word weighs little anyway. English keeps words of time, such as `now` and `before`,
+ * since the question where somebody lives now depends on them. All words are folded by `fold`.
  */
 export const STOP_WORDS = {
   ar: `من في على الي عن ان هذا هذه ذلك تلك التي الذي الذين ما لا لم لن قد كان كانت هو هي هم نحن انا انت

@@ -7,7 +7,7 @@ const table = keyedTable('notes', {
 
 const revisions = logTable('revisions', { columns: { memory: 'text' } });
 
-/** As a newcomer's: nothing is declared repeatable. Some contents are poison to it. */
+/** Like a beginner's projection: nothing is declared repeatable, and some contents make it fail. */
 export const notes = defineProjection({
   name: 'notes',
   version: 1,

@@ -23,7 +23,7 @@ export const lineage = defineProjection({
   version: 1,
   home: import.meta.url,
   tables: [lineageTable],
-  // One row an event, keyed by the event: a later copy changes nothing.
+  // One row per event, keyed by the event: a later copy changes nothing.
   repeatable: 'every',
   handlers: {},
   every: recorded,

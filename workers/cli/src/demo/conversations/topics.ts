@@ -14,7 +14,7 @@ export interface Topic {
   readonly noted: readonly string[];
 }
 
-/** True of a person for long: each comes up once, early. */
+/** Lasting facts about a person: each comes up once, early. */
 export const LASTING: readonly Topic[] = [
   {
     name: 'home',
@@ -128,7 +128,7 @@ export const LASTING: readonly Topic[] = [
   },
 ];
 
-/** What happens to people: comes up again and again, each time a little different. */
+/** Events in people's lives: they come up repeatedly, each time a little different. */
 export const PASSING: readonly Topic[] = [
   {
     name: 'meeting',
@@ -224,7 +224,7 @@ export const PASSING: readonly Topic[] = [
   },
 ];
 
-/** A fact that another one takes the place of: the note of the first is superseded by that of the second. */
+/** Facts that change: the note of the new fact supersedes that of the old one. */
 export interface Turn {
   readonly topic: string;
   readonly said: readonly string[];
@@ -253,7 +253,7 @@ export const TURNS: readonly Turn[] = [
   },
 ];
 
-/** Said by mistake, and forgotten on request. */
+/** Things said by mistake, and forgotten on request. */
 export const SECRETS: readonly string[] = [
   'The code of my bicycle lock is {number}{hour}.',
   'My locker at {place} is number {number}.',
