@@ -16,7 +16,7 @@ export interface Cost {
 
 /** Room in the budget that is reserved for a call until its cost is known. */
 export interface Reservation {
-  /** The call has ended; without a cost it did not take place. */
+  /** The call has ended; without a cost nothing was spent. */
   settle(cost?: Cost): void;
 }
 
