@@ -137,14 +137,17 @@ test.each<[string[], RegExp]>([
   [['list', '--newer-than', '2'], /--newer-than must be an age like/],
   [['list', '--limit', '0'], /whole number/],
   [['show', 'x'], /whole number/],
-  [['redrive'], /say which dead letters are meant: ids, filters, or --all/],
+  [['redrive'], /choose dead letters by ids, by filters, or with --all/],
   [['redrive', '1', '--all'], /either ids or filters/],
   [['redrive', '1', 'x'], /whole number/],
   [['redrive', '--all', '--rate', '0'], /whole number/],
   [['discard', '1', '--yes'], /--because/],
   [['discard', '1', '--because', ' ', '--yes'], /say why/],
-  [['discard', '--yes', '--because', 'a trial'], /say which dead letters are meant/],
-  [['discard', '--all', '--because', 'a trial'], /nobody can be asked here; say --yes/],
+  [['discard', '--yes', '--because', 'a trial'], /choose dead letters by ids/],
+  [
+    ['discard', '--all', '--because', 'a trial'],
+    /there is no terminal to ask for confirmation; add --yes/,
+  ],
 ])('%j is wrong usage', async (args, complaint) => {
   const { code, stdout, stderr } = await bench.cli(...args);
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
