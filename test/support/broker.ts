@@ -61,16 +61,16 @@ export function brokerOfFile(): BrokerClients {
   };
 }
 
-/** A manager whose direct reads `getMessage` answers; everything else is unchanged. */
-export function readingDirectly(
-  { jsm }: BrokerClients,
-  getMessage: () => Promise<null>,
-): JetStreamManager {
-  const direct: unknown = Object.create(jsm.direct, { getMessage: { value: getMessage } });
-  return Object.create(jsm, { direct: { value: direct } }) as JetStreamManager;
+/** A manager that cannot read single messages; everything else is unchanged. */
+export function withoutMessages({ jsm }: BrokerClients): JetStreamManager {
+  const getMessage = (): Promise<never> => Promise.reject(new Error('no answer'));
+  const streams: unknown = Object.create(jsm.streams, { getMessage: { value: getMessage } });
+  return Object.create(jsm, { streams: { value: streams } }) as JetStreamManager;
 }
 
 /** A replica that has none of the messages yet answers direct reads. */
-export function laggingReplica(broker: BrokerClients): JetStreamManager {
-  return readingDirectly(broker, () => Promise.resolve(null));
+export function laggingReplica({ jsm }: BrokerClients): JetStreamManager {
+  const getMessage = (): Promise<null> => Promise.resolve(null);
+  const direct: unknown = Object.create(jsm.direct, { getMessage: { value: getMessage } });
+  return Object.create(jsm, { direct: { value: direct } }) as JetStreamManager;
 }

@@ -20,7 +20,7 @@ import { expect, test, vi } from 'vitest';
 import { findEvents } from '../../../workers/cli/src/events/find.ts';
 import { takeSnapshot } from '../../../workers/cli/src/status/snapshot.ts';
 import { snapshotLine, snapshotText } from '../../../workers/cli/src/status/text.ts';
-import { brokerOfFile, readingDirectly } from '../../support/broker.ts';
+import { brokerOfFile, withoutMessages } from '../../support/broker.ts';
 import { testSettings } from '../../support/settings.ts';
 import { appendAll, createTestFleet, type TestFleet } from '../../support/test-fleet.ts';
 import { until } from '../../support/until.ts';
@@ -205,7 +205,7 @@ test('copies left uncompared are compared by the next worker; erased ones cannot
   ]);
   const first = heardLog();
   // The comparison cannot read the log; the lanes receive it from their durables.
-  const jsm = readingDirectly(broker, () => Promise.reject(new Error('no answer')));
+  const jsm = withoutMessages(broker);
   const engine = fleet.start({ log: first.log, jsm });
   await fleet.applied(4);
   await until('it says that it cannot', () =>
