@@ -1,5 +1,5 @@
 import { jetstream, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { connect, errors, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, inject } from 'vitest';
 
 /** A connection to a server, with all its clients. */
@@ -63,7 +63,7 @@ export function brokerOfFile(): BrokerClients {
 
 /** A manager that cannot read single messages; everything else is unchanged. */
 export function withoutMessages({ jsm }: BrokerClients): JetStreamManager {
-  const getMessage = (): Promise<never> => Promise.reject(new Error('no answer'));
+  const getMessage = (): Promise<never> => Promise.reject(new errors.TimeoutError());
   const streams: unknown = Object.create(jsm.streams, { getMessage: { value: getMessage } });
   return Object.create(jsm, { streams: { value: streams } }) as JetStreamManager;
 }

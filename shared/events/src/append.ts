@@ -127,6 +127,14 @@ export function memoryOf(event: unknown): string {
     : '';
 }
 
+/** The same of its id; '' where there is none. */
+export function idOf(event: unknown): string {
+  const { id } = (event instanceof PreparedEvent ? event.event : (event ?? {})) as {
+    readonly id?: unknown;
+  };
+  return typeof id === 'string' ? id : '';
+}
+
 /** An optimistic append says in the event itself on which version it was decided. */
 export function stamped(event: unknown, expectedVersion: number | undefined): unknown {
   if (expectedVersion === undefined || typeof event !== 'object' || event === null) return event;

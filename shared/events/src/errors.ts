@@ -75,16 +75,3 @@ export class ConflictingPayloadError extends CodedError<'EVENT_CONFLICTING_PAYLO
     this.sequence = sequence;
   }
 }
-
-/** Codes of what one event is to blame for. */
-const OF_THE_EVENT: ReadonlySet<string> = new Set<EventErrorCode>([
-  'EVENT_INVALID',
-  'EVENT_TOO_LARGE',
-  'EVENT_CONFLICTING_PAYLOAD',
-  'VERSION_CONFLICT',
-]);
-
-/** Whether the event will never be appended as it is: nothing has to wait for it. */
-export function isOfTheEvent(error: unknown): boolean {
-  return error instanceof CodedError && OF_THE_EVENT.has((error as CodedError).code);
-}

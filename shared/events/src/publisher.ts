@@ -6,6 +6,7 @@ import {
   DEFAULT_LOG,
   type Limits,
   type LogNames,
+  idOf,
   memoryOf,
   NO_LIMITS,
   prepare,
@@ -13,12 +14,8 @@ import {
   stamped,
 } from './append.ts';
 import { sendBatch } from './atomic-batch.ts';
-import {
-  ConflictingPayloadError,
-  EventError,
-  isOfTheEvent,
-  VersionConflictError,
-} from './errors.ts';
+import { ConflictingPayloadError, EventError, VersionConflictError } from './errors.ts';
+import { HeldBack } from './held-back.ts';
 import { LogReader } from './log-reader.ts';
 import { saysTheSame } from './payload.ts';
 import {
@@ -72,7 +69,7 @@ export class Publisher {
   /**
    * Appends many events, up to `window` at a time. Events of one memory go one after the other, so
    * a repeated attempt cannot put them out of order. A failure is a result, and the rest goes on; where
-   * the event may yet be appended, as after an outage, later ones of its memory are held back.
+   * the event may yet be appended, as after an outage, others of its memory are held back until it is.
    */
   async *appendAll<Item>(
     items: AsyncIterable<Item> | Iterable<Item>,
@@ -83,23 +80,20 @@ export class Publisher {
     },
   ): AsyncGenerator<AppendResult<Item>> {
     const lastOfMemory = new Map<string, Promise<unknown>>();
-    const heldBack = new Set<string>();
+    const heldBack = new HeldBack();
     yield* windowed(items, options.window ?? 256, (item) => {
       const { event, options: how } = options.event(item);
-      const memory = memoryOf(event);
+      const [memory, id] = [memoryOf(event), idOf(event)];
       const before = lastOfMemory.get(memory) ?? Promise.resolve();
       const append = async (): Promise<AppendResult<Item>> => {
         await before;
         try {
-          if (heldBack.has(memory)) {
-            throw new EventError(
-              'APPEND_HELD_BACK',
-              'the event was not sent: an earlier one of its memory could not be appended',
-            );
-          }
-          return { item, ok: true, appended: await this.append(event, how) };
+          heldBack.check(memory, id);
+          const appended = await this.append(event, how);
+          heldBack.appended(memory);
+          return { item, ok: true, appended };
         } catch (error) {
-          if (!isOfTheEvent(error)) heldBack.add(memory);
+          heldBack.failed(memory, id, error);
           return { item, ok: false, error };
         }
       };

@@ -53,6 +53,8 @@ const ofNewestMemories = (seen: string): string =>
   vectorsOf(`
     select newest.memory, count(*) over () > $12 as is_bounded from (
       select memories.memory, memories.position from memory.memories where ${seen}
+        and exists (select from memory.embeddings where embeddings.tenant = $1
+          and embeddings.memory = memories.memory and embeddings.space = $11)
       order by memories.position desc
       limit $12::int + 1
     ) as newest

@@ -346,7 +346,24 @@ describe('appendAll', () => {
       ['BROKER_UNAVAILABLE', 'ok', 'APPEND_HELD_BACK', 'APPEND_HELD_BACK', 'ok'],
     );
     expect(await stored(unsure)).toEqual([]);
-    // Appended again as a whole, each memory is in order.
+    // Appended again as a whole, in the same call or another, each memory is in order.
+    const inOneCall = lossy(broker.connection, (number) => (number === 1 ? 'there' : undefined));
+    const both = new Publisher(inOneCall.connection, { log, attempts: 1 });
+    const twice = await collect(
+      both.appendAll([...items, ...items], { window: 1, event: (item) => ({ event: item }) }),
+    );
+    expect(twice.map(({ ok }) => ok)).toEqual([
+      false,
+      true,
+      false,
+      false,
+      true,
+      true,
+      true,
+      true,
+      true,
+      true,
+    ]);
     expect((await appending(publisher)).every(({ ok }) => ok)).toBe(true);
     for (const memory of [unsure, other]) {
       const mine = items.filter(({ subject }) => subject === memory).map(({ id }) => id);

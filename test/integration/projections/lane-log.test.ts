@@ -1,10 +1,13 @@
 import { messageAt } from '@memfleet/events';
 import { provisionFleet } from '@memfleet/fleet';
 import { durableOf, hashTables, laneStatus } from '@memfleet/projections';
-import { partitionFilter } from '@memfleet/runtime';
+import { partitionFilter, RuntimeError } from '@memfleet/runtime';
+import { errors } from '@nats-io/transport-node';
 import { expect, test, vi } from 'vitest';
+import type { Delivery } from '../../../shared/runtime/src/broker/delivery.ts';
 import { BrokenDelivery } from '../../../workers/projection/src/engine/feed.ts';
-import { followLog, StrayWatch } from '../../../workers/projection/src/engine/quiet.ts';
+import { Inbox } from '../../../workers/projection/src/engine/inbox.ts';
+import { lookAhead, QuietLane, StrayWatch } from '../../../workers/projection/src/engine/quiet.ts';
 import { brokerOfFile } from '../../support/broker.ts';
 import { contents, created, notesFleet, revised } from '../../support/notes-fleet.ts';
 import { appendAll } from '../../support/test-fleet.ts';
@@ -95,8 +98,7 @@ test('an event that its durable does not know yet keeps the lane from skipping a
     Promise.resolve({ num_pending: 0, delivered: { stream_seq: 0 } });
   const consumers: unknown = Object.create(broker.jsm.consumers, { info: { value: info } });
   const jsm = Object.create(broker.jsm, { consumers: { value: consumers } }) as typeof broker.jsm;
-  const movedOn = async (to: number): Promise<number[]> => {
-    const skipTo = vi.fn<(position: number) => Promise<void>>();
+  const ahead = async (to: number) => {
     const id = { projection: 'notes', generation: 1, lane: to };
     const source = {
       jsm,
@@ -104,11 +106,46 @@ test('an event that its durable does not know yet keeps the lane from skipping a
       durable: durableOf(id),
       filter: partitionFilter(log.root, to),
     };
-    expect(await followLog(source, { position: 0, skipTo })).toBeUndefined();
-    return skipTo.mock.calls.flat();
+    return await lookAhead(source, 0);
   };
-  expect(await movedOn(lane)).toEqual([]);
-  expect(await movedOn((lane + 1) % 8)).toEqual([1]);
+  expect(await ahead(lane)).toEqual({});
+  expect(await ahead((lane + 1) % 8)).toEqual({ end: 1 });
+});
+
+/** A lane of its own at position 0, whose broker does not answer before `answer` does. */
+function quietLane(answer: Promise<unknown>) {
+  const inbox = new Inbox(10);
+  const skipTo = vi.fn<(position: number) => Promise<void>>(() => Promise.resolve());
+  const source = {
+    jsm: { streams: { info: () => answer } } as unknown as typeof broker.jsm,
+    stream: 'S',
+    durable: 'd',
+    filter: '>',
+  };
+  const committer = { position: 0, skipTo };
+  return { inbox, skipTo, quiet: new QuietLane(source, committer, inbox) };
+}
+
+test('an event that comes does not wait for what a quiet lane has asked', async () => {
+  const { inbox, skipTo, quiet } = quietLane(Promise.withResolvers<never>().promise);
+  const looking = quiet.follow();
+  inbox.put([{} as Delivery]);
+  await looking;
+  expect([inbox.size, skipTo.mock.calls]).toEqual([1, []]);
+});
+
+test.each([
+  ['nobody answers', new errors.TimeoutError()],
+  ['the stream is not known yet', new RuntimeError('STREAM_MISSING', 'no stream')],
+])('a quiet lane goes on when %s', async (_, error) => {
+  const { skipTo, quiet } = quietLane(Promise.reject(error));
+  await quiet.follow();
+  expect(skipTo).not.toHaveBeenCalled();
+});
+
+test('a quiet lane says what keeps it from asking for good', async () => {
+  const { quiet } = quietLane(Promise.reject(new RuntimeError('BROKER_REFUSED', 'not permitted')));
+  await expect(quiet.follow()).rejects.toThrow('not permitted');
 });
 
 test('an event that another reader of the durable was given is known to be missing', async () => {
@@ -117,19 +154,15 @@ test('an event that another reader of the durable was given is known to be missi
   await appendAll(broker, fleet.config, [created('m', 'one'), revised('m', 'two')]);
   const durable = durableOf({ projection: 'notes', generation: 1, lane: 0 });
   const source = { jsm: broker.jsm, stream, durable, filter: '>' };
-  const skipTo = vi.fn<(position: number) => Promise<void>>();
-  const missing = (position: number): Promise<number | undefined> =>
-    followLog(source, { position, skipTo });
-  expect(await missing(0)).toBeUndefined();
+  expect(await lookAhead(source, 0)).toEqual({});
   const stranger = await broker.jetstream.consumers.get(stream, durable);
   for (const expected of [1, 2]) {
     const message = await stranger.next();
     expect(message?.seq).toBe(expected);
     await message?.ackAck();
   }
-  expect(await missing(1)).toBe(2);
-  expect(await missing(2)).toBeUndefined();
-  expect(skipTo).not.toHaveBeenCalled();
+  expect(await lookAhead(source, 1)).toEqual({ missing: 2 });
+  expect(await lookAhead(source, 2)).toEqual({});
 });
 
 test('a delivery has time to come before it counts as a stray one', () => {

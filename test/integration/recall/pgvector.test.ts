@@ -269,6 +269,15 @@ describe('an index of vectors', () => {
     },
   );
 
+  test('without it, memories that have no vector yet take no place of those that have', async () => {
+    await lite.exec(`drop index memfleet.${vectorIndexName(lexicalEmbedder.space)};
+      delete from memories_1.embeddings where tenant = 'large' and sequence > 200`);
+    db = asQueryable(lite);
+    const { hits, notes } = await ask('the kayak in the shed', { scope: { user: 'common' } });
+    expect(hits).not.toEqual([]);
+    expect(notes).toMatchObject([{ code: 'VECTOR_BOUND_REACHED' }]);
+  });
+
   test('without it, a scope of few is compared as a whole', async () => {
     await lite.exec(`drop index memfleet.${vectorIndexName(lexicalEmbedder.space)}`);
     db = asQueryable(lite);

@@ -67,9 +67,11 @@ test('events of a newer version keep nobody from the others, and wait for a work
   await until('each was looked at again', async () => (await lookedAt()) >= 1);
   await until('all wait again', async () => (await waiting()).length === newer);
   await old.stop();
-  await dueNow(bench);
   bench.start(stage, { reader: tomorrow });
-  await until('all are done', async () => (await bench.derived()) === 5 + newer);
+  await until('all are done', async () => {
+    await dueNow(bench);
+    return (await bench.derived()) === 5 + newer;
+  });
   const rows = await bench.work();
   expect(rows.every(({ state, attempts }) => state === 'done' && attempts === 0)).toBe(true);
   expect(await bench.deadLetters()).toBe(0);

@@ -302,3 +302,28 @@ test.concurrent.each(['57014', '53200', '25P03'])(
     expect(stage.calls).toHaveLength(5);
   },
 );
+
+test.concurrent('a cost that is cut off each time keeps no result from being stored', async () => {
+  await using bench = await createStageBench({
+    'stages.extraction.maxAttempts': '1',
+    'stages.extraction.linger': '50ms',
+  });
+  await bench.publish(...notes(5));
+  const failing = failingPool(bench.database.pool);
+  failing.fail = (statement) =>
+    statement === 'spend-add' ? coded('57014', 'canceling statement') : undefined;
+  const usage = { calls: 1, input_tokens: 10, output_tokens: 1 };
+  // Only one of them has cost something: its tenant's row is locked, as by a person.
+  const stage = storing(storesNothing, async (event, { sequence }) => ({
+    kind: 'done',
+    events: [nothingExtracted(event, sequence, IDENTITY)],
+    ...((event.data as { content: string }).content === BAD
+      ? { use: { usage, cost_usd: 1, duration_ms: 1, cached: false } }
+      : {}),
+  }));
+  bench.start(stage, { pool: failing.pool });
+  await bench.settled();
+  const rows = await bench.work();
+  expect(rows.map(({ state, attempts }) => [state, attempts])).toEqual(rows.map(() => ['done', 0]));
+  expect([rows.length, stage.calls.length]).toEqual([5, 5]);
+});

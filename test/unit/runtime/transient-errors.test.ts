@@ -40,12 +40,14 @@ test.each([
   expect(isTransientDatabaseError(Object.assign(new Error('no'), about))).toBe(true);
 });
 
-test.each([{ code: 'ENOENT', syscall: 'open' }, { code: 'ENOENT' }])(
-  'a file that is not there is no connection: %j',
-  (about) => {
-    expect(isTransientDatabaseError(Object.assign(new Error('no'), about))).toBe(false);
-  },
-);
+test.each([
+  { code: 'ENOENT', syscall: 'open' },
+  { code: 'EISDIR', syscall: 'read' },
+  { code: 'ENOSPC', syscall: 'write' },
+  { code: 'ENOENT' },
+])('a file in trouble is no connection: %j', (about) => {
+  expect(isTransientDatabaseError(Object.assign(new Error('no'), about))).toBe(false);
+});
 
 test.each(['57014', '25P03', '53200'])('%s may be the trouble of one statement alone', (code) => {
   expect(isStatementTrouble(coded(code))).toBe(true);

@@ -9,7 +9,7 @@ import {
 } from '@memfleet/runtime';
 import type { Projection } from '../kit/define.ts';
 import { LanesHeld, RebuildError } from './errors.ts';
-import { type GiveWay, givingWay, limitLockWaits } from './give-way.ts';
+import { type GiveWay, givingWay, isLockWait, limitLockWaits } from './give-way.ts';
 import { holdLanes, releaseLanes } from './hold.ts';
 import { behindBy, liveOf, type Place, readPlaces } from './places.ts';
 import { pointViews } from './views.ts';
@@ -75,6 +75,8 @@ export async function swap(
   const { name } = projection;
   const from = performance.now();
   let plan: Plan | undefined;
+  /** Whether a try may have been committed without an answer. */
+  let isUnsure = false;
   const known = (done: Done, attempts: number): Swap => {
     return { projection: name, ...done, attempts, blockedMs: performance.now() - from };
   };
@@ -85,7 +87,7 @@ export async function swap(
     isWorthARetry: (error: unknown) =>
       error instanceof NotLevel || error instanceof LanesHeld || isTransientDatabaseError(error),
     onTimeout: async (reason, attempts) => {
-      const done = plan && (await lookAgain(pool, name, plan));
+      const done = isUnsure && plan ? await lookAgain(pool, name, plan) : undefined;
       if (done !== undefined) return known(done, attempts);
       throw new RebuildError(
         `could not swap within ${Math.round(limitMs / 1_000)} s: ${reason}`,
@@ -101,7 +103,11 @@ export async function swap(
     const { target, mustBeLevel } = await choose(pool, places);
     plan ??= { live: live.generation, target: target.generation };
     checkPlan(name, plan, live, target);
-    return { ...(await swapLevel(pool, projection, plan, mustBeLevel, choose)), attempts };
+    const swapped = swapLevel(pool, projection, plan, mustBeLevel, choose);
+    swapped.catch((error: unknown) => {
+      isUnsure ||= isTransientDatabaseError(error) && !isLockWait(error);
+    });
+    return { ...(await swapped), attempts };
   });
 }
 

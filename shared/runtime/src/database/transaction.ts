@@ -181,7 +181,7 @@ function isOfSocket(error: Error): boolean {
   return 'syscall' in error && SOCKET_CALLS.has(error.syscall);
 }
 
-const SOCKET_CALLS: ReadonlySet<unknown> = new Set(['connect', 'getaddrinfo', 'read', 'write']);
+const SOCKET_CALLS: ReadonlySet<unknown> = new Set(['connect', 'getaddrinfo']);
 /** A certificate that ran out, a proxy that answers in the server's place: nothing the statement could help. */
 const TLS_CODES = /^(ERR_TLS_|ERR_SSL_|CERT_|EPROTO$|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_)/;
 

@@ -13,8 +13,8 @@ export interface EarlyEventsOptions {
   readonly log: Logger;
 }
 
-/** When they are looked at again. */
-const AGAIN_MS = 30_000;
+/** When they are looked at again: seldom enough that a flood of them costs the others little. */
+const AGAIN_MS = { first: 30_000, last: 240_000 };
 
 /** Events that a newer version of the stage may know: in a rolling deploy its workers take them. */
 export class EarlyEvents {
@@ -45,19 +45,23 @@ export class EarlyEvents {
       early.map(({ held }) => held),
       (held) => (isOfLog(held) ? 'ofLog' : 'others'),
     );
-    this.#giveBack(others, AGAIN_MS);
+    for (const one of others) this.#giveBack([one], afterMs(one));
     if (ofLog.length === 0) return;
     try {
       await queue.put(
         ofLog.map(({ message }) => message),
-        AGAIN_MS,
+        AGAIN_MS.first,
       );
       for (const held of ofLog) inFlight.letGo(held);
     } catch (error) {
       log.warn({ events: ofLog.length, reason: messageOf(error) }, 'events could not be queued');
-      this.#giveBack(ofLog, AGAIN_MS);
+      this.#giveBack(ofLog, AGAIN_MS.first);
     }
   }
+}
+
+function afterMs({ message }: Held): number {
+  return Math.min(AGAIN_MS.last, AGAIN_MS.first * 2 ** Math.min(message.info.deliveryCount, 10));
 }
 
 /** Not from the queue, nor from that of the redriven ones. */

@@ -10,14 +10,18 @@ const MANY_FAILURES = 20;
 const PASSING = /^(40|55P03)/;
 /** One statement took too long, or needed too much memory: the server has it for all, or for this event. */
 const TOO_MUCH = /^(57014|25P03|25P04|53200)$/;
-/** Classes of SQLSTATE that name what is missing, closed or forbidden: no event can be at fault for it. */
-const OF_THE_INSTALLATION = /^(26|28|3D|3F|42|57|58|F0)/;
+/**
+ * What is missing, closed or forbidden: no event can be at fault for it. Others of class 42 may come of text
+ * that a statement was given, as a query for a full-text search.
+ */
+const OF_THE_INSTALLATION = /^(26|28|3D|3F|42501|42P01|42P02|42703|42704|42883|57|58|F0)/;
 
 /**
  * Handlers whose own database complains of itself, as of a table or a permission that is missing. As a
  * rule that is no event's fault: nothing new is taken then, but one event now and then to see whether
- * it is over. Where it may be (an internal error, a statement that takes too long), an event that fails
- * so again after others were done is to blame itself, and so is the only one that goes on failing.
+ * it is over. Where it may be, an event that fails so again after others were done is to blame itself, and
+ * so is the only one that has failed many times in this process. A statement that takes too long needs both:
+ * the server may be slow for a while.
  */
 export class HandlerFaults {
   readonly #gate: OutputGate;
@@ -35,6 +39,9 @@ export class HandlerFaults {
     if (!isServerError(error)) return true;
     const code = sqlState(error);
     if (PASSING.test(code)) return false;
+    const isTooMuch = TOO_MUCH.test(code);
+    // A server that is away says so to every statement, to the next claim and record too.
+    if (isTransientDatabaseError(error) && !isTooMuch) return false;
     const before = this.#failed.get(key);
     const failures = (before?.failures ?? 0) + 1;
     this.#failed.delete(key);
@@ -43,10 +50,8 @@ export class HandlerFaults {
     if (this.#failed.size > MOST_REMEMBERED) this.#failed.delete(oldest);
     const wereOthersDone = before !== undefined && before.done < this.#done;
     const isMany = failures >= MANY_FAILURES && (wereOthersDone || this.#failed.size === 1);
-    if (TOO_MUCH.test(code)) {
-      if (isMany) return true;
-    } else if (!isTransientDatabaseError(error) && !OF_THE_INSTALLATION.test(code)) {
-      if (wereOthersDone || isMany) return true;
+    if (isTooMuch ? isMany : !OF_THE_INSTALLATION.test(code) && (wereOthersDone || isMany)) {
+      return true;
     }
     const cause = `the database refuses: handlers fail: ${messageOf(error)}. Restore what it names (permission, table, disk); it is tried again until then.`;
     this.#gate.close(this, new Refused(cause, PROBE_AFTER_MS.unclear));

@@ -59,7 +59,7 @@ export class DerivedPublisher {
         ? prepared
         : 'the result has two events of one id: derive each with an ordinal of its own';
     } catch (error) {
-      // Nothing but the events decides here, so whatever is thrown speaks of them.
+      // Nothing but the events and the size that the server takes decide here.
       return `the result is no valid event: ${messageOf(error)}`;
     }
   }

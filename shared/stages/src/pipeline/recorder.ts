@@ -124,15 +124,36 @@ export class Recorder<Extra> {
       if (isServerError(error) && !(isProven && items.length === 1)) {
         return items.map(() => refusalOf('results cannot be recorded', error));
       }
-      if (items.length === 1) return [{ kind: 'unstorable', error }];
+      if (items.length === 1) return [await this.#withoutSpend(items, error)];
       const middle = Math.ceil(items.length / 2);
       const first = await this.#split(items.slice(0, middle), false);
       return [...first, ...(await this.#split(items.slice(middle), false))];
     }
   }
 
+  /** Of one that is cut off: it may be its cost, whose row somebody has locked. */
+  async #withoutSpend(items: readonly Checked<Extra>[], error: unknown): Promise<RecordAnswer> {
+    const spent = spentOn(items);
+    if (spent.length === 0 || !isStatementTrouble(error)) return { kind: 'unstorable', error };
+    try {
+      const kept = await this.#write(items, []);
+      const { log } = this.#options;
+      log.error(
+        { reason: messageOf(error), spent: costsOf(spent) },
+        'what a call cost could not be noted',
+      );
+      const isKept = items.every(({ held: { claim } }) => claim !== undefined && kept.has(claim));
+      return { kind: isKept ? 'recorded' : 'lost' };
+    } catch (again) {
+      return { kind: 'unstorable', error: again };
+    }
+  }
+
   /** @returns the claims that were still ours */
-  async #write(items: readonly Checked<Extra>[]): Promise<HeldClaims> {
+  async #write(
+    items: readonly Checked<Extra>[],
+    spent: readonly Spent[] = spentOn(items),
+  ): Promise<HeldClaims> {
     const { stage, pool, signal, log } = this.#options;
     const finished: Finished[] = [];
     const extras: { claim: Finished; extra: Extra }[] = [];
@@ -145,7 +166,6 @@ export class Recorder<Extra> {
         extras.push({ claim: row, extra: outcome.extra });
       }
     }
-    const spent = spentOn(items);
     const write = async (db: Queryable): Promise<HeldClaims> => {
       const kept = await record(db, stage, finished);
       const stored = extras.filter(({ claim }) => kept.has(claim)).map(({ extra }) => extra);
@@ -194,4 +214,14 @@ export function spentOn(items: readonly Settlement<unknown>[]): Spent[] {
     const isFree = input + output + use.cost_usd === 0;
     return isFree ? [] : [{ tenant: tenantOf(held.message.subject), use }];
   });
+}
+
+/** The same for a line of the log, which is all that has them where the table refuses. */
+export function costsOf(spent: readonly Spent[]): Record<string, unknown>[] {
+  return spent.map(({ tenant, use: { usage, cost_usd: costUsd } }) => ({
+    tenant,
+    inputTokens: usage.input_tokens,
+    outputTokens: usage.output_tokens,
+    costUsd,
+  }));
 }

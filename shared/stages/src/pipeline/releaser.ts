@@ -11,7 +11,7 @@ import type { OutputGate } from '../admission/output-gate.ts';
 import { type ClaimRef, HeldClaims, type Release, release } from '../claims/held-claims.ts';
 import type { StageIdentity } from '../stage.ts';
 import { persistently } from './persistently.ts';
-import { type Settlement, spentOn } from './recorder.ts';
+import { costsOf, type Settlement, spentOn } from './recorder.ts';
 
 export interface ReleaserOptions {
   readonly stage: StageIdentity;
@@ -66,12 +66,7 @@ export class Releaser {
   /** A cost that cannot be noted must not hold the claim. */
   async #withoutSpend(items: readonly Settlement<unknown>[], reason: string): Promise<ClaimRef[]> {
     const { log } = this.#options;
-    const spent = spentOn(items).map(({ tenant, use: { usage, cost_usd: costUsd } }) => ({
-      tenant,
-      inputTokens: usage.input_tokens,
-      outputTokens: usage.output_tokens,
-      costUsd,
-    }));
+    const spent = costsOf(spentOn(items));
     log.error({ reason, spent }, 'what a call cost could not be noted');
     try {
       return await this.#write(items, false);

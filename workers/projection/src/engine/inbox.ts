@@ -9,7 +9,8 @@ export class Inbox {
   #events: Delivery[] = [];
   #ended = false;
   #error: Error | undefined;
-  #changed = Promise.withResolvers<void>();
+  /** One for each wait under way: of a promise that all share, those that gave up would never go. */
+  readonly #waiting = new Set<() => void>();
 
   constructor(capacity: number) {
     this.#capacity = capacity;
@@ -34,24 +35,21 @@ export class Inbox {
 
   /** Waits until half of it is free, so that requests stay large, or until the end. */
   async room(): Promise<number> {
-    while (this.#events.length > this.#capacity / 2 && !this.#ended) await this.#changed.promise;
+    while (this.#events.length > this.#capacity / 2 && !this.#ended) await this.#changed();
     return this.#ended ? 0 : this.#capacity - this.#events.length;
   }
 
   /** Waits for `count` events, the end, or `enough`, whichever is first. */
   async filled(count: number, enough?: Promise<unknown>): Promise<void> {
+    let isEnough = false;
     // A failure ends the wait as well: the maker of the promise awaits it.
-    const stop = enough?.then(
-      () => 'enough',
-      () => 'enough',
-    );
-    while (this.#events.length < count && !this.#ended) {
-      const first = await Promise.race([
-        this.#changed.promise,
-        ...(stop === undefined ? [] : [stop]),
-      ]);
-      if (first === 'enough') return;
-    }
+    const onEnough = (): void => {
+      isEnough = true;
+      this.#notify();
+    };
+    enough?.then(onEnough, onEnough);
+    const isOver = (): boolean => this.#events.length >= count || this.#ended || isEnough;
+    while (!isOver()) await this.#changed();
   }
 
   /** Up to `count` events, in order; undefined at the end. @throws the error that `end` was given */
@@ -66,8 +64,14 @@ export class Inbox {
     return taken;
   }
 
+  async #changed(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiting.add(resolve);
+    await promise;
+    this.#waiting.delete(resolve);
+  }
+
   #notify(): void {
-    this.#changed.resolve();
-    this.#changed = Promise.withResolvers();
+    for (const wake of this.#waiting) wake();
   }
 }

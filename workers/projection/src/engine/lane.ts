@@ -27,7 +27,7 @@ import { Inbox } from './inbox.ts';
 import type { LaneMonitor } from './lane-state.ts';
 import { Pace } from './pace.ts';
 import { loadParkedKeys } from './parked-keys.ts';
-import { followLog, type LaneSource, QUIET_MS, StrayWatch } from './quiet.ts';
+import { type LaneSource, QUIET_MS, QuietLane } from './quiet.ts';
 import { readBatch } from './read-batch.ts';
 import { EventReader } from './read-event.ts';
 import { Redriver } from './redrive.ts';
@@ -134,9 +134,8 @@ export async function runLane(
     onRedriven: (applied) => context.onCommitted('applied', applied),
   });
   try {
-    const strays = new StrayWatch();
-    const onQuiet = async (): Promise<void> => strays.check(await followLog(source, committer));
-    const between = { size: batch, pace: new Pace(linger), reader, onQuiet, redriver };
+    const quiet = new QuietLane(source, committer, inbox);
+    const between = { size: batch, pace: new Pace(linger), reader, quiet, redriver };
     await writeAll(context, inbox, committer, between, signal);
   } finally {
     stop.abort();
@@ -150,7 +149,7 @@ interface Between {
   readonly size: number;
   readonly pace: Pace;
   readonly reader: EventReader;
-  readonly onQuiet: () => Promise<void>;
+  readonly quiet: QuietLane;
   readonly redriver: Redriver;
 }
 
@@ -162,14 +161,14 @@ async function writeAll(
   context: LaneContext,
   inbox: Inbox,
   committer: Committer,
-  { size, pace, reader, onQuiet, redriver }: Between,
+  { size, pace, reader, quiet, redriver }: Between,
   signal: AbortSignal,
 ): Promise<void> {
   let committing: Promise<void> | undefined;
   try {
     while (!signal.aborted) {
       const isQuiet = await waitForWork(inbox, size, committing);
-      if (isQuiet) await onQuiet();
+      if (isQuiet) await quiet.follow();
       // While a batch is written its transaction compares, and the row may be before it or behind it.
       const standsAt = committing === undefined ? committer.position : undefined;
       const isAsked = await redriver.isAsked(standsAt);

@@ -63,7 +63,7 @@ const embeddings = keyedTable('embeddings', {
  */
 export const memories = defineProjection({
   name: 'memories',
-  version: 1 + ANALYSIS_VERSION,
+  version: 2 + ANALYSIS_VERSION,
   home: import.meta.url,
   tables: [memoriesTable, accesses, embeddings],
   // First wins, keyed by event, sealed, guarded by the cause: a later copy changes nothing.
