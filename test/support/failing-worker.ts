@@ -35,7 +35,7 @@ await runWorker('extraction', load, async (context) => {
   log.info('what was held is finished');
   if (process.env['AGAIN'] !== undefined) {
     fail(context);
-    // It is not before the next turn that these are known.
+    // Node reports these only on the next tick.
     await delay(10);
   }
 });

@@ -15,7 +15,7 @@ import { memoryFilter } from './subjects.ts';
 /** The server's code for a stream that does not exist (server/errors.json). */
 const NO_STREAM = 10_059;
 
-/** Looks at single messages of the log, as a publisher needs to. */
+/** Reads single messages of the log for a publisher. */
 export class LogReader {
   readonly #connection: NatsConnection;
   readonly #log: LogNames;

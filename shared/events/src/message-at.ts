@@ -4,15 +4,15 @@ import { headers } from '@nats-io/transport-node';
 type Place = Parameters<JetStreamManager['streams']['getMessage']>[1];
 
 /**
- * The message at a sequence, or with `next_by_subj` the first from there on that the subject matches, or
+ * The message at a sequence, or with `next_by_subj` the first at or after it that matches the subject, or
  * with `last_by_subj` the last.
  *
- * The leader is asked, although any replica would answer a direct read. Only the leader can say that a
- * message is gone, and its answer is JSON: a direct one has the headers that somebody stored, in whose
- * status line and names the client finds failures of its own; one such message ends its connection.
- * A message whose headers the client refuses to read has none here: they must not keep its bytes from
- * being read.
- * @returns `null` when the stream has it no more, or not yet
+ * It asks the leader, although any replica would answer a direct read. Only the stream leader can report a
+ * message as missing, and its answer is JSON. A direct answer has the headers that somebody stored, in
+ * whose status line and names the client finds failures of its own; one such message ends its connection.
+ * A message whose headers the client refuses to read is returned without headers: they must not prevent
+ * reading its bytes.
+ * @returns `null` when the stream no longer has it, or does not have it yet
  */
 export async function messageAt(
   manager: JetStreamManager,

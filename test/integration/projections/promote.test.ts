@@ -265,7 +265,7 @@ test('no lane moves between the check of the lanes and the commit of a promotion
 });
 
 /**
- * A pool that loses the answer to the first commit of a swap, as a connection that is cut does; and
+ * A pool that loses the answer to the first commit of a swap, like a broken connection; `isBack` says
  * whether it has connections afterwards.
  */
 function losingAnswer(pool: Pool, isBack = true): Pool {

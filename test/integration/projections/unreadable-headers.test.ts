@@ -11,7 +11,7 @@ test.each([
   ['cannot be read', unreadableHeaders()],
   ['have a status line', headers(500, 'Internal Error')],
   ['say that there is no message', headers(404, 'Message Not Found')],
-])('a lane begins again at an event whose headers %s', async (_, strange) => {
+])('a lane restarts at an event whose headers %s', async (_, strange) => {
   await using fleet = await notesFleet(broker);
   const { config } = fleet;
   const event = created('a', 'one');

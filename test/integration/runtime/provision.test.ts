@@ -64,7 +64,7 @@ test('differences are reported field by field, and fixed in place', async () => 
 test.each([
   ['one filter', (root: string) => ({ filter_subject: `${root}.1.>` })],
   ['two filters', (root: string) => ({ filter_subjects: [`${root}.1.>`, `${root}.2.>`] })],
-])('a filter that a durable should not have is removed: %s', async (_, filterOf) => {
+])('an unwanted filter of a durable is removed: %s', async (_, filterOf) => {
   const config = settings();
   const { stream, root } = config.log;
   const { streams } = topologyOf(config);
@@ -79,7 +79,7 @@ test.each([
   await checkConsumers(broker.jsm, stream, consumers);
 });
 
-test('one filter takes the place of two', async () => {
+test('one filter replaces two', async () => {
   const config = settings();
   const { stream, root } = config.log;
   const { streams } = topologyOf(config);
@@ -95,7 +95,7 @@ test('one filter takes the place of two', async () => {
   await checkConsumers(broker.jsm, stream, consumers);
 });
 
-test('another number of partitions is refused, and then nothing at all is changed', async () => {
+test('another number of partitions is refused, and nothing is changed', async () => {
   const config = settings();
   await provisionTopology(broker.jsm, topologyOf(config));
   const changed = topologyOf({ ...config, log: { ...config.log, partitions: 16, maxBytes: 1e7 } });

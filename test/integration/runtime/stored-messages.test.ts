@@ -25,7 +25,7 @@ afterAll(async () => {
   await broker[Symbol.asyncDispose]();
 });
 
-/** Breaks off the first answers, each after the given number of messages; later answers are whole. */
+/** Breaks off the first answers, each after the given number of messages; later answers are complete. */
 function breaking(...after: number[]): NatsConnection {
   const { connection } = broker;
   const subscribe: NatsConnection['subscribe'] = (subject, options) => {
@@ -34,7 +34,7 @@ function breaking(...after: number[]): NatsConnection {
     return connection.subscribe(subject, {
       ...options,
       callback: (error, message) => {
-        // Nothing comes any more, not even its end.
+        // Nothing more comes, not even its end.
         if (left <= 0) return;
         left -= 1;
         void options?.callback?.(error, message);
@@ -55,7 +55,7 @@ async function positions(
 
 const all = Array.from({ length: MESSAGES }, (_, index) => index + 1);
 
-test('a stream is read from a position on, over many answers, and by subject', async () => {
+test('a stream is read from a position on, in many answers, and by subject', async () => {
   expect(await positions(broker.connection, { from: 1 })).toEqual(all);
   expect(await positions(broker.connection, { from: 1_000 })).toEqual(all.slice(999));
   const ofOne = all.filter((position) => position % 3 === 1);
@@ -106,7 +106,7 @@ test('a slow reader does not count as a silent server', async () => {
   expect(count).toBe(MESSAGES);
 });
 
-test('how much there is, and the first of it', async () => {
+test('the number of messages, and the first of them', async () => {
   const { count, first } = await countStored(broker.connection, stream, {
     from: 2,
     subject: `${stream}.1`,

@@ -13,7 +13,7 @@ export interface GiveWay<Result> {
   readonly limitMs: number;
   readonly onRetry: (reason: string) => void;
   readonly isWorthARetry: (error: unknown) => boolean;
-  /** Has the last word when the time is over: throws, unless the last attempt has succeeded after all. */
+  /** Decides when the time is over: throws, unless the last attempt has succeeded after all. */
   readonly onTimeout: (reason: string, attempt: number) => Promise<Result>;
 }
 

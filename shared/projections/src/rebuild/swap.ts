@@ -91,7 +91,7 @@ export async function swap(
       if (done !== undefined) return known(done, attempts);
       throw new RebuildError(
         `could not swap within ${Math.round(limitMs / 1_000)} s: ${reason}`,
-        'Nothing was changed. Look for long queries on the views, or for a lane that stands still.',
+        'Nothing was changed. Look for long queries on the views, or for a lane that does not advance.',
       );
     },
   };
@@ -208,10 +208,11 @@ async function swapOnce(
 ): Promise<Omit<Swapped, 'blockedMs'>> {
   const { name } = projection;
   await limitLockWaits(client);
-  // A rebuild or a provisioning beside it: each sees what the other has made. Rows alone can be locked
-  // while a next generation is made that is not seen yet.
+  // A concurrent rebuild or provisioning: each sees what the other has made. Row locks alone do not cover
+  // a next generation that is being made and is not visible yet.
   await client.query('lock table memfleet.projection_generations in share row exclusive mode');
-  // Two swaps at once, or a retirement, which locks its row: the second sees what the first has made.
+  // Of two concurrent swaps, or a swap and a retirement, which locks its row, the second sees the result
+  // of the first.
   await lockGenerations(client, name);
   // No lane moves from here to the commit, even when the hold has run out.
   await client.query(

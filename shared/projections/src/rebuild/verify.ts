@@ -145,9 +145,9 @@ async function parkedIn(
 }
 
 /**
- * A promotion asks for it. Tables of one version that differ are no grounds to promote. Of two
- * comparisons at once the one of the later tables counts, whichever ends first.
- * @param seenAt when the tables were as they were compared: a comparison may take hours
+ * A promotion requires it. Tables of one version that differ do not justify a promotion. Of two concurrent
+ * comparisons the one of the later tables counts, whichever ends first.
+ * @param seenAt the time of the compared snapshot: a comparison may take hours
  */
 async function recordVerification(
   pool: Pool,

@@ -126,8 +126,8 @@ export async function checkConsumers(
 }
 
 /**
- * Whether a durable gives out what it should, whatever else of it differs: with another filter its
- * reader would pass what it was never given.
+ * Checks that a durable delivers the right events, regardless of other differences: with another filter its
+ * reader would pass events that it never received.
  * @throws RuntimeError CONSUMER_MISSING | DRIFT
  */
 export async function checkFilter(jsm: JetStreamManager, wanted: WantedConsumer): Promise<void> {
@@ -140,8 +140,8 @@ export async function checkFilter(jsm: JetStreamManager, wanted: WantedConsumer)
 }
 
 /**
- * Whether the log was created as configured. The number of partitions cannot be changed afterwards,
- * and lanes made by another number would leave partitions unread.
+ * Checks that the log was created as configured. The number of partitions cannot be changed later, and
+ * lanes made for another number would leave partitions unread.
  * @throws RuntimeError STREAM_MISSING | LOG_DIFFERS
  */
 export async function checkLog(jsm: JetStreamManager, config: FleetConfig): Promise<void> {

@@ -34,8 +34,8 @@ const STALLED_MS = 5_000;
 const MOST_SILENT = 3;
 
 /**
- * Messages of a stream in order, read directly from its store: no consumer is made, and none is left
- * behind. `pending` of each says how many follow. An answer that breaks off is asked for again from where it broke.
+ * Reads messages of a stream in order, directly from its store, without a consumer that could be left
+ * behind. `pending` of each says how many follow. When an answer breaks off, the rest is requested again.
  * @throws RuntimeError BROKER_UNREACHABLE when several answers in a row break off before their first message
  */
 export async function* readStored(
@@ -105,9 +105,9 @@ interface PageQuery {
 }
 
 /**
- * One answer, up to its last message. The client has this as `getBatch`, which reads the headers that
- * somebody stored as its own: a status line there ends the answer, a name that it refuses ends the
- * connection. Here nothing but what the server adds to them is looked at.
+ * One answer, up to its last message. The client offers this as `getBatch`, which interprets the headers
+ * that somebody stored as its own: a status line there ends the answer, a name that it refuses ends the
+ * connection. This one reads only the headers that the server adds.
  * @throws TimeoutError when it breaks off, NoRespondersError
  */
 async function* page(

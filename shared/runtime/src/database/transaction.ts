@@ -132,8 +132,8 @@ const SERVER_CLASSES: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Of the transient codes, those that one statement may have for ever: it waits, reads or needs too much.
- * The server is there, and others may well succeed.
+ * The transient codes that a single statement may cause for ever: it waits, reads or needs too much. The
+ * server is there, and other statements may succeed.
  */
 const STATEMENT_CODES: ReadonlySet<string> = new Set([
   '25P03',
@@ -145,12 +145,12 @@ const STATEMENT_CODES: ReadonlySet<string> = new Set([
   '58030',
 ]);
 
-/** True when a server that is there could not bring this statement to its end: it may be the only one. */
+/** True when a reachable server could not complete this statement, and perhaps only this one. */
 export function isStatementTrouble(error: unknown): boolean {
   return STATEMENT_CODES.has(sqlState(error));
 }
 
-/** True when the server itself, and none of the values, is at fault: now, or until somebody acts. */
+/** True when the server itself, not a value, is at fault: for now, or until somebody acts. */
 export function isServerError(error: unknown): boolean {
   if (isTransientDatabaseError(error)) return true;
   const code = sqlState(error);
@@ -176,7 +176,7 @@ function isConnectionError(error: unknown): error is Error {
   );
 }
 
-/** Whatever its code: where the socket is a file, a server that restarts has none (ENOENT). */
+/** With any code: when the socket is a file, a restarting server has none (ENOENT). */
 function isOfSocket(error: Error): boolean {
   return 'syscall' in error && SOCKET_CALLS.has(error.syscall);
 }
@@ -185,7 +185,7 @@ const SOCKET_CALLS: ReadonlySet<unknown> = new Set(['connect', 'getaddrinfo']);
 /** A certificate that ran out, a proxy that answers in the server's place: nothing the statement could help. */
 const TLS_CODES = /^(ERR_TLS_|ERR_SSL_|CERT_|EPROTO$|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_)/;
 
-/** The code of an error of PostgreSQL (SQLSTATE), or of the network; '' where there is none. */
+/** The code of a PostgreSQL error (SQLSTATE) or of a network error; '' if there is none. */
 export function sqlState(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return typeof code === 'string' ? code : '';

@@ -75,7 +75,7 @@ async function searchTail(
   const from = Number(rows[0]?.position ?? 0) + 1;
   const found: StoredEvent[] = [];
   for await (const message of readStored(connection, log.stream, { from })) {
-    // Cheap, and never misses: an event that has the id contains it.
+    // A cheap test that never misses: an event with the id contains it.
     if (!Buffer.from(message.data).includes(id)) continue;
     const event = storedEvent(message, log.root);
     if (event.decoded.kind === 'invalid') continue;

@@ -30,16 +30,16 @@ export interface RedriverOptions {
   readonly onRedriven: (applied: number) => void;
 }
 
-/** How often a lane asks whether parked memories are to be tried again, and looks at its row. */
+/** How often a lane asks whether somebody requested a redrive, and checks its row. */
 const LOOK_MS = 500;
-/** Then the next batch of the log has its turn: what is new must not stand still. */
+/** After this time the next batch of the log has its turn: new events must not wait long. */
 const TURN_MS = 500;
 /** Events of one memory in one transaction. */
 const CHUNK = 500;
 
 /** Events of one memory that are tried together. */
 interface Chunk extends Key {
-  /** Of all that were parked, those included that the log does not have any more. */
+  /** Positions of all parked events, including those that the log no longer has. */
   readonly sequences: readonly number[];
 }
 
@@ -58,10 +58,10 @@ export class Redriver {
   }
 
   /**
-   * Whether something is to be done; asks now and then, and may do so while a batch is written.
-   * @param standsAt the lane's position when no batch is: a database that lost its last commits, by a
-   *   crash or to a standby, has set the row back, and nothing else shows it while nothing is written
-   * @throws LaneLost when the row does not say so
+   * Whether a redrive is requested; asks now and then, also while a batch is being written.
+   * @param standsAt the lane's position while no batch runs: a database that lost its last commits, by a
+   *   crash or to a standby, has set the row back, and nothing else shows that while nothing is written
+   * @throws LaneLost when the row has another position
    */
   async isAsked(standsAt?: number): Promise<boolean> {
     if (performance.now() - this.#lookedAt < LOOK_MS) return false;
@@ -105,8 +105,8 @@ export class Redriver {
   }
 
   /**
-   * One memory, from the first event that waits; stops at one that still cannot be applied. Of the
-   * key that collects what names no memory, other lanes have events as well: those are theirs to try.
+   * Redrives one memory from its first waiting event, up to one that still cannot be applied. The key that
+   * collects events without a memory also has events of other lanes, which only those lanes may try.
    */
   async #redrive(key: Key): Promise<{ applied: number; culprit: Culprit | undefined }> {
     const { id, pool } = this.#options;
