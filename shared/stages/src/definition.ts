@@ -10,29 +10,29 @@ import {
 import type { z } from 'zod';
 import type { Stage, StageIdentity } from './stage.ts';
 
-/** What is known of a stage without its code: enough to configure, provision and watch it. */
+/** A stage without its code: enough to configure, provision and watch it. */
 export interface StageDeclaration<
   Provider extends ProviderConfig = ProviderConfig,
 > extends StageIdentity {
-  /** Which events it takes: by the name of the input, `<class>.<verb>` or `<class>.*`. */
+  /** Which events it takes: by input name, `<class>.<verb>` or `<class>.*`. */
   readonly inputs: Readonly<Record<string, string>>;
-  /** What `stages.<name>.provider` of the configuration may say. */
+  /** The values that `stages.<name>.provider` of the configuration may have. */
   readonly provider: z.ZodType<Provider>;
 }
 
-/** What the code of a stage is given when its worker starts. */
+/** What the code of a stage receives when its worker starts. */
 export interface StageSetup<Provider extends ProviderConfig = ProviderConfig> {
-  /** What the configuration says of the stage. */
+  /** The configuration of the stage. */
   readonly settings: SettingsOf<Provider>;
-  /** Through it every call of a model service goes. */
+  /** Every call of a model service goes through it. */
   readonly gate: ProviderGate;
-  /** Results that were paid for, by what they depend on. */
+  /** Paid results, stored by what they depend on. */
   readonly cache: ResultCache;
   readonly pool: Pool;
   readonly log: Logger;
 }
 
-/** Settings that are other than those of most stages; all of them can be configured. */
+/** Settings that differ from those of most stages; all of them can be configured. */
 export type StageDefaults = Partial<
   Record<
     | 'ackWait'
@@ -64,14 +64,14 @@ export type SettingsOf<Provider extends ProviderConfig> = StageConfig & {
   readonly provider: Provider;
 };
 
-/** A stage for a module, with the types of its parts tied together. */
+/** Builds a stage for a module, and ties the types of its parts together. */
 export function defineStage<Provider extends ProviderConfig, Extra = undefined>(
   definition: StageDefinition<Provider, Extra>,
 ): StageDefinition<Provider, Extra> {
   return Object.freeze(definition);
 }
 
-/** Defaults of a module's stage: those of a service that takes seconds, and costs. */
+/** Defaults of a module's stage: they suit a service that takes seconds and costs money. */
 const USUAL = {
   concurrency: 64,
   batch: 64,
@@ -85,7 +85,7 @@ const USUAL = {
   fairness: { after: '1s', lookahead: 200_000 },
 } as const;
 
-/** The part of a stage in the configuration, as far as its module decides it. */
+/** The part of a stage's configuration that its module decides. */
 export function defaultSettings({ name, inputs, defaults }: StageDefinition): object {
   const durables: Record<string, object> = {};
   for (const [input, filter] of Object.entries(inputs)) {

@@ -1,10 +1,10 @@
 import type { Envelope, ModelUse } from '@memfleet/events';
 
-/** What a handler made of an event. It never touches the message; one place maps this to the broker. */
+/** What a handler made of an event. It never touches the message; one place maps it to the broker. */
 export type Outcome<Extra = undefined> =
   | {
       readonly kind: 'done';
-      /** Derived events, ids included: the same ones whenever they are made again. */
+      /** Derived events, ids included: the same ones each time they are made. */
       readonly events: readonly Envelope[];
       readonly use?: ModelUse;
       /** What the stage stores in the same transaction as the result, such as vectors. */
@@ -14,9 +14,9 @@ export type Outcome<Extra = undefined> =
       readonly kind: 'retry';
       readonly afterMs: number;
       readonly cause: string;
-      /** False for outages and rate limits: they use up no attempt. */
+      /** False for outages and rate limits: they use no attempt. */
       readonly countsAsAttempt: boolean;
-      /** What calls cost that came to nothing. */
+      /** The cost of calls that gave no result. */
       readonly use?: ModelUse;
     }
   | {
@@ -40,8 +40,8 @@ export const PARK_REASONS = [
 export type ParkReason = (typeof PARK_REASONS)[number];
 
 /**
- * Whether a handler returned what it should: code of others is not always checked by the compiler. What
- * is wrong here would fail later, where the events of a whole batch are together.
+ * Whether a handler returned a valid outcome: the compiler does not always check third-party code. An
+ * invalid one would otherwise fail later, where the events of a whole batch are together.
  */
 export function isOutcome(value: unknown): value is Outcome<unknown> {
   if (typeof value !== 'object' || value === null) return false;

@@ -2,7 +2,7 @@ import type { StageConfig, WantedConsumer } from '@memfleet/runtime';
 import { AckPolicy, DeliverPolicy, ReplayPolicy } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/transport-node';
 
-/** A durable that a stage works on, event by event: of the log, or of its redriven dead letters. */
+/** A durable that a stage works on, event by event: on the log, or on its redriven dead letters. */
 export function stageDurable(
   { ackWait, maxDeliver, maxAckPending }: StageConfig,
   {

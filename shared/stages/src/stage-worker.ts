@@ -17,19 +17,19 @@ import { runStage } from './pipeline/run-stage.ts';
 import type { StageIdentity } from './stage.ts';
 import { stageConsumers } from './topology.ts';
 
-/** Of what waits in the queue of a tenant: counting more would cost more than it tells. */
+/** How far each tenant's waiting events are counted: an exact count would cost more than it is worth. */
 const MOST_COUNTED = 100_000;
 
-/** Results of paid calls that events look up within this time share a round trip: they were claimed together. */
+/** Lookups of paid results within this time share a round trip: their events were claimed together. */
 const TOGETHER_MS = 1;
 
-/** A configuration, and one of the stages that it knows. */
+/** A configuration, and one of its stages. */
 export interface LoadedStage<Extra> {
   readonly config: FleetConfig;
   readonly stage: StageIdentity & Pick<StageDefinition<ProviderConfig, Extra>, 'open'>;
 }
 
-/** The whole process of a stage worker. Its stage is opened once the process is connected. */
+/** The whole process of a stage worker. The stage is opened once the process is connected. */
 export async function runStageWorker<Extra>(
   name: string,
   load: (sources: ConfigSources) => Promise<LoadedStage<Extra>>,
@@ -73,7 +73,7 @@ export async function runStageWorker<Extra>(
         ...durables.map((durable) => jsm.consumers.info(stream, durable)),
         jsm.consumers.info(queue, wantedRedrive.name),
       ]);
-      // What is delivered is in somebody's hands, or waits out a delay: it cannot be taken now.
+      // Events already delivered are in some process's hands, or wait out a delay: none can be taken now.
       const waiting = infos.map((info) => info.num_pending);
       return [...waiting, ...queued.values()].reduce((sum, events) => sum + events, 0);
     });
@@ -100,7 +100,7 @@ export async function runStageWorker<Extra>(
         gate,
         operator,
         queue: tenantQueue,
-        // What is local is as fast as the queue would be: the order of the log is fair enough then.
+        // A local provider is as fast as the queue would be: the order of the log is fair enough then.
         turns: provider.kind !== 'local',
       });
     } finally {

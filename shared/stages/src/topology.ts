@@ -5,7 +5,7 @@ import { redriveConsumer, redriveStream } from './dead-letters/redrive-queue.ts'
 import { stageSettings } from './definition.ts';
 import { stageDurable } from './stage-durable.ts';
 
-/** What the stages read the log by, and where what they give up goes. */
+/** The durables by which the stages read the log, and the stream for events they give up on. */
 export function stageTopology(config: FleetConfig): Topology {
   const stages = Object.keys(config.stages);
   return {

@@ -164,7 +164,7 @@ test.each<[string, string, (event: Parameters<Stage['handle']>[0]) => unknown]>(
     },
   ],
   [
-    'two events of one id',
+    'two events with one id',
     'invalid_output',
     (event) => {
       const derived = nothingExtracted(event, BAD, IDENTITY);

@@ -34,7 +34,7 @@ test.concurrent.each([1, 16])(
         : { kind: 'done', events: [nothingExtracted(event, sequence, IDENTITY)] },
     );
     const running = bench.start(stage);
-    await pausedBecause(running, /no dead letter is taken/);
+    await pausedBecause(running, /no dead letter is accepted/);
     // Letters that are taken show who is to blame.
     await bench.broker.jetstream.publish(
       `${bench.config.log.root}.acme.note.content.created`,
@@ -60,8 +60,8 @@ test.concurrent.each([1, 16])(
 );
 
 test.concurrent.each([
-  ['max_msgs', /no dead letter is taken: .*maximum messages exceeded.*[Rr]aise the limit/],
-  ['max_bytes', /no dead letter is taken: .*maximum bytes exceeded.*[Rr]aise the limit/],
+  ['max_msgs', /no dead letter is accepted: .*maximum messages exceeded.*[Rr]aise the limit/],
+  ['max_bytes', /no dead letter is accepted: .*maximum bytes exceeded.*[Rr]aise the limit/],
 ])(
   'a dead-letter stream at its %s pauses the stage, and no letter is lost',
   async (limit, cause) => {
@@ -108,7 +108,7 @@ test.concurrent('a dead-letter stream that refuses for another reason lets a tri
   await jsm.streams.update(stream, Object.assign({}, config, { sealed: true }));
   const stage = storing(storesNothing, parksSome);
   const running = bench.start(stage);
-  await pausedBecause(running, /no dead letter is taken: .*sealed/);
+  await pausedBecause(running, /no dead letter is accepted: .*sealed/);
   const { calls } = await watched(bench, stage, 4_000);
   expect(calls).toBeLessThanOrEqual(2);
   expect(stage.calls.length).toBeLessThanOrEqual(3 * 16);

@@ -3,8 +3,8 @@ import type { OperatorPause } from './operator-pause.ts';
 import type { OutputGate } from './output-gate.ts';
 
 /**
- * Whether a stage may take events, and how many: what its operator says, the gate to its provider and the
- * gate to the places that its results go to, as one.
+ * Whether a stage may take events, and how many. It combines the operator's pause, the gate to the
+ * provider and the gate to the places where results go.
  */
 export class Admission {
   readonly #operator: OperatorPause | undefined;
@@ -21,7 +21,7 @@ export class Admission {
     return this.#operator?.pause ?? this.#output.pause ?? this.#provider.pause;
   }
 
-  /** Why nothing is taken, while a probe is under way too. */
+  /** Why the stage takes nothing; also set while a probe is under way. */
   get cause(): string | undefined {
     return this.#operator?.pause?.cause ?? this.#output.cause ?? this.#provider.cause;
   }
@@ -44,7 +44,7 @@ export class Admission {
       await this.#operator?.ready(signal);
       const room = await this.#output.ready(signal);
       const most = Math.min(room, await this.#provider.ready(signal));
-      // The others may have closed while the provider was waited for.
+      // The others may have closed during the wait for the provider.
       const isOpen = this.#output.pause === undefined && this.#operator?.pause === undefined;
       if (signal.aborted || isOpen) return most;
     }

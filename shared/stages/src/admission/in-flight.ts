@@ -6,9 +6,9 @@ export interface Held {
   readonly receivedAt: number;
   /** Ends the work: deadline, lost lease or shutdown. */
   readonly abort: AbortSource;
-  /** What does not count towards its deadline. */
+  /** Time that does not count towards its deadline. */
   readonly waits: Waits;
-  /** Of the event, once it is read and this is the delivery of it that is worked on. */
+  /** The key of the event, once it is read and this delivery of it is the one that is worked on. */
   readonly key?: string;
   /** Set once the event is claimed in the dedupe table. */
   claim?: { readonly key: string; readonly token: string; readonly redrives: number };
@@ -16,28 +16,28 @@ export interface Held {
   begunAt?: number;
   /** True while its result waits in memory to be recorded: the claim must be kept for it. */
   awaitsRecord?: boolean;
-  /** True once the handler has ended: what follows has limits of its own, not the deadline. */
+  /** True once the handler has ended: the later steps have limits of their own, not the deadline. */
   readonly settling: boolean;
 }
 
 type Mutable<Type> = { -readonly [Key in keyof Type]: Type[Key] };
 
 /**
- * Events that may be held, as a multiple of the slots: beyond it nothing is asked for, so that a
+ * Events that may be held, as a multiple of the slots. Beyond it the stage requests nothing, so that a
  * database that does not record cannot make a worker hold ever more.
  */
 const MOST_HELD = 2;
 
 /**
- * The events a stage holds, and the slots it has left. Heartbeats go out for all of them from
- * receipt on, not from the start of work: the ack timer runs from delivery. All inputs of a stage
- * share the slots; what an input has asked for is reserved until it comes or the request ends. An
- * event that is being settled has given its slot back: the next call need not wait for its ack.
+ * The events a stage holds, and its free slots. Heartbeats go out for all of them from receipt on, not
+ * from the start of work: the ack timer runs from delivery. All inputs of a stage share the slots; what an
+ * input has requested is reserved until it arrives or the request ends. An event that is being settled has
+ * given its slot back: the next call need not wait for its ack.
  */
 export class InFlight {
   readonly #slots: number;
   readonly #held = new Set<Mutable<Held>>();
-  /** By the key of its event, what is being worked on. */
+  /** The events being worked on, by their keys. */
   readonly #keys = new Map<string, Held>();
   readonly #waiting = new Set<() => void>();
   #reserved = 0;
@@ -62,7 +62,7 @@ export class InFlight {
   }
 
   /**
-   * The longest that an event has been at its present step, in ms: since its handler began, as its
+   * The longest time that an event has been at its present step, in ms: since its handler began, as its
    * deadline counts it, or before that since its receipt. 0 when none is held.
    */
   get longestMs(): number {
@@ -74,7 +74,7 @@ export class InFlight {
     return longest;
   }
 
-  /** Events that were held and no longer are, ever. */
+  /** How many events were held and no longer are, since the process started. */
   get finished(): number {
     return this.#finished;
   }
@@ -102,10 +102,10 @@ export class InFlight {
   }
 
   /**
-   * Keeps the key of an event for what is held. An event that is in hand already, as when the database
-   * or the broker took its holder for dead, must not be claimed a second time by this process: both
-   * would work on it, and each for the other's claim.
-   * @returns false when something else is held under that key
+   * Reserves the key of an event for a delivery. This process must not claim an event a second time that is
+   * already in hand, as when the database or the broker took its holder for dead: both deliveries would
+   * work on it, each under the other's claim.
+   * @returns false when another delivery holds that key
    */
   keep(held: Mutable<Held>, key: string): boolean {
     const holder = this.#keys.get(key);
@@ -136,12 +136,12 @@ export class InFlight {
     return this.#held.values();
   }
 
-  /** Waits until `count` slots are free, or the limit is over. */
+  /** Waits until `count` slots are free, or the time limit is over. */
   untilFree(count: number, limitMs: number | undefined, signal: AbortSignal): Promise<void> {
     return this.#until(() => this.free >= count, limitMs, signal);
   }
 
-  /** Waits until nothing is held, or the limit is over. @returns whether it is empty. */
+  /** Waits until nothing is held, or the time limit is over. @returns whether it is empty. */
   async drained(limitMs: number): Promise<boolean> {
     await this.#until(() => this.size === 0, limitMs);
     return this.size === 0;
@@ -168,7 +168,7 @@ export class InFlight {
   }
 }
 
-/** <root>.<partition>.<tenant>.…; empty for what is no subject of the log. */
+/** The tenant in <root>.<partition>.<tenant>.…; empty for a subject that is not of the log. */
 export function tenantOf(subject: string): string {
   return subject.split('.', 3)[2] ?? '';
 }

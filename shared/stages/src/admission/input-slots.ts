@@ -2,12 +2,12 @@ import type { Received } from '@memfleet/runtime';
 import type { Held, InFlight } from './in-flight.ts';
 
 /**
- * An input that is quiet reserves no more than this share of the slots with its open request, so
- * that the busy one can use the others.
+ * An idle input reserves no more than this share of the slots with its open request, so that the busy
+ * one can use the others.
  */
 const QUIET_SHARE = 1 / 32;
 
-/** One input's use of the slots: how much it asks for, and what of it has come. */
+/** One input's use of the slots: how many events it requests, and how many have come. */
 export class InputSlots {
   readonly #inFlight: InFlight;
   readonly #batch: number;
@@ -31,9 +31,9 @@ export class InputSlots {
   }
 
   /**
-   * Waits for free slots and reserves them for the next request. The request before has ended: one
-   * that was filled makes a larger one follow, one that was not makes it small again.
-   * @returns how many may be asked for; 0 when the signal ends the wait
+   * Waits for free slots and reserves them for the next request. The request before has ended: a filled
+   * one makes the next larger, an unfilled one makes it small again.
+   * @returns how many may be requested; 0 when the signal ends the wait
    */
   async reserve(bound: number, signal: AbortSignal): Promise<number> {
     this.end();
@@ -59,9 +59,9 @@ export class InputSlots {
     return held;
   }
 
-  /** Gives back what was reserved and has not come. */
+  /** Gives back the reserved slots whose events have not come. */
   end(): void {
-    // Nobody knows it afterwards.
+    // Nobody knows about the reservation afterwards.
     if (this.#asked > 0) this.#wasFilled = this.#reserved === 0;
     this.#inFlight.unreserve(this.#reserved);
     this.#reserved = 0;

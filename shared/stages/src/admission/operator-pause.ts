@@ -8,7 +8,7 @@ import {
   sleep,
 } from '@memfleet/runtime';
 
-/** How late a process heeds a pause, at most; with the answer of the database it stays below a second. */
+/** The most time until a process heeds a pause; with the database's answer it stays below a second. */
 const LOOK_EVERY_MS = 500;
 const WAIT_MS = 50;
 
@@ -21,7 +21,7 @@ export interface StagePause {
 
 /**
  * Pauses a stage: its processes finish what they hold, and take nothing new.
- * @returns the pause; one that was there before keeps its time and takes the new reason
+ * @returns the pause; an earlier pause keeps its time and takes the new reason
  */
 export async function pauseStage(
   db: Queryable,
@@ -39,7 +39,7 @@ export async function pauseStage(
   return { stage, reason, since, isNew };
 }
 
-/** Ends the pause of a stage. @returns the pause that was, if there was one */
+/** Ends the pause of a stage. @returns the pause that ended, if there was one */
 export async function resumeStage(db: Queryable, stage: string): Promise<StagePause | undefined> {
   const { rows } = await db.query<StagePause>({
     name: 'stage-resume',
@@ -59,14 +59,14 @@ export async function pausedStages(db: Queryable): Promise<ReadonlyMap<string, S
   return new Map(rows.map((pause) => [pause.stage, pause]));
 }
 
-/** What a worker and `status` say of a pause. */
+/** How a worker and `status` describe a pause. */
 export function pauseCause({ reason, since }: StagePause): string {
   return `paused by an operator since ${since.toISOString()}: ${reason}. Resume it with \`memfleet stage resume\`.`;
 }
 
 /**
- * One process's view of the pause of its stage. Without an answer of the database the last one holds, and
- * before the first one nothing is taken: it may say that the stage is paused.
+ * One process's view of the pause of its stage. Without an answer from the database the last one holds.
+ * Before the first answer the process takes nothing, since the stage may be paused.
  */
 export class OperatorPause {
   readonly #db: Queryable;
@@ -93,7 +93,7 @@ export class OperatorPause {
     void this.#repeated?.stop();
   }
 
-  /** Until somebody ends it. */
+  /** The pause, which lasts until an operator ends it. */
   get pause(): Pause | undefined {
     return this.#pause;
   }
@@ -111,7 +111,7 @@ export class OperatorPause {
       if (cause === this.#pause?.cause) return;
       this.#pause = cause === undefined ? undefined : { cause, untilMs: Number.POSITIVE_INFINITY };
       if (cause === undefined) this.#log.info('the stage is resumed');
-      else this.#log.warn({ cause }, 'the stage is paused, nothing new is taken');
+      else this.#log.warn({ cause }, 'the stage is paused, nothing new starts');
     } catch (error) {
       const reason = messageOf(error);
       this.#log.debug({ reason }, 'whether the stage is paused could not be read');

@@ -1,7 +1,7 @@
 import type { Pause } from '@memfleet/models';
 import { sleep } from '@memfleet/runtime';
 
-/** An answer that refuses more than the one item it was given for: it says something of the place. */
+/** An answer that refuses more than the one item it was given for: it concerns the whole place. */
 export class Refused {
   readonly cause: string;
   /** How long nothing new is taken before one event may show whether the place is open again. */
@@ -14,19 +14,19 @@ export class Refused {
 }
 
 /**
- * When a new event, and with it a new call, may be spent on finding out whether a place takes results
- * again. What is held already probes it all the while, and costs nothing.
+ * When a new event, and with it a new call, may be spent on finding out whether a place accepts results
+ * again. Held results probe it all the while, and cost nothing.
  */
 export const PROBE_AFTER_MS = {
-  /** The place said itself that it takes nothing, whatever is offered. */
+  /** The place itself said that it accepts nothing. */
   certain: Number.POSITIVE_INFINITY,
-  /** Very likely it is the place: the database complains of itself. */
+  /** Very likely the place is at fault: the database complains about itself. */
   likely: 60_000,
-  /** It may be what was offered: only another event can show it. */
+  /** The refused item may be at fault: only another event can show it. */
   unclear: 10_000,
 } as const;
 
-/** Whether an answer may be about what was offered rather than about the place. */
+/** Whether an answer may concern the refused item rather than the place. */
 export function isUnclear(answer: unknown): answer is Refused {
   return answer instanceof Refused && answer.probeAfterMs === PROBE_AFTER_MS.unclear;
 }
@@ -45,17 +45,17 @@ const GRANT_MS = 2_000;
 const LOOK_EVERY_MS = 50;
 
 /**
- * Stands behind the handlers as `ProviderGate` stands before them: closed while what they made cannot
- * be recorded or published. Nothing is pulled then, so no call is paid for whose result has no place
- * to go. Each place that refuses holds a key of its own, and opens it again.
+ * Stands behind the handlers as `ProviderGate` stands before them: closed while their results cannot be
+ * recorded or published. The stage pulls nothing then, so it pays for no call whose result has nowhere to
+ * go. Each place that refuses holds a key of its own, and opens it again.
  */
 export class OutputGate {
   readonly #closed = new Map<object, Closed>();
 
   /**
-   * The last refusal holds. It does not put off the next probe, or a place that is asked often would
-   * never be shown to be open; but a place that said itself that it takes nothing is not probed on the
-   * strength of what was unclear before.
+   * The last refusal holds. It does not postpone the next probe, or a place that is asked often would never
+   * be found open. But a place that says itself that it accepts nothing starts over: an earlier, unclear
+   * refusal earns it no probe.
    */
   close(holder: object, { cause, probeAfterMs }: Refused): void {
     const before = Number.isFinite(probeAfterMs) ? this.#closed.get(holder) : undefined;
@@ -71,13 +71,13 @@ export class OutputGate {
     this.#closed.delete(holder);
   }
 
-  /** Why nothing is taken, while a probe is under way too. */
+  /** Why the stage takes nothing; also set while a probe is under way. */
   get cause(): string | undefined {
     const [first] = this.#closed.values();
     return first?.cause;
   }
 
-  /** The reason for taking nothing now, if there is one. */
+  /** The reason to take nothing now, if any. */
   get pause(): Pause | undefined {
     const now = performance.now();
     for (const { cause, probeAfterMs, sinceMs, grantedUntilMs } of this.#closed.values()) {
@@ -97,7 +97,7 @@ export class OutputGate {
     return Number.POSITIVE_INFINITY;
   }
 
-  /** One event for all who are closed, at the time of the last of them. */
+  /** Grants one event for all closed places, when the last of them is due. */
   #grant(): boolean {
     const now = performance.now();
     const all = [...this.#closed.values()];

@@ -4,14 +4,14 @@ import type { StageIdentity } from '../stage.ts';
 import { type ClaimRef, HeldClaims } from './held-claims.ts';
 
 /**
- * The dedupe table of the stages: who works on an event, and what came of it.
+ * The dedupe table of the stages: who works on an event, and how it ended.
  *
- * In every statement the stage is a column of the rows that are asked for, not a condition on the
- * table: with `where stage = $1` a planner that has no statistics yet expects a single row, and
- * compares the whole table with the whole batch.
+ * In every statement the stage is a column of the requested rows, not a condition on the table: with
+ * `where stage = $1`, a planner without statistics expects a single row, and compares the whole table
+ * with the whole batch.
  *
  * Every statement locks its rows in the order of their keys before it changes the first, whatever
- * order a join finds them in: two of them with overlapping batches cannot deadlock.
+ * order a join finds them in: two statements with overlapping batches cannot deadlock.
  */
 
 export interface ClaimRequest {
@@ -19,7 +19,7 @@ export interface ClaimRequest {
   readonly tenant: string;
   readonly eventId: string;
   readonly sequence: number;
-  /** SHA-256 of what the event says. */
+  /** SHA-256 of the event's payload. */
   readonly digest: Buffer;
 }
 
@@ -29,9 +29,9 @@ export type Claim =
       readonly token: string;
       /** Tries that counted so far, this one included. */
       readonly attempt: number;
-      /** Claims that ran out without a word, as when the worker died or was stopped. */
+      /** Claims that expired without a word, as when the worker died or was stopped. */
       readonly abandoned: number;
-      /** How often the event was redriven, by whichever delivery this one came. */
+      /** How often the event was redriven, whether or not this delivery came from a redrive. */
       readonly redrives: number;
     }
   /** A live worker has it, perhaps this one. */
@@ -39,11 +39,11 @@ export type Claim =
   | {
       readonly kind: 'finished';
       readonly state: 'done' | 'skipped' | 'parked';
-      /** The recorded result as JSON, when it is not known to be published. */
+      /** The recorded result as JSON, unless it is known to be published. */
       readonly unpublished: string | undefined;
       readonly redrives: number;
     }
-  /** The same id came with another payload before. */
+  /** The same id came before with a different payload. */
   | { readonly kind: 'conflict' };
 
 interface ClaimRow {
@@ -86,11 +86,11 @@ export async function claim(
 }
 
 /**
- * Reads as: put down a claim for every event that has none, whose claim has run out, or that this
- * very claim took before its answer was lost; then say of each event what is there. The second part
- * sees the table as it was when the statement began, so whatever it says of a row that was claimed
- * comes from the claim itself. Rows that another worker inserted at this very moment show in neither
- * part: they are leased. A lease begins when its row is had: `now()` is older by the wait for its lock.
+ * Inserts a claim for every event that has none, whose claim has expired, or that this very claim took
+ * before its answer was lost; then returns the state of each event. The second part sees the table as it
+ * was when the statement began, so the state of a claimed row comes from the claim itself. Rows that
+ * another worker inserted at the same moment appear in neither part: they are leased. A lease begins once
+ * its row is locked: `now()` is older by the wait for that lock.
  */
 const CLAIM_SQL = `
 with asked as materialized (
@@ -137,17 +137,17 @@ function claimOf(row: ClaimRow | undefined, token: string): Claim {
 
 export interface Finished extends ClaimRef {
   readonly state: 'done' | 'skipped' | 'parked';
-  /** What has to be published, as JSON: derived events or a dead letter. None if there is nothing. */
+  /** Derived events or a dead letter to publish, as JSON. Absent if there is nothing to publish. */
   readonly result?: string;
   readonly reason?: string;
   readonly use?: ModelUse;
 }
 
 /**
- * Records what came of a batch, fenced: a row whose lease went to somebody else stays as it is.
- * Running it twice has the effect of once, so a commit without an answer can be repeated: the
- * second finds the row in the state it is to get.
- * @returns the claims under which something was recorded; the work under any other must be thrown away.
+ * Records the results of a batch, fenced: a row whose lease went to another worker stays as it is.
+ * Running it twice has the effect of once, so a commit without an answer can be repeated: the second run
+ * finds the row in its target state.
+ * @returns the claims under which a result was recorded; discard the work under any other claim
  */
 export async function record(
   db: Queryable,
@@ -198,9 +198,9 @@ export async function record(
 }
 
 /**
- * Notes that the result is in the log, so that a redelivery publishes nothing again. The log has it
- * from here on, and the row need not keep it. An event that was redriven meanwhile has another
- * result by now, of which this says nothing.
+ * Notes that the result is in the log, so that a redelivery publishes nothing again. From here on the
+ * log has it, and the row need not keep it. An event that was redriven meanwhile has another result by
+ * now, to which this does not apply.
  */
 export async function markPublished(
   db: Queryable,

@@ -1,15 +1,15 @@
 import { bigintArray, type Queryable, textArray } from '@memfleet/runtime';
 import type { StageIdentity } from '../stage.ts';
 
-/** A claim of one owner on one event. */
+/** One owner's claim on one event. */
 export interface ClaimRef {
   readonly key: string;
   readonly token: string;
 }
 
 /**
- * Those of the claims asked about that are still their owners'. By key and token: a process may hold
- * one event under two claims, of which the row knows only the last.
+ * Selects the given claims that still belong to their owners, by key and token: a process may hold one
+ * event under two claims, and the row knows only the last.
  */
 export class HeldClaims {
   readonly #held: ReadonlySet<string>;
@@ -34,7 +34,7 @@ export interface Release extends ClaimRef {
 
 /**
  * Gives claims back, so that the next delivery may take them at once.
- * @returns the claims that were still held; nothing may be said to the broker about the others.
+ * @returns the claims that were still held; nothing may be reported to the broker about the others
  */
 export async function release(
   db: Queryable,
@@ -73,8 +73,8 @@ export async function release(
 }
 
 /**
- * Extends leases, from when their rows are had: `now()` is older by the wait for their locks.
- * @returns the claims still held, work under the others must stop; and the database's clock, in ms since 1970
+ * Extends leases, counted from when their rows are locked: `now()` is older by the wait for the locks.
+ * @returns the claims still held (other work must stop), and the database's clock, in ms since 1970
  */
 export async function renewClaims(
   db: Queryable,

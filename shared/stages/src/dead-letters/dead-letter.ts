@@ -8,7 +8,7 @@ import {
   type NatsConnection,
 } from '@nats-io/transport-node';
 
-/** What is known of a failure when it is parked. */
+/** The facts about a failure that are known when its event is parked. */
 export interface DeadLetter {
   readonly stage: string;
   readonly stageVersion: number;
@@ -20,8 +20,8 @@ export interface DeadLetter {
   readonly correlationId: string | undefined;
   readonly traceparent: string | undefined;
   /**
-   * How often the event was redriven before, where more is known than its message says: a redelivery
-   * from the log may be what brings a redriven event to its end.
+   * How often the event was redriven before, where that is known better than from its message: a redriven
+   * event may come to its end through a redelivery from the log.
    */
   readonly redrives?: number;
 }
@@ -43,17 +43,17 @@ export const DEAD_LETTER_HEADERS = {
   bytes: 'Memfleet-Bytes',
 } as const;
 
-/** Bytes that the headers of a letter take at most. */
+/** The most bytes that the headers of a letter take. */
 const HEADER_ROOM = 4_096;
 
-/** A header's value is one line of printable ASCII, whatever an error message holds. */
+/** A header's value is one line of printable ASCII, whatever an error message contains. */
 const UNPRINTABLE = /[^\x20-\x7e]+/g;
 
 /**
- * Parks a message: its original bytes and headers, and why. Confirmed by the server before it
- * returns. The Msg-Id is made of stage, log position and number of the redrive, so that parking
- * again after a crash adds nothing, and failing again after a redrive does.
- * @throws RuntimeError DEAD_LETTERS_FULL | DEAD_LETTERS_REFUSED | STREAM_MISSING when the server took
+ * Parks a message: its original bytes and headers, and the reason. The server confirms it before this
+ * returns. The Msg-Id consists of stage, log position and number of the redrive: parking again after a
+ * crash adds nothing, while another failure after a redrive adds a letter.
+ * @throws RuntimeError DEAD_LETTERS_FULL | DEAD_LETTERS_REFUSED | STREAM_MISSING when the server stored
  *   none; another error when its answer is not known, or the letter cannot be written (`isUnanswered`)
  */
 export async function parkMessage(
@@ -69,7 +69,7 @@ export async function parkMessage(
     subject?.tenant ?? 'unknown',
     subject?.memory ?? 'unknown',
   ].join('.');
-  // The headers of the letter come on top of an event that may be as large as the server takes.
+  // The letter adds headers to an event that may be as large as the server allows.
   const room = (connection.info?.max_payload ?? Number.POSITIVE_INFINITY) - HEADER_ROOM;
   const original = originalHeaders(message);
   const isCopied = message.data.length + bytesOf(original) <= room;
@@ -78,7 +78,7 @@ export async function parkMessage(
     return await sent(connection, config, target, copied ? message.data : new Uint8Array(), header);
   };
   let refusal = await send(isCopied);
-  // The stream may take less than the server does. That is the matter of this letter, and of no other.
+  // The stream's limit may be lower than the server's. That concerns this letter and no other.
   if (isCopied && refusal !== undefined && TOO_LARGE.test(refusal)) refusal = await send(false);
   if (refusal === undefined) return;
   throw new RuntimeError(
@@ -87,7 +87,7 @@ export async function parkMessage(
   );
 }
 
-/** @returns why the stream refuses it; undefined when it has taken it */
+/** @returns why the stream refuses it; undefined when the stream has stored it */
 async function sent(
   connection: NatsConnection,
   config: FleetConfig,
@@ -107,12 +107,12 @@ async function sent(
   return error.description ?? 'no reason given';
 }
 
-/** Of a limit of the stream for one message. */
+/** A limit of the stream for one message. */
 const TOO_LARGE = /message size exceeds/i;
-/** Of a limit of the stream, the account or the server's disk. */
+/** A limit of the stream, the account or the server's disk. */
 const FULL = /exceeded|no space|insufficient/i;
 
-/** Why a letter has no answer; nobody listening and no permission are not the same as a slow answer. */
+/** Why a letter got no answer: a missing listener or permission differs from a slow answer. */
 function unsent({ deadLetters }: FleetConfig, target: string, error: unknown): unknown {
   const reasons = [error, error instanceof Error ? error.cause : undefined];
   if (reasons.some((reason) => reason instanceof errors.PermissionViolationError)) {
@@ -126,7 +126,7 @@ function unsent({ deadLetters }: FleetConfig, target: string, error: unknown): u
   return error;
 }
 
-/** Whether the server has said nothing, for want of time or of a connection. */
+/** Whether the server has not answered, for lack of time or of a connection. */
 export function isUnanswered(error: unknown): boolean {
   const kinds = [
     errors.TimeoutError,
@@ -144,7 +144,7 @@ type Headers = readonly (readonly [name: string, values: readonly string[]])[];
 
 /**
  * None where the client cannot parse them, as with a space in a name: the letter goes without them, and
- * names the place in the log where they are.
+ * gives their position in the log.
  */
 function originalHeaders(message: Received): Headers {
   try {
@@ -175,7 +175,7 @@ function letterHeaders(
   letter: DeadLetter,
 ): MsgHdrs {
   const result = headers();
-  // The original headers stay, but for those that would steer this publish or speak for the letter.
+  // The original headers stay, except those that would steer this publish or pose as the letter's.
   for (const [name, values] of original) {
     if (!isCopied || name.startsWith('Nats-') || name.startsWith('Memfleet-')) continue;
     for (const value of values) result.append(name, value);

@@ -11,11 +11,10 @@ export interface Discarding {
 }
 
 /**
- * Notes in the dedupe table that somebody gave the events up, and why. It uses up the letter: a
- * redrive of it that is under way at the same time finds its number taken, and has no effect. Rows
- * that are not the letter's (the event took effect, was redriven since, or is of another payload)
- * stay as they are.
- * @returns how many rows say so now
+ * Notes in the dedupe table that an operator gave the events up, and why. It uses up the letter: a
+ * redrive of it that runs at the same time finds its number taken, and has no effect. Rows that do not
+ * match the letter (the event took effect, was redriven since, or has another payload) stay as they are.
+ * @returns how many rows are marked now
  */
 export async function markDiscarded(
   db: Queryable,

@@ -3,7 +3,7 @@ import { type FleetConfig, type JetStreamManager, readStored, streamInfo } from 
 import type { NatsConnection } from '@nats-io/transport-node';
 import { type StoredLetter, storedLetter } from './stored-letter.ts';
 
-/** Which dead letters are meant; what is left out does not matter. */
+/** Which dead letters are meant; an omitted field matches any. */
 export interface LetterFilter {
   readonly stage?: string | undefined;
   readonly tenant?: string | undefined;
@@ -15,9 +15,9 @@ export interface LetterFilter {
 }
 
 /**
- * The dead letters that a filter names, oldest first, those that were there at the start: what is
- * parked meanwhile is not followed. Stage, tenant and memory are looked up by the server.
- * @throws RuntimeError STREAM_MISSING, and what `readStored` throws
+ * Reads the dead letters that match a filter, oldest first, among those that existed at the start:
+ * letters parked meanwhile are not followed. The server selects by stage, tenant and memory.
+ * @throws RuntimeError STREAM_MISSING, and the errors of `readStored`
  */
 export async function* readLetters(
   { connection, jsm }: { readonly connection: NatsConnection; readonly jsm: JetStreamManager },
@@ -40,7 +40,7 @@ export async function* readLetters(
   }
 }
 
-/** One letter; undefined when there is none of that id (any more). */
+/** One letter; undefined when no letter has that id (any more). */
 export async function findLetter(
   jsm: JetStreamManager,
   config: FleetConfig,

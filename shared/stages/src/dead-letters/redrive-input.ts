@@ -4,9 +4,9 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { DEAD_LETTER_HEADERS as NAMES } from './dead-letter.ts';
 import { originalBytes } from './stored-letter.ts';
 
-/** How soon a quiet stage notices that something was redriven. */
+/** How soon an idle stage notices that something was redriven. */
 const LOOK_AGAIN_MS = 1_000;
-/** How soon to come again when the log does not answer. */
+/** How soon to retry when the log does not answer. */
 const RETRY_MS = 1_000;
 
 export interface RedriveInputOptions {
@@ -17,7 +17,7 @@ export interface RedriveInputOptions {
   readonly log: Logger;
 }
 
-/** A stage's second source: events that come again by the queue of redriven ones. */
+/** A stage's second source: the events in its queue of redriven ones. */
 export class RedriveInput {
   readonly #options: RedriveInputOptions;
 
@@ -30,9 +30,9 @@ export class RedriveInput {
   }
 
   /**
-   * Waits until something is there. The queue is empty nearly always, and a request that waits at
-   * the server would hold slots that the log's events could use.
-   * @returns how much there is at most; 0 when the signal ends the wait
+   * Waits until the queue has events. It is empty nearly always, and a request that waits at the server
+   * would hold slots that the log's events could use.
+   * @returns how many there are at most; 0 when the signal ends the wait
    */
   async waiting(signal: AbortSignal): Promise<number> {
     while (!signal.aborted) {
@@ -43,7 +43,7 @@ export class RedriveInput {
     return 0;
   }
 
-  /** The events as they came by the log. What cannot be told now is given back. */
+  /** The events as they came from the log. An event that cannot be read there now is given back. */
   async originals(messages: readonly Delivery[]): Promise<Delivery[]> {
     const found = await Promise.all(messages.map((message) => this.#original(message)));
     return found.filter((message) => message !== undefined);
@@ -52,10 +52,10 @@ export class RedriveInput {
   async #count(): Promise<number> {
     try {
       const info = await this.#options.consumer.info();
-      // What is delivered may have been given back, and only a request brings it again.
+      // Delivered events may have been given back, and only a request gets them again.
       return info.num_pending + info.num_ack_pending;
     } catch {
-      // The request itself will say what is wrong, and whether it ends the worker.
+      // The request itself will report what is wrong, and whether it ends the worker.
       return 1;
     }
   }
@@ -75,7 +75,7 @@ export class RedriveInput {
           false,
         );
         const letter = { data, isInLog, logSequence: sequence, logSubject: subject };
-        // Without its bytes it is no event, and a dead letter again.
+        // Without its bytes it is no event, so it becomes a dead letter again.
         data = (await originalBytes(jsm, config.log, letter)) ?? data;
       } catch (error) {
         log.warn(

@@ -5,10 +5,10 @@ import { stageSettings } from '../definition.ts';
 import { stageDurable } from '../stage-durable.ts';
 
 /**
- * The way back of dead letters. The log must not get an event twice, and its durables are past it:
- * a redriven event comes to its stage by a work queue beside the log, with the original bytes and
- * the position in the log, and the stage takes it for the original. Names are those of the dead
- * letters with a suffix: whoever renames one renames both.
+ * The way back for dead letters. The log must not get an event twice, and its durables are past it: a
+ * redriven event reaches its stage through a work queue beside the log, with the original bytes and the
+ * position in the log, and the stage takes it for the original. The names are those of the dead letters
+ * with a suffix: renaming one renames both.
  */
 export function redriveStreamName({ deadLetters }: FleetConfig): string {
   return `${deadLetters.stream}_REDRIVE`;
@@ -37,7 +37,7 @@ export function redriveStream(config: FleetConfig): WantedStream {
       name,
       description: 'Dead letters that are given another try',
       subjects: [redriveSubject(config, '*')],
-      // What a stage has settled is gone: either it took effect, or it is a dead letter again.
+      // Settled events leave the queue: each either took effect, or is a dead letter again.
       retention: RetentionPolicy.Workqueue,
       storage: StorageType.File,
       discard: DiscardPolicy.New,

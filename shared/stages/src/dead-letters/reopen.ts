@@ -10,12 +10,12 @@ export interface Reopening extends ClaimRequest {
 
 /**
  * Makes parked events claimable again, with all their attempts, before the claim of their batch.
- * Each redrive has a number, and a row takes every number once: the same redrive delivered again
- * finds what came of it, and one that was queued twice changes nothing. An event whose row says
- * anything but "parked" stays as it is, as does one of another payload.
+ * Each redrive has a number, and a row takes every number once: a redelivery of the same redrive
+ * finds its result, and a redrive that was queued twice changes nothing. An event whose row says
+ * anything but "parked" stays as it is, as does one with another payload.
  *
- * The row is also made here for an event that has none, as one that no earlier version could read:
- * it must bear the number as well, or a redelivery would reopen it.
+ * This also creates the row of an event that has none, such as one that no earlier version could read:
+ * the row must carry the number as well, or a redelivery would reopen it.
  */
 export async function reopen(
   db: Queryable,

@@ -6,11 +6,11 @@ import { redriveStreamName, redriveSubject } from './redrive-queue.ts';
 import type { StoredLetter } from './stored-letter.ts';
 
 /**
- * Puts a letter's event into the queue of its stage. A letter is good for one try: its Msg-Id keeps
- * a second one out of the queue within the duplicate window, and the number of the redrive keeps it
- * from having an effect for ever (see reopen.ts). So what crashes between this and the removal of
- * the letter can simply be run again.
- * @returns false when it was in the queue before
+ * Puts a letter's event into the queue of its stage. A letter is good for one try: its Msg-Id keeps a
+ * second one out of the queue within the duplicate window, and the number of the redrive prevents a
+ * second effect for ever (see reopen.ts). So after a crash between this and the removal of the letter,
+ * simply run it again.
+ * @returns false when it was already in the queue
  */
 export async function requeueLetter(
   connection: NatsConnection,
@@ -36,11 +36,11 @@ export async function requeueLetter(
   return !duplicate;
 }
 
-/** The server's codes for a message that is not there (server/errors.json). */
+/** The server's codes for a message that does not exist (server/errors.json). */
 const NO_MESSAGE: ReadonlySet<number> = new Set([10037, 10043, 10057]);
 
 /**
- * Takes a letter away; `erase` overwrites its bytes on disk.
+ * Removes a letter; `erase` overwrites its bytes on disk.
  * @returns false when it was gone already
  */
 export async function removeLetter(

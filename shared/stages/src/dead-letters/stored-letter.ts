@@ -3,13 +3,13 @@ import type { FleetConfig, JetStreamManager, StoredMessage } from '@memfleet/run
 import type { MsgHdrs } from '@nats-io/transport-node';
 import { DEAD_LETTER_HEADERS as NAMES } from './dead-letter.ts';
 
-/** A dead letter as its stream holds it. What the headers do not say is undefined. */
+/** A dead letter as its stream holds it. A field that the headers do not give is undefined. */
 export interface StoredLetter {
   /** Position in the stream of dead letters. */
   readonly id: number;
   readonly stage: string;
   readonly stageVersion: number | undefined;
-  /** `unknown` when the event's subject did not tell. */
+  /** `unknown` when the event's subject does not contain it. */
   readonly tenant: string;
   readonly memory: string;
   readonly eventId: string | undefined;
@@ -21,9 +21,9 @@ export interface StoredLetter {
   readonly redrives: number;
   readonly logSequence: number | undefined;
   readonly logSubject: string | undefined;
-  /** By the server's clock, as everything that is compared. */
+  /** By the server's clock, like every time that is compared. */
   readonly parkedAt: Date;
-  /** The same for every letter of one parking, should it be there twice. */
+  /** The same for every letter of one parking, should it exist twice. */
   readonly messageId: string;
   /** Too large to be copied: the bytes are in the log only. */
   readonly isInLog: boolean;
@@ -31,7 +31,7 @@ export interface StoredLetter {
   readonly data: Uint8Array;
 }
 
-/** A message of the stream → the letter it is. */
+/** Turns a message of the stream into the letter it holds. */
 export function storedLetter({ deadLetters }: FleetConfig, message: StoredMessage): StoredLetter {
   const { header, subject, seq } = message;
   const [stage = '', tenant = 'unknown', memory = 'unknown'] = subject
@@ -62,8 +62,8 @@ export function storedLetter({ deadLetters }: FleetConfig, message: StoredMessag
 }
 
 /**
- * The bytes of the event, from the letter or from the log.
- * @returns undefined when the log has them no more
+ * Reads the bytes of the event, from the letter or from the log.
+ * @returns undefined when the log no longer has them
  */
 export async function originalBytes(
   jsm: JetStreamManager,
@@ -74,7 +74,7 @@ export async function originalBytes(
   if (!isInLog) return data;
   if (logSequence === undefined) return undefined;
   const stored = await messageAt(jsm, log.stream, { seq: logSequence });
-  // Another stream under the same name may have another event there.
+  // Another stream under the same name may have a different event there.
   return stored === null || stored.subject !== logSubject ? undefined : stored.data;
 }
 

@@ -12,11 +12,11 @@ export interface TakenRow {
 interface Answering {
   readonly consumer: string;
   readonly ackWaitMs: number;
-  /** Finished without a time, else to be had again after this time. */
+  /** Without a time, the event is finished; otherwise it is available again after this time. */
   readonly answer: (againMs: number | undefined) => Promise<void>;
 }
 
-/** An event that comes by the tenant queue: what a delivery says to the broker, this says to a row. */
+/** An event from the tenant queue: an answer that a delivery sends to the broker goes to a row here. */
 export class QueuedDelivery implements Received {
   readonly subject: string;
   readonly data: Uint8Array;
@@ -41,7 +41,7 @@ export class QueuedDelivery implements Received {
     this.#answering = answering;
   }
 
-  /** Parsed when they are asked for, and it throws then if they cannot be. */
+  /** Parsed on demand, and it throws then if they cannot be parsed. */
   get headers(): MsgHdrs {
     return this.#message.header;
   }
@@ -72,7 +72,7 @@ export class QueuedDelivery implements Received {
     return isFirst;
   }
 
-  /** As with the broker: an answer that does not arrive brings the event again, and no harm. */
+  /** As with the broker, a lost answer redelivers the event and does no harm. */
   #say(againMs: number | undefined): void {
     this.#answering.answer(againMs).catch(() => undefined);
   }

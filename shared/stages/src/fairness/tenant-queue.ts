@@ -17,36 +17,36 @@ export interface TenantQueueOptions {
   readonly stage: string;
   /** The log. */
   readonly stream: string;
-  /** How long an event stays with the process that took it, unless it says that it goes on. */
+  /** How long a process keeps an event that it took, unless it reports that it goes on. */
   readonly ackWaitMs: number;
   readonly log: Logger;
 }
 
-/** The answer of a process to an event it took: finished, or to be had again after a time. */
+/** A process's answer to an event it took: finished, or available again after a time. */
 interface Answer extends TakenRow {
   /** Undefined when it is finished. */
   readonly againMs: number | undefined;
 }
 
-/** What may be taken. */
+/** Limits on what may be taken. */
 export interface Taking {
-  /** Until when, in ms since 1970 by the database's clock, what has run out is a dead worker's. */
+  /** Until when, in ms since 1970 by the database's clock, an expired row counts as a dead worker's. */
   readonly takeOverUntil: number | undefined;
-  /** Positions in the log of the events that this process has. */
+  /** Positions in the log of the events that this process holds. */
   readonly inHand: readonly number[];
 }
 
-/** What has run out counts as nobody's, whatever the database has been through. */
+/** Expired rows count as free, whether or not the database was away. */
 export const ALWAYS = Number.POSITIVE_INFINITY;
 
 /**
- * Events of a stage that wait by tenant, in a table beside their durable. The durable is a line in
- * the order of the log, and what is given back to it with a delay still counts among the events it
- * may have out; here a tenant that waits holds up nobody. The log keeps what the events say.
+ * Events of a stage that wait by tenant, in a table beside their durable. The durable is a line in the
+ * order of the log, and events given back to it with a delay still count towards its limit of outstanding
+ * events; here a waiting tenant blocks nobody. The payloads stay in the log.
  *
- * A row that is there twice, or again after its event is finished, meets the dedupe table as a
- * redelivery does. A row that is lost is an event that the stage does not see: its delivery is acked
- * as soon as the row is committed. So a standby without the last commits must not take over.
+ * A row that exists twice, or reappears after its event is finished, meets the dedupe table as a
+ * redelivery does. A lost row is an event that the stage never sees: its delivery is acked as soon as
+ * the row is committed. So a standby without the last commits must not take over.
  */
 export class TenantQueue {
   readonly #options: TenantQueueOptions;
@@ -61,14 +61,14 @@ export class TenantQueue {
       },
       size: 256,
       lingerMs: 2,
-      // One after the other: a beat must not overtake the nak that came after it.
+      // One after the other: a beat must not overtake a later nak.
       parallel: 1,
     });
   }
 
   /**
-   * Puts events of the log down, and acks them once that is committed.
-   * @param afterMs nobody takes them before
+   * Stores events of the log as rows, and acks them once the rows are committed.
+   * @param afterMs how long no process may take them
    */
   async put(messages: readonly Received[], afterMs = 0): Promise<void> {
     await this.#options.db.query({
@@ -87,14 +87,14 @@ export class TenantQueue {
       ],
     });
     crashPoint('after-put');
-    // Acks of one connection are taken in order; one that is lost costs a redelivery, and no more.
+    // Acks of one connection arrive in order; a lost one costs a redelivery, and no more.
     for (const message of messages) message.ack();
   }
 
   /**
-   * Which tenants have events that could be taken now, and how many, counted up to `most`; not those
-   * of `without`. The tenants are found by a skip scan, so that a long queue is not read through.
-   * What has run out counts as `take` would take it: until `takeOverUntil`, or at any time (`ALWAYS`).
+   * Which tenants have events that could be taken now, and how many, counted up to `most`, except the
+   * tenants in `without`. A skip scan finds the tenants, so a long queue is not read through. Expired rows
+   * count as `take` would take them: until `takeOverUntil`, or at any time (`ALWAYS`).
    */
   async waiting(
     without: readonly string[],
@@ -125,10 +125,10 @@ export class TenantQueue {
   }
 
   /**
-   * Takes up to its quota of each tenant, the oldest first. What the log has no more is dropped. A row
-   * whose time has run out may still be in somebody's hands, who could not say so because the database
-   * was away: it is taken only before `takeOverUntil`, and what this process has (`inHand`) not at all.
-   * As with a claim, `-infinity` is the time of a row that nobody has.
+   * Takes up to each tenant's quota, oldest first. Rows whose event is no longer in the log are dropped. An
+   * expired row may still be in the hands of a process that could not report because the database was away,
+   * so it is taken only before `takeOverUntil`, and never when this process holds its event (`inHand`). As
+   * with a claim, `-infinity` is the time of a row that nobody holds.
    */
   async take(
     quotas: ReadonlyMap<string, number>,
@@ -173,7 +173,7 @@ export class TenantQueue {
     );
     if (failed.length > 0 && failed.length === found.length) throw failed[0];
     for (const error of failed) {
-      log.warn({ reason: messageOf(error) }, 'an event that waits by tenant could not be read');
+      log.warn({ reason: messageOf(error) }, 'an event in the tenant queue could not be read');
     }
     return found.flatMap((one) =>
       one.status === 'fulfilled' && one.value !== undefined ? [one.value] : [],
@@ -203,11 +203,11 @@ export class TenantQueue {
     });
   }
 
-  /** An answer that comes after the event was taken again by another changes nothing, but to end it. */
+  /** An answer that comes after another process took the event counts only if it ends the event. */
   async #answer(answers: readonly Answer[]): Promise<void> {
     const { db, stage } = this.#options;
     const over = answers.filter(({ againMs }) => againMs === undefined);
-    // An update that finds two answers for one row takes either of them, so it is given the last.
+    // An update that finds two answers for one row would take either, so it gets only the last.
     const again = lastOfEach(answers).filter(({ againMs }) => againMs !== undefined);
     if (over.length > 0) {
       await db.query({

@@ -7,41 +7,41 @@ import type { TenantQueue } from './tenant-queue.ts';
 
 export interface TurnsOptions {
   readonly queue: TenantQueue;
-  /** Without it nothing of the log is put into the queue; what is there is given out all the same. */
+  /** Without it no event of the log goes into the queue; events already there are still given out. */
   readonly areAllowed: boolean;
   readonly gate: Pick<Admission, 'cause' | 'pause' | 'ready' | 'isSpent' | 'spentTenants'>;
-  /** Until when what has run out is a dead worker's: see `Heartbeat`. */
+  /** Until when an expired row counts as a dead worker's: see `Heartbeat`. */
   readonly takeOverUntil: () => number | undefined;
-  /** Events in one batch. */
+  /** Events per batch. */
   readonly batch: number;
-  /** A wait for one's place in the log that is longer than this is a reason to take turns. */
+  /** When an event waits longer than this for its place in the log, tenants take turns. */
   readonly afterMs: number;
-  /** Events that may wait in the queue while the log is read on. */
+  /** Events that may wait in the queue while the stage reads ahead in the log. */
   readonly lookahead: number;
   readonly log: Logger;
 }
 
-/** Reading the log on through the queue is about this fast (events/s): a stage that is faster gains nothing. */
+/** Reading ahead through the queue is about this fast (events/s): a faster stage gains nothing from it. */
 const QUEUE_RATE = 2_000;
 const LOOK_EVERY_MS = 1_000;
 const SHORT_MS = 50;
-/** A redriven event whose tenant has spent its budget is looked at again so late. */
+/** How long until a redriven event is looked at again whose tenant has spent its budget. */
 const REDRIVEN_AGAIN_MS = 30_000;
 
 /**
- * Lets tenants take turns when a stage cannot keep up. Its durable gives events in the order of the
+ * Lets tenants take turns when a stage cannot keep up. Its durable delivers events in the order of the
  * log, so behind a flood of one tenant all others would wait until the model has seen the last of it.
- * As soon as that wait is longer than `afterMs`, the log is read on as fast as a table takes it, the
- * events wait there by tenant, and each slot that gets free goes to the tenant that has the fewest.
+ * Once that wait exceeds `afterMs`, the stage reads ahead in the log as fast as a table takes the events,
+ * they wait there by tenant, and each free slot goes to the tenant that holds the fewest.
  *
- * The bound: with F events ahead of it in the log, up to `lookahead`, a tenant's first event is begun
- * after `afterMs` (noticing) + LOOK_EVERY_MS (other processes) + F / 2,000 s (reading on; measured:
- * 5,000/s on 2 cores that were busy otherwise) + one call (until a slot gets free). Its n-th follows
- * when the tenant has had n turns: n × call × waiting tenants / slots later. Only what lies beyond
- * `lookahead` is bound by the order of the log.
+ * The bound: with F events ahead of it in the log, up to `lookahead`, a tenant's first event begins
+ * after `afterMs` (noticing) + LOOK_EVERY_MS (other processes) + F / 2,000 s (reading ahead; measured:
+ * 5,000/s on 2 cores that were busy otherwise) + one call (until a slot is free). Its n-th follows
+ * when the tenant has had n turns: n × call × waiting tenants / slots later. Only events beyond
+ * `lookahead` are bound by the order of the log.
  *
- * A tenant that has spent its budget waits in the same place, however long that is. And what is in that
- * place is given out even where no turns are taken: it was put there when the stage had another provider.
+ * A tenant that has spent its budget waits in the same queue, however long that takes. Events in the queue
+ * are given out even where tenants take no turns: they were put there when the stage had another provider.
  */
 export class Turns {
   readonly #options: TurnsOptions;
@@ -66,17 +66,17 @@ export class Turns {
     return this.#options.areAllowed && (this.#isBehind || this.#waiting.size > 0);
   }
 
-  /** Events that wait for a turn, about. */
+  /** The approximate number of events that wait for a turn. */
   get size(): number {
     return [...this.#waiting.values()].reduce((sum, events) => sum + events, 0);
   }
 
-  /** Told of what the durable delivered: how many wait behind tells whether the stage keeps up. */
+  /** Called with each delivery: the number of events waiting behind it shows whether the stage keeps up. */
   delivered(messages: readonly Received[]): void {
     this.#notePending(messages);
     const { areAllowed, afterMs, gate } = this.#options;
     if (!areAllowed) return;
-    // An outage is no flood: what is delivered during it are probes.
+    // An outage is no flood: events delivered during it are probes.
     if (this.#pending === 0 || gate.cause !== undefined) {
       this.#behindSince = undefined;
       return;
@@ -91,13 +91,13 @@ export class Turns {
     if (perMs < QUEUE_RATE / 1_000 && this.#pending > perMs * afterMs) this.#begin();
   }
 
-  /** Told when the durable had nothing to deliver: other processes may have taken what waited behind. */
+  /** Called when the durable had nothing to deliver: other processes may have taken the waiting events. */
   nothingCame(durable: string): void {
     this.#behind.delete(durable);
     if (this.#pending === 0) this.#behindSince = undefined;
   }
 
-  /** Waits for a free slot as long as an event may wait; then turns are taken. */
+  /** Waits for a free slot as long as an event may wait; after that, tenants take turns. */
   async patience(signal: AbortSignal): Promise<void> {
     const { areAllowed, afterMs } = this.#options;
     if (!areAllowed || this.areTaken || this.#inFlight.free > 0) return;
@@ -106,24 +106,24 @@ export class Turns {
     if (this.#inFlight.free < 1 && !isOutage && !signal.aborted) this.#begin();
   }
 
-  /** How much of the log may be read on now; waits while nothing may be. */
+  /** How many events may be read ahead now; waits while none may be. */
   async roomAhead(signal: AbortSignal): Promise<number> {
     const { gate, lookahead, batch } = this.#options;
-    // What cannot be worked on stays in the log.
+    // Events that cannot be worked on stay in the log.
     while (!signal.aborted && this.areTaken) {
       if (gate.cause === undefined && this.size < lookahead) return batch;
-      // The pause is over, and only a call can show whether the outage is: somebody must wait for it.
+      // The pause is over, but only a call can show whether the outage is, and a call needs an event.
       if (gate.pause === undefined && this.#waiting.size === 0) return 1;
       await sleep(SHORT_MS, signal);
     }
     return 0;
   }
 
-  /** Puts events into the queue; what cannot be put there is given back to the broker. */
+  /** Puts events into the queue; an event that cannot be stored there is given back to the broker. */
   async putAside(messages: readonly Received[]): Promise<void> {
     const { queue, log, gate } = this.#options;
     this.#notePending(messages);
-    // A redriven event has no place in the log to be read from; there are few of them.
+    // A redriven event has no place in the log to be read from; such events are few.
     const redriven = messages.filter(({ redrives }) => redrives > 0);
     for (const message of redriven) message.nak(REDRIVEN_AGAIN_MS);
     const ofLog = messages.filter(({ redrives }) => redrives === 0);
@@ -133,7 +133,7 @@ export class Turns {
     } catch (error) {
       log.warn({ events: ofLog.length, reason: messageOf(error) }, 'events could not be queued');
       for (const message of ofLog) message.nak(LOOK_EVERY_MS);
-      // Whoever reads on waits as well: the next batch would fare no better.
+      // Reading ahead waits as well: the next batch would fare no better.
       await delay(LOOK_EVERY_MS);
       return;
     }
@@ -145,7 +145,7 @@ export class Turns {
     this.#wake?.();
   }
 
-  /** The events of the queue, tenant by tenant, as slots get free. */
+  /** The events of the queue, tenant by tenant, as slots become free. */
   async *deliveries(slots: InputSlots, signal: AbortSignal): AsyncGenerator<Received[]> {
     const { gate, log } = this.#options;
     while (!signal.aborted) {
@@ -174,7 +174,7 @@ export class Turns {
     return [...this.#behind.values()].reduce((sum, events) => sum + events, 0);
   }
 
-  /** A redriven event comes by a durable of its own, which is no part of the log. */
+  /** A redriven event comes through a durable of its own, which is no part of the log. */
   #notePending(messages: readonly Received[]): void {
     const info = infoOf(messages.findLast(({ redrives }) => redrives === 0));
     if (info !== undefined) this.#behind.set(info.consumer, info.pending);
@@ -185,7 +185,7 @@ export class Turns {
     this.#isBehind = true;
     this.#options.log.info(
       { pending: this.#pending },
-      'the log waits longer than it should, tenants take turns',
+      'events of the log wait too long, tenants take turns',
     );
   }
 
@@ -197,7 +197,7 @@ export class Turns {
       active.set(tenant, (active.get(tenant) ?? 0) + 1);
     }
     const tenants = [...this.#waiting.keys()].filter((tenant) => !gate.isSpent(tenant));
-    // Of those that have equally few, the one whose turn is longest ago.
+    // Among tenants with equally few, the one whose last turn was longest ago.
     tenants.sort((a, b) => (this.#servedAt.get(a) ?? 0) - (this.#servedAt.get(b) ?? 0));
     const quotas = shareOut(
       free,
@@ -218,14 +218,14 @@ export class Turns {
     for (const [tenant, quota] of quotas) {
       this.#servedAt.set(tenant, this.#turn);
       const left = (this.#waiting.get(tenant) ?? 0) - (counts.get(tenant) ?? 0);
-      // Less than asked for: others have taken the rest.
+      // Fewer than requested: other processes have taken the rest.
       if (left > 0 && (counts.get(tenant) ?? 0) === quota) this.#waiting.set(tenant, left);
       else this.#waiting.delete(tenant);
     }
     return taken;
   }
 
-  /** Asks the table who waits, unless that was done a moment ago. */
+  /** Asks the table who waits, unless it did so a moment ago. */
   async #look(everyMs: number): Promise<void> {
     const now = performance.now();
     if (now - this.#lookedAt < everyMs) return;
@@ -246,7 +246,7 @@ export class Turns {
   }
 }
 
-/** Undefined where it cannot be read: that message is for the cycle to park, and must not end the input. */
+/** Undefined where it cannot be read: the cycle must park that message, which must not end the input. */
 function infoOf(message: Received | undefined): DeliveryInfo | undefined {
   try {
     return message?.info;
@@ -256,8 +256,8 @@ function infoOf(message: Received | undefined): DeliveryInfo | undefined {
 }
 
 /**
- * Gives out free slots one by one, each to the tenant that has the fewest then; of equals to the one
- * that comes first. @returns how many for whom
+ * Gives out free slots one by one, each to the tenant that has the fewest at that point; among equals, to
+ * the first. @returns the number of slots per tenant
  */
 export function shareOut(
   free: number,

@@ -34,24 +34,24 @@ export interface BatchWorkOptions<Extra> {
   readonly log: Logger;
   readonly inFlight: InFlight;
   readonly settler: Settler<Extra>;
-  /** Where what cannot be read yet waits: there it keeps nobody from the events behind it. */
+  /** Where events wait that this version cannot read yet: they block no event behind them there. */
   readonly queue: Pick<TenantQueue, 'put'>;
   readonly output: OutputGate;
-  /** Nothing new is begun after it. */
+  /** Once it aborts, nothing new starts. */
   readonly stop: AbortSignal;
-  /** What reads the bytes of events; the registry of this version unless given. */
+  /** Reads the bytes of events; by default, the registry of this version. */
   readonly reader?: Reader;
 }
 
-/** How long to leave an event alone that a live worker has. */
+/** How long to leave an event alone that a live worker holds. */
 const LEASED_ELSEWHERE_MS = 5_000;
 /**
- * Claims that may run out without a word before the event is taken for the cause. Far above the
- * tries, since every event that was in flight when a worker died has lost a claim with it.
+ * Claims that may expire without a word before the event counts as the cause. It is far above the number
+ * of tries, since a worker that dies loses the claim of every event in flight with it.
  */
 const MAX_ABANDONED = 10;
 
-/** What is done with events that are in hand: read → claim → handle → settle. */
+/** Processes the events in hand: read → claim → handle → settle. */
 export class BatchWork<Extra> {
   readonly #options: BatchWorkOptions<Extra>;
   readonly #inFlight: InFlight;
@@ -70,8 +70,8 @@ export class BatchWork<Extra> {
   }
 
   /**
-   * Works on one pulled batch; every event in it is settled, naked or left to its redelivery. It never
-   * throws: nobody waits for it, and an error that nobody sees ends the process.
+   * Works on one pulled batch. Each event in it ends settled, naked or left to its redelivery. It never
+   * throws: nobody awaits it, and an unhandled error ends the process.
    */
   async take(batch: readonly Held[]): Promise<void> {
     try {
@@ -79,7 +79,7 @@ export class BatchWork<Extra> {
     } catch (error) {
       const events = batch.length;
       this.#options.log.error({ events, error }, 'a batch failed, it will be redelivered');
-      // What is worked on or settled by then goes on.
+      // Events that were already being worked on or settled go on.
       this.giveBack(
         batch.filter(({ settling, claim }) => !settling && claim === undefined),
         1_000,
@@ -110,7 +110,7 @@ export class BatchWork<Extra> {
     } catch (error) {
       const isOfOne = !isTransientDatabaseError(error) && !this.#stop.aborted;
       if (isOfOne && readable.length > 1) {
-        // One event among them cannot be claimed: its neighbours must not wait for it.
+        // The database refuses the claim of one of these events, which must not block its neighbours.
         const middle = Math.ceil(readable.length / 2);
         await this.#begin(readable.slice(0, middle));
         await this.#begin(readable.slice(middle));
@@ -128,13 +128,13 @@ export class BatchWork<Extra> {
     }
   }
 
-  /** To be delivered again after a time. */
+  /** Asks for a redelivery after a delay. */
   giveBack(batch: readonly Held[], afterMs: number): void {
     for (const held of batch) {
       try {
         held.message.nak(afterMs);
       } catch (error) {
-        // Its ack wait brings it again.
+        // The server redelivers it once its ack wait is over.
         this.#options.log.warn({ reason: messageOf(error) }, 'an event could not be given back');
       } finally {
         this.#inFlight.letGo(held);
@@ -142,7 +142,7 @@ export class BatchWork<Extra> {
     }
   }
 
-  /** What is in hand already is left to who has it, and looked at later. */
+  /** Leaves events that are already in hand to their holder, and looks at them later. */
   #notInHand(found: readonly Readable[]): readonly Readable[] {
     const isOwn = ({ held, request }: Readable): boolean => this.#inFlight.keep(held, request.key);
     const { own = [], inHand = [] } = Object.groupBy(found, (item) =>
@@ -170,7 +170,7 @@ export class BatchWork<Extra> {
     });
   }
 
-  /** It never throws, as `take`. What fails here unseen keeps its claim until that runs out, which is counted. */
+  /** Never throws, like `take`. An event that fails here keeps its claim until that expires, which counts. */
   async #process(item: Readable, found: Claim): Promise<void> {
     try {
       await this.#proceed(item, found);
@@ -193,7 +193,7 @@ export class BatchWork<Extra> {
         return;
       }
       case 'conflict': {
-        const reason = `event ${request.eventId} came before with another payload`;
+        const reason = `event ${request.eventId} already came with another payload`;
         await this.#settle(held, park('conflicting_payload', reason), 0, decoded);
         return;
       }
@@ -230,7 +230,7 @@ export class BatchWork<Extra> {
     return outcome;
   }
 
-  /** A redelivery of what is finished: publish what may be missing, and ack. */
+  /** Handles the redelivery of a finished event: publishes what may be missing, and acks. */
   async #settleAgain(
     { held, decoded, request }: Readable,
     { state, unpublished, redrives }: Extract<Claim, { kind: 'finished' }>,

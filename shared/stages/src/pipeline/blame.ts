@@ -1,13 +1,13 @@
 import { isUnclear } from '../admission/output-gate.ts';
 import type { PublishAnswer } from './publish-derived.ts';
 
-/** Results that are refused for good; one that is forgotten closes the gate once more. */
+/** Results that are refused for good. A forgotten one closes the gate once more. */
 const MOST_REMEMBERED = 10_000;
 
 /**
- * Tells results that the log or the dead letters refuse for their own sake from a place that refuses
- * all. What is refused where others are taken is to blame itself, and so it is when it comes again: it
- * must not stop the others each time.
+ * Distinguishes a result that the log or the dead letters refuse because of the result itself from a
+ * place that refuses everything. A result refused while others are accepted is to blame itself. It is
+ * still to blame when it is retried: it must not stop the others each time.
  */
 export class Blame<Item> {
   readonly #nameOf: (item: Item) => string;
@@ -17,7 +17,7 @@ export class Blame<Item> {
     this.#nameOf = nameOf;
   }
 
-  /** @param isProven whether the place has just taken something else */
+  /** @param isProven whether the place has just accepted something else */
   of(
     offered: ReadonlyMap<Item, PublishAnswer>,
     isProven: boolean,

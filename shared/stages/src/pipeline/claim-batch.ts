@@ -6,9 +6,9 @@ import type { StageIdentity } from '../stage.ts';
 import type { Readable } from './read-batch.ts';
 
 /**
- * The claim of one pulled batch, what was redriven among it once it is reopened. It may be tried again:
- * the token stays the same, so that a claim whose answer was lost is our own.
- * @returns what tries it, and says what became of each, in the order they were given
+ * Claims one pulled batch, after it reopens the redriven events in it. The claim can be retried: the
+ * token stays the same, so a claim whose answer was lost is recognised as our own.
+ * @returns a function that tries it, and returns the result of each event, in the order given
  */
 export function claimBatch(
   db: Queryable,

@@ -23,12 +23,12 @@ import type { ParkedResult } from './recorded-result.ts';
 
 export type EventIds = Pick<Envelope, 'id' | 'correlationid' | 'traceparent'>;
 
-/** Something recorded that has to go to the broker: derived events, a dead letter, or nothing. */
+/** A recorded outcome to deliver to the broker: derived events, a dead letter, or nothing. */
 export interface Recorded {
   readonly held: Held;
-  /** None for what could not be read or must not be claimed: its dead letter is all there is. */
+  /** None for an event that could not be read or must not be claimed: only its dead letter exists. */
   readonly key: string | undefined;
-  /** How often the event was redriven: its letter has the number that the dedupe table knows. */
+  /** How often the event was redriven: its letter carries the number that the dedupe table knows. */
   readonly redrives: number;
   readonly state: Finished['state'];
   readonly events: readonly Derivable[];
@@ -44,19 +44,19 @@ export interface DelivererOptions {
   readonly pool: Pool;
   readonly log: Logger;
   readonly output: OutputGate;
-  /** Ends waits for the broker: what is recorded can be published by any process. */
+  /** Ends waits for the broker: any process can publish what is recorded. */
   readonly stop: AbortSignal;
   /** Ends waits for the database. */
   readonly signal: AbortSignal;
 }
 
-/** Recorded, and what became of it at the broker. */
+/** The recorded state, or `failed` when it did not reach the broker. */
 type Delivered = Finished['state'] | 'failed';
 
 /**
- * The way from the dedupe table to the broker: publish or park → mark → ack or term. Only what is
- * recorded comes here, so that whatever fails is done again, with the same ids, at the next delivery.
- * What the log or the dead letters refuse altogether, as when they are full, is held until they do not.
+ * Takes recorded outcomes from the dedupe table to the broker: publish or park → mark → ack or term. Only
+ * recorded outcomes come here, so the next delivery repeats whatever fails, with the same ids. Outcomes
+ * that the log or the dead letters refuse altogether, as when they are full, wait until they are accepted.
  */
 export class Deliverer {
   readonly #options: DelivererOptions;
@@ -83,25 +83,25 @@ export class Deliverer {
         size: settings.batch,
         attempt,
         giveUp: ({ held }) => again(held),
-        onClosed: ({ cause }) => log.error({ cause }, `${what} wait, nothing new is taken`),
-        onOpen: () => log.info(`${what} are taken again`),
+        onClosed: ({ cause }) => log.error({ cause }, `${what} wait: nothing new starts`),
+        onOpen: () => log.info(`${what} are accepted again`),
       });
     this.#toLog = outlet('results', (items, standing) => this.#publish(items, standing));
     this.#toLetters = outlet('dead letters', (items, standing) => this.#park(items, standing));
   }
 
-  /** The events ready to be published, or why the log would refuse them. */
+  /** Prepares the events for publishing, or says why the log would refuse them. */
   prepare(events: readonly Envelope[]): readonly PreparedEvent[] | string {
     return this.#derived.prepare(events);
   }
 
   /**
-   * @returns for each item its state, or that it comes again; the promise of that for what has to wait
-   *   until the log or the dead letters take anything
+   * @returns for each item its state, or `failed` if it will be redelivered; a promise of that for items
+   *   that wait until the log or the dead letters accept anything
    */
   async deliver(items: readonly Recorded[]): Promise<(Delivered | Promise<Delivered>)[]> {
     const letters = items.filter(({ parked }) => parked !== undefined);
-    // What has nothing to publish goes along with the others, unless they have to wait.
+    // Items with nothing to publish go along with the others, unless the others have to wait.
     const { isOpen } = this.#toLog;
     const isForLog = ({ parked, events }: Recorded): boolean =>
       parked === undefined && (isOpen || events.length > 0);
@@ -140,7 +140,7 @@ export class Deliverer {
     return await this.#answer(items, answers, standing);
   }
 
-  /** Marks and acks what is out. What was not offered has nothing to publish. */
+  /** Marks and acks the items that are out. Items that were not offered have nothing to publish. */
   async #answer(
     items: readonly Recorded[],
     offered: ReadonlyMap<Recorded, PublishAnswer>,
@@ -186,7 +186,7 @@ export class Deliverer {
     return 'published';
   }
 
-  /** Marks, then acks or terminates. What could not be marked is not acked: it comes again. */
+  /** Marks, then acks or terminates. An item that cannot be marked is not acked, so it is redelivered. */
   async #conclude(items: readonly Recorded[]): Promise<Delivered[]> {
     if (items.length === 0) return [];
     crashPoint('after-publish');
@@ -197,8 +197,8 @@ export class Deliverer {
   }
 
   /**
-   * Tried again for as long as the database is away: an event that is acked and not marked would keep
-   * its result, and count as not known to be published, for ever.
+   * Retries for as long as the database is away: an event that is acked and not marked would keep its
+   * result, and count as not known to be published, for ever.
    * @returns whether all are marked
    */
   async #mark(items: readonly Recorded[]): Promise<boolean> {
@@ -211,21 +211,21 @@ export class Deliverer {
       await persistently(() => markPublished(pool, stage, published), {
         gate,
         signal,
-        what: 'what was published cannot be marked',
+        what: 'published events cannot be marked',
         isItsFault: () => true,
         onRetry: (error, attempt) => {
           const reason = messageOf(error);
-          log.warn({ attempt, reason }, 'what was published could not be marked, trying again');
+          log.warn({ attempt, reason }, 'published events could not be marked, trying again');
         },
       });
       return true;
     } catch (error) {
-      log.warn({ reason: messageOf(error) }, 'what was published could not be marked');
+      log.warn({ reason: messageOf(error) }, 'published events could not be marked');
       return false;
     }
   }
 
-  /** Acks or terminates. What the server has not taken comes again, and is concluded then. */
+  /** Acks or terminates. The server redelivers an event whose answer it missed; it is concluded then. */
   async #ack(items: readonly Recorded[]): Promise<void> {
     const { log } = this.#options;
     const answers = await Promise.allSettled([
@@ -234,19 +234,19 @@ export class Deliverer {
     ]);
     for (const answer of answers) {
       if (answer.status === 'fulfilled') continue;
-      log.warn({ reason: messageOf(answer.reason) }, 'what was settled is not confirmed');
+      log.warn({ reason: messageOf(answer.reason) }, 'a settlement was not confirmed');
     }
   }
 }
 
 type Answers = readonly (Taken<Delivered> | Refused)[];
 
-/** By its place in the log, for what could not be read has no key. */
+/** The event's place in the log, since an event that could not be read has no key. */
 function nameOf({ held, redrives }: Recorded): string {
   return `${held.message.info.streamSequence} ${redrives}`;
 }
 
-/** Gives an event back: the longer, the oftener it was delivered. */
+/** Gives an event back, with a delay that grows with the number of its deliveries. */
 function again({ message }: Held): 'failed' {
   message.nak(backoffMs(message.info.deliveryCount));
   return 'failed';
@@ -254,21 +254,21 @@ function again({ message }: Held): 'failed' {
 
 function refusalOfLetter(error: unknown): Refused {
   const isCoded = error instanceof CodedError;
-  // Only the server can say that it takes no letter at all. What is refused for no limit, or cannot
-  // even be sent, may be at fault itself.
+  // Only the server can say that it accepts no letters at all. A letter that is refused without a limit
+  // being hit, or that cannot even be sent, may be at fault itself.
   const isCertain =
     isUnanswered(error) ||
     (isCoded && (error.code === 'DEAD_LETTERS_FULL' || error.code === 'STREAM_MISSING'));
   const hint = isCoded ? `. ${error.hint}` : '';
   return new Refused(
-    `no dead letter is taken: ${messageOf(error)}${hint}`,
+    `no dead letter is accepted: ${messageOf(error)}${hint}`,
     isCertain ? PROBE_AFTER_MS.certain : PROBE_AFTER_MS.unclear,
   );
 }
 
 /**
- * A server takes the acks of one connection to one consumer in order: the last one's confirmation
- * is that of all. (One confirmation each costs a third of a worker's throughput.)
+ * A server takes the acks of one connection to one consumer in order, so the confirmation of the last
+ * ack confirms all. (Confirming each one costs a third of a worker's throughput.)
  */
 async function ackAll(messages: readonly Received[]): Promise<void> {
   const lasts = new Map(messages.map((message) => [message.info.consumer, message]));

@@ -6,17 +6,17 @@ import { Patience } from './patience.ts';
 import type { ReadBatch } from './read-batch.ts';
 
 export interface EarlyEventsOptions {
-  /** Where they wait: there they keep nobody from the events behind them. */
+  /** Where they wait: they block no event behind them there. */
   readonly queue: Pick<TenantQueue, 'put'>;
   readonly inFlight: InFlight;
   readonly progress: Progress;
   readonly log: Logger;
 }
 
-/** When they are looked at again: seldom enough that a flood of them costs the others little. */
+/** When to look at them again: seldom enough that a flood of them costs the others little. */
 const AGAIN_MS = { first: 30_000, last: 240_000 };
 
-/** Events that a newer version of the stage may know: in a rolling deploy its workers take them. */
+/** Events that a newer version of the stage may know: during a rolling deploy, its workers take them. */
 export class EarlyEvents {
   readonly patience = new Patience();
   readonly #options: EarlyEventsOptions;
@@ -31,15 +31,18 @@ export class EarlyEvents {
   }
 
   /**
-   * Of the log, they go to where events wait by tenant: given back to the durable, they would count among
-   * those that it may have out, and enough of them would stop it for everybody. It never throws.
+   * Moves events of the log to the queue by tenant. Given back to the durable, they would count towards
+   * its limit of outstanding events, and enough of them would stop it for everybody. It never throws.
    */
   async putOff(early: ReadBatch['early']): Promise<void> {
     const [first] = early;
     if (first === undefined) return;
     const { queue, inFlight, progress, log } = this.#options;
     const { reason } = first.decoded;
-    log.warn({ events: early.length, reason }, 'left to a newer version of the stage for a while');
+    log.warn(
+      { events: early.length, reason },
+      'events left to a newer version of the stage for a while',
+    );
     for (const _ of early) progress.advanced('retried');
     const { ofLog = [], others = [] } = Object.groupBy(
       early.map(({ held }) => held),
@@ -64,7 +67,7 @@ function afterMs({ message }: Held): number {
   return Math.min(AGAIN_MS.last, AGAIN_MS.first * 2 ** Math.min(message.info.deliveryCount, 10));
 }
 
-/** Not from the queue, nor from that of the redriven ones. */
+/** Neither from the tenant queue nor from the queue of redriven events. */
 function isOfLog({ message }: Held): boolean {
   return message.redrives === 0 && !(message instanceof QueuedDelivery);
 }

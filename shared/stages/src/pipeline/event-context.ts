@@ -9,7 +9,7 @@ import type { z } from 'zod';
 import type { Held } from '../admission/in-flight.ts';
 import type { StageContext, StageIdentity } from '../stage.ts';
 
-/** What a handler is given with one event: a plain object, which handlers may spread. */
+/** What a handler receives with one event: a plain object, which handlers may spread. */
 export function contextOf(
   { name, version }: StageIdentity,
   event: MemoryEvent,
@@ -22,7 +22,7 @@ export function contextOf(
     tenant,
     waits,
     cause: { source, id, sequence: about.sequence },
-    // Made when it is asked for: an AbortSignal costs more than a local handler.
+    // Created on demand: an AbortSignal costs more than a local handler.
     get signal() {
       return abort.signal;
     },

@@ -12,23 +12,23 @@ import type { StageIdentity } from '../stage.ts';
 export interface HeartbeatOptions {
   readonly stage: StageIdentity;
   readonly inFlight: InFlight;
-  /** For renewals alone, see `renewalSettings`. */
+  /** Only for renewals, see `renewalSettings`. */
   readonly db: Queryable;
   readonly ackWaitMs: number;
   readonly leaseMs: number;
-  /** From the beginning of its handler, without its waits; beyond it an event is given up, and redelivered. */
+  /** Counted from the start of the handler, without its waits. A late event is given up and redelivered. */
   readonly deadlineMs: number;
   readonly log: Logger;
 }
 
-/** How soon to try again after a renewal that failed: when the database is back, claims go first. */
+/** How soon to retry a failed renewal: once the database is back, claims go first. */
 const RENEW_AGAIN_MS = 250;
-/** A server that is busy needs as long for a statement, however short a lease is. */
+/** A busy server needs this long for a statement, however short a lease is. */
 const MIN_RENEWAL_MS = 1_000;
 
 /**
- * How renewals reach the database: by a connection of their own, so that they do not wait behind bulk
- * work, and with a time limit that leaves the lease another try by a new connection.
+ * How renewals reach the database: on a connection of their own, so that they do not wait behind bulk
+ * work, and with a time limit that leaves time for another try on a new connection within the lease.
  */
 export function renewalSettings(
   database: FleetConfig['database'],
@@ -42,7 +42,7 @@ export function renewalSettings(
   };
 }
 
-/** Three within the shorter of the two times that what is held has. */
+/** Three renewals within the shorter of the two times that expire: the lease and the ack wait. */
 function renewEveryMs({ lease, ackWait }: Pick<StageConfig, 'lease' | 'ackWait'>): number {
   return Math.floor(Math.min(lease, ackWait) / 3);
 }
@@ -56,19 +56,19 @@ export class DeadlineExceeded extends Error {
 }
 
 /**
- * Keeps what is held alive at both ends: tells the broker that work goes on, and extends the claims.
- * A claim that cannot be extended is lost, and its work is stopped: another worker has it.
+ * Keeps held events alive at both ends: tells the broker that work goes on, and extends the claims. A
+ * claim that cannot be extended is lost, and its work stops: another worker has it.
  */
 export class Heartbeat {
   readonly #options: HeartbeatOptions;
   readonly #timers: NodeJS.Timeout[];
-  /** Between two renewals. */
+  /** Time between two renewals. */
   readonly #everyMs: number;
   #again: NodeJS.Timeout | undefined;
   #lastBeat = performance.now();
   #renewing = false;
   #isTroubled = false;
-  /** Since when every renewal has had its answer in time, and when the last one had, in this process. */
+  /** Since when every renewal was answered in time, and when the last one was, by this process's clock. */
   #steadySince: number | undefined;
   #renewedAt = Number.NEGATIVE_INFINITY;
   /** The same, by the database's clock. */
@@ -89,11 +89,11 @@ export class Heartbeat {
   }
 
   /**
-   * Until when what has run out may be taken for a dead worker's, in ms since 1970 by the database's
-   * clock; undefined when it may not. After an outage of the database the claims of the living have run
-   * out as well, so everybody waits until the database has been there for two renewals: by then who
-   * lives has renewed. The answer does not outlive the next outage: a statement that is held up in it
-   * arrives after this time.
+   * Until when an expired claim may be taken for a dead worker's, in ms since 1970 by the database's clock;
+   * undefined when it may not. After an outage of the database the claims of live workers have expired too,
+   * so every process waits until the database has answered for two renewals: by then, live workers have
+   * renewed. The answer does not outlive the next outage: a statement held up by one arrives after this
+   * time.
    */
   get takeOverUntil(): number | undefined {
     const since = this.#steadySince;
@@ -102,8 +102,8 @@ export class Heartbeat {
   }
 
   /**
-   * One beat. After a silence longer than the ack wait, as of a process that was stopped, what is
-   * held may be in other hands: the database is asked first, and nothing is said until it answers.
+   * Sends one beat. After a silence longer than the ack wait, as of a process that was stopped, other
+   * workers may hold the same events: the database is asked first, and no beat is sent until it answers.
    */
   async beat(): Promise<void> {
     const { inFlight, deadlineMs, ackWaitMs } = this.#options;
@@ -113,9 +113,9 @@ export class Heartbeat {
     this.#lastBeat = now;
     for (const held of inFlight) {
       if (held.abort.aborted && !held.settling) continue;
-      // Its record decides whether the claim was lost in the silence; until then nothing is said of it.
+      // Its record decides whether the claim was lost in the silence; until then it sends no beat.
       if (wasSilent && held.settling) continue;
-      // What waits for its claim, as while the database is away, has not begun.
+      // An event that waits for its claim, as while the database is away, has not begun.
       const { begunAt, settling, waits } = held;
       const isOver = begunAt !== undefined && now - begunAt - waits.totalMs >= deadlineMs;
       if (!settling && isOver) {
@@ -130,15 +130,15 @@ export class Heartbeat {
     try {
       message.working();
     } catch (error) {
-      // The others must hear of theirs; this one is delivered again when its ack wait is over.
+      // The other events still need their beats; this one is redelivered when its ack wait is over.
       this.#options.log.warn({ reason: messageOf(error) }, 'a heartbeat could not be sent');
     }
   }
 
   /**
-   * Extends every claim that is worked on, or whose result waits to be recorded; another that is being
-   * settled is decided by its record. After a failure it is tried again at once, and again: a process
-   * that looks for what has run out must find it renewed.
+   * Extends every claim whose event is being worked on or whose result waits to be recorded. For any other
+   * event being settled, its record decides. A failed renewal is retried at once, and again: a process that
+   * looks for expired claims must find these renewed.
    * @returns false when the database could not say which claims are still held
    */
   async renew(): Promise<boolean> {
@@ -166,7 +166,7 @@ export class Heartbeat {
       this.#failed();
       // The record is fenced, so a lease that runs out meanwhile costs work, not correctness.
       log.warn({ reason: messageOf(error) }, 'leases could not be renewed, trying again');
-      // Of an event without a claim the database has nothing to say.
+      // The database knows nothing about an event without a claim.
       return claims.length === 0;
     } finally {
       this.#renewing = false;
@@ -182,7 +182,7 @@ export class Heartbeat {
     this.#renewedAtDatabase = atDatabase;
     if (!this.#isTroubled) return;
     this.#isTroubled = false;
-    // What says to others that an event is in hand may have run out just as the claims did.
+    // The marks that tell others an event is in hand may have expired just as the claims did.
     void this.beat();
   }
 

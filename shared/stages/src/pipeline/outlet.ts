@@ -1,10 +1,10 @@
 import { jittered } from '@memfleet/runtime';
 import { type OutputGate, Refused } from '../admission/output-gate.ts';
 
-/** An answer that is the item's own. */
+/** An answer that concerns the item itself. */
 export class Taken<Result> {
   readonly result: Result | Promise<Result>;
-  /** Whether the place took it: then it takes others as well, and who is refused is to blame. */
+  /** Whether the place accepted it: then it accepts others too, and a refused item is to blame. */
   readonly isProof: boolean;
 
   constructor(result: Result | Promise<Result>, isProof: boolean) {
@@ -14,8 +14,8 @@ export class Taken<Result> {
 }
 
 /**
- * What is known of the place when an attempt is made. `open`: nothing against it. `closed`: it refused
- * before. `proven`: it refused before, and has just taken something else.
+ * What is known about the place at the time of an attempt. `open`: nothing against it. `closed`: it
+ * refused before. `proven`: it refused before, and has just accepted something else.
  */
 export type Standing = 'open' | 'closed' | 'proven';
 
@@ -26,13 +26,13 @@ export interface OutletOptions<Item, Result> {
     items: readonly Item[],
     standing: Standing,
   ) => Promise<readonly (Taken<Result> | Refused)[]>;
-  /** What becomes of an item that is not taken before the end. */
+  /** The result of an item that is not accepted before the end. */
   readonly giveUp: (item: Item) => Result | Promise<Result>;
-  /** Told when an item begins to wait. */
+  /** Called when an item begins to wait. */
   readonly onWait?: (item: Item) => void;
   readonly onClosed?: (refused: Refused) => void;
   readonly onOpen?: () => void;
-  /** Items in one attempt. */
+  /** Items per attempt. */
   readonly size: number;
   /** Ends all waits. */
   readonly signal: AbortSignal;
@@ -44,14 +44,14 @@ interface Kept<Item, Result> {
   readonly reject: (error: unknown) => void;
 }
 
-/** Between two attempts at a closed place; the last bounds how late it is noticed that it is open. */
+/** Waits between two attempts at a closed place; the last bounds how late its opening is noticed. */
 const WAITS = { firstMs: 250, lastMs: 8_000 };
 
 /**
- * The way of results to a place that may refuse them all, as a log that is full does. What is refused
- * so is kept; the gate is closed, so that nothing new is taken; and one item at a time is tried again,
- * after waits that double with each refusal. As soon as one is taken the others follow, in batches that double, and
- * when nothing waits the gate opens.
+ * Sends results to a place that may refuse them all, such as a full log. The outlet keeps the items
+ * refused that way, closes the gate so that nothing new starts, and retries one item at a time, after
+ * waits that double with each refusal. As soon as one is accepted the others follow, in batches that
+ * double in size. When nothing waits any more, the gate opens.
  */
 export class Outlet<Item, Result> {
   readonly #options: OutletOptions<Item, Result>;
@@ -66,7 +66,7 @@ export class Outlet<Item, Result> {
     return !this.#isClosed;
   }
 
-  /** @returns for each item its result, or the promise of one for those that have to wait */
+  /** @returns for each item its result, or a promise of it if the item has to wait */
   async put(items: readonly Item[]): Promise<(Result | Promise<Result>)[]> {
     if (items.length === 0) return [];
     if (this.#isClosed) return items.map((item) => this.#wait(item));
@@ -94,7 +94,7 @@ export class Outlet<Item, Result> {
     if (this.#isClosed) return;
     this.#isClosed = true;
     onClosed?.(refused);
-    // The caller's items are put down in this very tick, before the first wait is over.
+    // The caller's items are stored in this very tick, before the first wait is over.
     void this.#retry();
   }
 
@@ -112,7 +112,7 @@ export class Outlet<Item, Result> {
       if (signal.aborted) break;
       const answers = await this.#attempt(this.#waiting.splice(0, size), standing);
       const isProven = answers.some((answer) => answer instanceof Taken && answer.isProof);
-      // What is no proof was not refused either, as a result that another worker has recorded.
+      // An answer that proves nothing is no refusal either: another worker may have recorded the result.
       isRefused = !isProven && answers.some((answer) => answer instanceof Refused);
       size = isRefused ? 1 : Math.min(most, size * 2);
       if (isProven) [failures, standing] = [0, 'proven'];
@@ -147,7 +147,7 @@ export class Outlet<Item, Result> {
         const answer = answers[index];
         if (answer instanceof Taken) waiting.resolve(answer.result);
         else {
-          // Behind the others: it may be to blame itself, and they must not wait for it.
+          // It goes behind the others: it may be to blame itself, and they must not wait for it.
           this.#waiting.push(waiting);
           if (answer !== undefined) this.#options.gate.close(this, answer);
         }

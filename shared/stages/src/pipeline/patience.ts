@@ -1,16 +1,16 @@
-/** As long as a rolling deploy may take. */
+/** The longest that a rolling deploy may take. */
 const PATIENCE_MS = 600_000;
-/** An event that was met longer ago has been taken by another process. */
+/** An event first met longer ago than this has been taken by another process. */
 const FORGOTTEN_MS = 6 * PATIENCE_MS;
-/** Events that are remembered; of more, each waits until others were parked or forgotten. */
+/** Events that are remembered; beyond it, a new event waits until others were parked or forgotten. */
 const MOST_EVENTS = 100_000;
 
 /**
- * How long this process has met an event that it cannot read yet. Deliveries do not tell: those of a pause
- * or an outage count among them.
+ * How long ago this process first met an event that it cannot read yet. The number of deliveries cannot
+ * tell: it includes those of a pause or an outage.
  */
 export class Patience {
-  /** When each was met first, by its position in the log. */
+  /** When each event was first met, by its position in the log. */
   readonly #metAt = new Map<number, number>();
   readonly #now: () => number;
 

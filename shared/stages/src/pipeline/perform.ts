@@ -12,26 +12,26 @@ import type { Stage, StageContext } from '../stage.ts';
 import { backoffMs } from './backoff.ts';
 import { DeadlineExceeded, LeaseLost } from './heartbeat.ts';
 
-/** When it comes again the spent budget is known, and the event waits where it holds up nobody. */
+/** By the redelivery the spent budget is known, and the event then waits where it blocks nothing. */
 const BUDGET_RETRY_MS = 1_000;
 
 export interface PerformOptions {
   readonly abort: AbortSource;
   readonly maxAttempts: number;
-  /** How often the event was delivered: what counts no attempt waits longer by these. */
+  /** How often the event was delivered: a retry that uses no attempt waits longer with each delivery. */
   readonly deliveries?: number;
   /**
-   * Asked when a database that the handler uses is away or complains of itself, as of a missing table:
-   * whether the event is to blame all the same.
+   * Called when a database that the handler uses is away or complains about itself, such as a missing
+   * table: whether the event is to blame all the same.
    */
   readonly isToBlame?: (error: unknown) => boolean;
 }
 
 /**
- * Runs the handler and turns whatever it throws into an outcome: the return value is the whole
- * truth. (Processing one message as a pipeline that can be read aloud is Oban's executor.) A handler
- * that ignores its signal, which is that of `abort`, is left behind: what it still says is not heard.
- * @returns undefined when the claim was lost: nothing may be said about the event then.
+ * Runs the handler and turns anything it throws into an outcome: the return value is the whole truth.
+ * (Processing one message as a pipeline that can be read aloud is the idea of Oban's executor.) A handler
+ * that ignores its signal, which is that of `abort`, is left behind: any later result is ignored.
+ * @returns undefined when the claim was lost: then nothing may be reported about the event.
  */
 export async function perform<Extra>(
   stage: Stage<Extra>,
@@ -45,7 +45,7 @@ export async function perform<Extra>(
   }: PerformOptions,
 ): Promise<Outcome<Extra> | undefined> {
   const { attempt } = context;
-  // What was given up before it began has used nothing up.
+  // An event given up before its handler began has used no attempt.
   if (abort.aborted) {
     return abort.reason instanceof LeaseLost
       ? undefined

@@ -4,21 +4,21 @@ import { type OutputGate, PROBE_AFTER_MS, Refused } from '../admission/output-ga
 export interface Persistence {
   readonly gate: OutputGate;
   readonly signal: AbortSignal;
-  /** What is not done meanwhile, for the gate: `claims cannot be released`. */
+  /** What cannot be done meanwhile, as shown by the gate: `claims cannot be released`. */
   readonly what: string;
-  /** Whether the database itself is at fault; another error is thrown on. */
+  /** Whether the database itself is at fault; any other error is rethrown. */
   readonly isItsFault: (error: unknown) => boolean;
-  /** Told before each wait. */
+  /** Called before each wait. */
   readonly onRetry: (error: unknown, attempt: number) => void;
 }
 
 const WAITS = { firstMs: 250, lastMs: 8_000 };
 
 /**
- * Repeats work on the database until it succeeds or the signal ends. While the database is away it is
- * asked again as `retryTransient` does; while it refuses what is right, as when a permission is
- * missing, the gate is closed as well, for nothing that is begun now would fare better.
- * @throws what is not the fault of the database; the last error when the signal ends the wait
+ * Repeats work on the database until it succeeds or the signal ends. While the database is away, it
+ * retries as `retryTransient` does. While the database refuses valid statements, as when a permission is
+ * missing, it also closes the gate, since new work would fare no better.
+ * @throws an error that is not the database's fault; the last error when the signal ends the wait
  */
 export async function persistently<Result>(
   work: () => Promise<Result>,
@@ -35,7 +35,7 @@ export async function persistently<Result>(
         gate.close(holder, refusalOf(what, error));
         onRetry(error, attempt);
         await jittered(attempt - 1, WAITS, signal).catch(() => {
-          // The wait was cut short: what failed is the answer.
+          // The wait was cut short: the failure is the answer.
           throw error;
         });
       }
@@ -45,7 +45,7 @@ export async function persistently<Result>(
   }
 }
 
-/** What the gate says of a database that refuses everything. */
+/** What the gate says while a database refuses everything. */
 export function refusalOf(what: string, error: unknown): Refused {
   return new Refused(
     `the database refuses: ${what}: ${messageOf(error)}. Restore what it names (permission, table, disk); it is tried again until then.`,

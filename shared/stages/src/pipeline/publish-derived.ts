@@ -20,25 +20,25 @@ export interface Derived {
   readonly events: readonly Derivable[];
 }
 
-/** What was just prepared, or an envelope that was recorded by another process or an earlier delivery. */
+/** Events just prepared, or an envelope recorded by another process or an earlier delivery. */
 export type Derivable = Envelope | PreparedEvent;
 
 /**
- * What came of publishing the events of a cause: all are in the log; the log takes others, but not
- * these; or it may take none.
+ * The result of publishing the events of a cause: all are in the log; or the log accepts others but not
+ * these; or it may accept none.
  */
 export type PublishAnswer = 'published' | 'unpublishable' | Refused;
 
 /**
- * Publishes what stages derived. The events of one cause are never torn apart: they are in one
- * atomic batch, together with those of others. (The log may have some of them from before, in
- * another form: then the rest is appended one by one.)
+ * Publishes derived events. The events of one cause are never torn apart: they share one atomic batch,
+ * together with those of others. (The log may already have some of them in another form: then the rest
+ * is appended one by one.)
  */
 export class DerivedPublisher {
   readonly #publisher: Publisher;
   readonly #log: Logger;
   readonly #limit = pLimit(PARALLEL_BATCHES);
-  /** For the parts of a chunk that was refused: the chunk waits for them within its own turn. */
+  /** For the parts of a refused chunk: the chunk waits for them within its own turn. */
   readonly #single = pLimit(PARALLEL_BATCHES);
 
   constructor(publisher: Publisher, log: Logger) {
@@ -46,7 +46,7 @@ export class DerivedPublisher {
     this.#log = log;
   }
 
-  /** The events ready to be published, or why the log would refuse them. */
+  /** Prepares the events for publishing, or says why the log would refuse them. */
   prepare(events: readonly Envelope[]): readonly PreparedEvent[] | string {
     if (events.length > MAX_BATCH_EVENTS) {
       return `the result has ${events.length} events, more than the ${MAX_BATCH_EVENTS} of one batch`;
@@ -54,13 +54,13 @@ export class DerivedPublisher {
     try {
       const prepared = events.map((event) => this.#publisher.prepare(event));
       const keys = new Set(prepared.map(({ key }) => key));
-      // The log would take one of them, and the other for its copy.
+      // The log would store one of them, and take the other for its copy.
       return keys.size === prepared.length
         ? prepared
-        : 'the result has two events of one id: derive each with an ordinal of its own';
+        : 'the result has two events with one id: derive each with an ordinal of its own';
     } catch (error) {
-      // Nothing but the events and the size that the server takes decide here.
-      return `the result is no valid event: ${messageOf(error)}`;
+      // Only the events and the server's size limit decide here.
+      return `the result is not a valid event: ${messageOf(error)}`;
     }
   }
 
@@ -86,7 +86,7 @@ export class DerivedPublisher {
       const [only] = chunk;
       const answer = answerOf(error);
       if (chunk.length > 1 && (!(answer instanceof Refused) || isUnclear(answer))) {
-        // One event among them is refused: its neighbours must not wait for it.
+        // The log refuses one of these events, which must not block its neighbours.
         const parts = await Promise.all(
           chunk.map((item) => this.#single(() => this.#publishChunk([item]))),
         );
@@ -111,7 +111,7 @@ export class DerivedPublisher {
 
   /**
    * The log has an effect of this cause already, from before its dedupe row, and the log is right. But
-   * it may have only some of the events: each of the others is still to be appended.
+   * it may have only some of the events, so each of the others must still be appended.
    */
   async #publishApart({ eventKey, events }: Derived): Promise<PublishAnswer> {
     for (const event of events) {
@@ -132,7 +132,7 @@ export class DerivedPublisher {
   }
 }
 
-/** What the failure of an append says, and of whom. */
+/** Turns the failure of an append into an answer about the events or about the log. */
 function answerOf(error: unknown): 'unpublishable' | Refused {
   if (error instanceof ConflictingPayloadError) return 'unpublishable';
   if (!(error instanceof EventError)) {
@@ -144,7 +144,7 @@ function answerOf(error: unknown): 'unpublishable' | Refused {
       return new Refused(`the log is full: ${message}. ${hint}`, PROBE_AFTER_MS.certain);
     case 'STREAM_MISSING':
     case 'BROKER_UNAVAILABLE':
-      return new Refused(`the log takes no events: ${message}. ${hint}`, PROBE_AFTER_MS.certain);
+      return new Refused(`the log accepts no events: ${message}. ${hint}`, PROBE_AFTER_MS.certain);
     case 'EVENT_INVALID':
     case 'EVENT_TOO_LARGE':
       return 'unpublishable';

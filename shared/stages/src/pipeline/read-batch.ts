@@ -26,26 +26,26 @@ interface Unknown {
   readonly decoded: Exclude<Decoded, Known>;
 }
 
-/** And that is parked for it. */
+/** An event that this version cannot read and that is parked. */
 export interface Unreadable extends Unknown {
   readonly outcome: Outcome<never>;
 }
 
 export interface ReadBatch {
   readonly readable: readonly Readable[];
-  /** The same event again within the batch: one is claimed, the others are looked at later. */
+  /** Further copies of an event in the same batch: one is claimed, the others are looked at later. */
   readonly twins: readonly Held[];
   readonly unreadable: readonly Unreadable[];
-  /** What a newer worker may know: in a rolling deploy it takes them. */
+  /** Events that a newer worker may know: during a rolling deploy, it takes them. */
   readonly early: readonly Unknown[];
 }
 
-/** What reads bytes. */
+/** Decodes bytes into events. */
 export type Reader = Pick<EventRegistry, 'decode'>;
 
 /**
- * Bytes → events. `root` is the first token of the log's subjects. Whatever the bytes of one event make
- * throw is that event's alone: it is parked, and can be redriven when what reads it is repaired.
+ * Turns bytes into events. `root` is the first token of the log's subjects. An error caused by the bytes of
+ * one event affects only that event: it is parked, and can be redriven once the reader is fixed.
  */
 export function readBatch(
   batch: readonly Held[],

@@ -5,11 +5,11 @@ import type { DeadLetter } from '../dead-letters/dead-letter.ts';
 import { type Outcome, PARK_REASONS } from '../outcome.ts';
 
 /**
- * What the dedupe table keeps of an event that is finished, so that it can be published again as it
- * was: derived events, or the dead letter. It is written before anything is published.
+ * What the dedupe table keeps of a finished event, so that its result can be published again unchanged:
+ * derived events, or the dead letter. It is written before anything is published.
  */
 
-/** The part of a dead letter that the event itself does not tell. */
+/** The part of a dead letter that cannot be read from the event itself. */
 export type ParkedResult = Pick<DeadLetter, 'reason' | 'message' | 'attempts'>;
 
 const parkedSchema = z.object({
@@ -18,7 +18,7 @@ const parkedSchema = z.object({
   attempts: z.int(),
 });
 
-/** The row that records an outcome; derived events are kept as they will be in the log. */
+/** The row that records an outcome; it holds derived events in the form they will have in the log. */
 export function finishedOf(
   claim: { readonly key: string; readonly token: string },
   outcome: Exclude<Outcome<unknown>, { readonly kind: 'retry' }>,
@@ -51,7 +51,7 @@ export function readParked(recorded: string): ParkedResult {
   return parkedSchema.parse(JSON.parse(recorded));
 }
 
-/** Checked again when they are published. */
+/** The events are checked again when they are published. */
 export function readDerived(recorded: string): Envelope[] {
   return JSON.parse(recorded) as Envelope[];
 }

@@ -22,7 +22,7 @@ import type { Standing } from './outlet.ts';
 import { refusalOf } from './persistently.ts';
 import { finishedOf } from './recorded-result.ts';
 
-/** Times that one batch may be cut off, as by a time limit, before it is tried in parts. */
+/** How often one batch may be cut off, as by a time limit, before it is tried in parts. */
 const MOST_TROUBLES = 3;
 
 /** An event whose handler has ended. */
@@ -33,17 +33,17 @@ export interface Settlement<Extra> {
   readonly event: EventIds | undefined;
 }
 
-/** A settlement whose derived events are known to be such as the log takes. */
+/** A settlement whose derived events are known to be acceptable to the log. */
 export interface Checked<Extra> extends Settlement<Extra> {
   readonly derived: readonly PreparedEvent[];
-  /** True when it is what is left of one that could not be recorded. */
+  /** True when it replaces a result that could not be recorded. */
   readonly isRemnant?: boolean;
 }
 
-/** What came of recording one result; `unknown` when the end came before an answer. */
+/** The outcome of recording one result; `unknown` when the end came before an answer. */
 export type RecordAnswer =
   | { readonly kind: 'recorded' | 'lost' | 'unknown' }
-  /** It cannot be stored, while others can, or alone. */
+  /** The database refuses it alone, or while it stores others. */
   | { readonly kind: 'unstorable'; readonly error: unknown }
   | Refused;
 
@@ -56,14 +56,14 @@ export interface RecorderOptions<Extra> {
 }
 
 /**
- * Records results, what they carry and what they cost, in one transaction a batch. When the database
- * refuses a batch, its halves are tried, down to the single event: the failure of one event must not
- * decide about another.
+ * Records results, what they carry and what they cost, in one transaction per batch. When the database
+ * refuses a batch, the recorder tries its halves, down to the single event: the failure of one event
+ * must not decide about another.
  */
 export class Recorder<Extra> {
   readonly #options: RecorderOptions<Extra>;
   #carriesExtras = false;
-  /** Whether one that came alone has been blamed since a result was last stored. */
+  /** Whether a result that came alone has been blamed since a result was last stored. */
   #hasBlamed = false;
 
   constructor(options: RecorderOptions<Extra>) {
@@ -71,8 +71,8 @@ export class Recorder<Extra> {
   }
 
   /**
-   * Whether a record of this item shows that others can be recorded too. Where results carry something
-   * to be stored, only one that does: a table that refuses it says nothing when nothing is offered.
+   * Whether recording this item proves that others can be recorded too. Where results carry something to
+   * store, only an item that does so is proof: a table that refuses it stays silent when offered nothing.
    */
   proves(item: Checked<Extra>): boolean {
     return hasExtra(item) || !this.#carriesExtras;
@@ -96,10 +96,11 @@ export class Recorder<Extra> {
   }
 
   /**
-   * Of several that all fail none can be told from a fault of the database, whether they come at once or
-   * one after the other, as in a quiet stage. The first that comes alone is blamed all the same, or each
-   * bad result of a quiet stage would stop it until another event comes. It costs an innocent one try: what
-   * follows, its own next try too, waits until something is stored. To blame a parked event costs it nothing.
+   * When several results all fail, none can be told from a fault of the database, whether they come at once
+   * or one after the other, as in a quiet stage. The first that comes alone is blamed all the same, or each
+   * bad result of a quiet stage would stop it until another event comes. An innocent result loses one try:
+   * everything after it, including its own next try, waits until something is stored. Blaming a parked event
+   * costs it nothing.
    */
   #blames({ outcome }: Checked<Extra>): boolean {
     if (outcome.kind === 'park') return true;
@@ -108,7 +109,7 @@ export class Recorder<Extra> {
     return isFirst;
   }
 
-  /** @param isProven whether the database has just recorded another: then even its own trouble is the item's */
+  /** @param isProven whether the database has just recorded another: then any error is the item's fault */
   async #split(items: readonly Checked<Extra>[], isProven: boolean): Promise<RecordAnswer[]> {
     const { signal } = this.#options;
     try {
@@ -117,7 +118,7 @@ export class Recorder<Extra> {
         claim !== undefined && kept.has(claim) ? { kind: 'recorded' } : { kind: 'lost' },
       );
     } catch (error) {
-      // Whose the events are is not known, so nothing is said: the ack wait brings them again.
+      // We do not know who holds the events now, so nothing is reported: the ack wait redelivers them.
       if (signal.aborted && isTransientDatabaseError(error)) {
         return items.map(() => ({ kind: 'unknown' }));
       }
@@ -131,7 +132,7 @@ export class Recorder<Extra> {
     }
   }
 
-  /** Of one that is cut off: it may be its cost, whose row somebody has locked. */
+  /** Records an item that is cut off without its cost: somebody may have locked the row of its cost. */
   async #withoutSpend(items: readonly Checked<Extra>[], error: unknown): Promise<RecordAnswer> {
     const spent = spentOn(items);
     if (spent.length === 0 || !isStatementTrouble(error)) return { kind: 'unstorable', error };
@@ -140,7 +141,7 @@ export class Recorder<Extra> {
       const { log } = this.#options;
       log.error(
         { reason: messageOf(error), spent: costsOf(spent) },
-        'what a call cost could not be noted',
+        'the cost of a call could not be recorded',
       );
       const isKept = items.every(({ held: { claim } }) => claim !== undefined && kept.has(claim));
       return { kind: isKept ? 'recorded' : 'lost' };
@@ -170,7 +171,7 @@ export class Recorder<Extra> {
       const kept = await record(db, stage, finished);
       const stored = extras.filter(({ claim }) => kept.has(claim)).map(({ extra }) => extra);
       if (stored.length > 0) await stage.persist?.(db, stored);
-      // Also for what was lost: it was paid for.
+      // Costs also count for lost claims: the calls were paid for.
       await addSpend(db, stage.name, spent);
       return kept;
     };
@@ -179,7 +180,7 @@ export class Recorder<Extra> {
     let troubles = 0;
     return await retryTransient(once, {
       signal,
-      // What one of them needs too long for must not hold the others: they are tried without it.
+      // One of them needs too long and must not hold up the others: they are tried without it.
       isTransient: (error) => {
         if (isStatementTrouble(error)) troubles += 1;
         return isTransientDatabaseError(error) && troubles < MOST_TROUBLES;
@@ -204,11 +205,11 @@ function isRefused(answer: RecordAnswer): answer is Refused {
   return answer instanceof Refused;
 }
 
-/** What calls cost that the outcomes tell of, by tenant. */
+/** The cost of the calls that the outcomes report, by tenant. */
 export function spentOn(items: readonly Settlement<unknown>[]): Spent[] {
   return items.flatMap(({ held, outcome }) => {
     const use = outcome.kind === 'skip' ? undefined : outcome.use;
-    // What was free needs no transaction of its own.
+    // Free calls need no transaction of their own.
     if (use === undefined) return [];
     const { input_tokens: input, output_tokens: output } = use.usage;
     const isFree = input + output + use.cost_usd === 0;
@@ -216,7 +217,7 @@ export function spentOn(items: readonly Settlement<unknown>[]): Spent[] {
   });
 }
 
-/** The same for a line of the log, which is all that has them where the table refuses. */
+/** The same costs as a log line, their only record where the table refuses. */
 export function costsOf(spent: readonly Spent[]): Record<string, unknown>[] {
   return spent.map(({ tenant, use: { usage, cost_usd: costUsd } }) => ({
     tenant,

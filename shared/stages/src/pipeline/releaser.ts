@@ -18,15 +18,16 @@ export interface ReleaserOptions {
   readonly pool: Pool;
   readonly gate: OutputGate;
   readonly log: Logger;
-  /** From here on what is unfinished is given back: a cost that cannot be noted is waited for no longer. */
+  /** From here on unfinished events are given back, without further waits for a cost to be noted. */
   readonly handBack: AbortSignal;
   readonly signal: AbortSignal;
 }
 
 /**
- * Gives claims back, and notes what the calls cost that came to nothing. Repeated for as long as the
- * database is away: a claim that is not released would count as the death of a worker, and what was
- * spent would be forgotten. At the end of a process only the log has a cost that the database refuses. A claim that is released twice counts one try (its lease says so).
+ * Gives claims back, and notes the cost of calls without a result. It retries for as long as the database
+ * is away: a claim that is not released would count as the death of a worker, and the spending would be
+ * forgotten. At the end of a process, a cost that the database refuses is only in the log. A claim that is
+ * released twice counts one try (its lease says so).
  */
 export class Releaser {
   readonly #options: ReleaserOptions;
@@ -35,7 +36,7 @@ export class Releaser {
     this.#options = options;
   }
 
-  /** @returns the claims that were still ours; of the others nothing may be said to the broker */
+  /** @returns the claims that were still ours; the broker must hear nothing about the others */
   async release(items: readonly Settlement<unknown>[]): Promise<HeldClaims> {
     const claimed = items.filter(({ held }) => held.claim !== undefined);
     return claimed.length === 0 ? new HeldClaims([]) : new HeldClaims(await this.#split(claimed));
@@ -50,9 +51,9 @@ export class Releaser {
       if (!signal.aborted && handBack.aborted && isServerError(error)) {
         return await this.#withoutSpend(items, reason);
       }
-      // Until the signal, the database's own trouble is waited for (`persistently`).
+      // Until the signal, `persistently` waits out the database's own trouble.
       if (signal.aborted) {
-        // Whose the events are is not known; the claims run out, and the ack wait brings them again.
+        // We do not know who holds the events now; the claims expire, and the ack wait redelivers them.
         log.warn({ events: items.length, reason }, 'claims could not be released');
         return [];
       }
@@ -67,7 +68,7 @@ export class Releaser {
   async #withoutSpend(items: readonly Settlement<unknown>[], reason: string): Promise<ClaimRef[]> {
     const { log } = this.#options;
     const spent = costsOf(spentOn(items));
-    log.error({ reason, spent }, 'what a call cost could not be noted');
+    log.error({ reason, spent }, 'the cost of a call could not be recorded');
     try {
       return await this.#write(items, false);
     } catch (error) {

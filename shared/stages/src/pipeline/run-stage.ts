@@ -35,35 +35,35 @@ export interface StageRun<Extra> {
   readonly renewals: Pool;
   /** One per input of the stage. */
   readonly consumers: readonly Consumer[];
-  /** Where dead letters come again. */
+  /** Where dead letters come back. */
   readonly redrive?: RedriveInput;
-  /** Where events wait by tenant. What is there is worked on whatever the provider is now. */
+  /** Where events wait by tenant. The stage works on them whatever the provider is now. */
   readonly queue: TenantQueue;
-  /** Whether tenants may take turns; without them nothing of the log is put into the queue. */
+  /** Whether tenants may take turns; otherwise no event of the log goes into the queue. */
   readonly turns: boolean;
   readonly gate: ProviderGate;
-  /** What an operator says; without it nobody pauses the stage. */
+  /** The operator's pause; without it nobody can pause the stage. */
   readonly operator?: OperatorPause;
   readonly progress: Progress;
   readonly log: Logger;
-  /** What reads the bytes of events; the registry of this version unless given. */
+  /** Reads the bytes of events; by default, the registry of this version. */
   readonly reader?: Reader;
-  /** Stops pulling; what is held is then finished within the grace period. */
+  /** Stops pulling; held events then finish within the grace period. */
   readonly signal: AbortSignal;
 }
 
-/** What is given back while the provider is left alone comes again no sooner than this. */
+/** The shortest delay before an event is redelivered that was given back during a pause of the provider. */
 const PAUSED_MS = 1_000;
-/** And no later: nothing is pulled in a pause anyway, and it may end before its time. */
+/** The longest such delay: nothing is pulled in a pause anyway, and it may end early. */
 const MOST_PAUSED_MS = 2_000;
-/** Shares of the grace period: for finishing, then for what was told to stop. */
+/** Shares of the grace period: for finishing, then for work that was told to stop. */
 const FINISH_SHARE = 0.8;
 const STOP_SHARE = 0.1;
 
 /**
- * Works until the signal: pull → claim → handle → record → publish → ack. Returns when everything
- * held is settled or given back.
- * @throws what ends the stage for good, such as a durable that was deleted
+ * Works until the signal: pull → claim → handle → record → publish → ack. Returns when every held event
+ * is settled or given back.
+ * @throws an error that ends the stage for good, such as a deleted durable
  */
 export async function runStage<Extra>(run: StageRun<Extra>): Promise<void> {
   await new StageCycle(run).run();
@@ -78,7 +78,7 @@ class StageCycle<Extra> {
   readonly #heartbeat: Heartbeat;
   /** Ends with the first input that fails, and with the run's own signal. */
   readonly #stop = new AbortController();
-  /** Ends when what is unfinished is given back. */
+  /** Ends when unfinished events are given back. */
   readonly #handBack = new AbortController();
   /** Ends at the end of the grace period: nothing is waited for beyond it. */
   readonly #end = new AbortController();
@@ -128,14 +128,14 @@ class StageCycle<Extra> {
     const gate = this.#admission;
     const onSignal = (): void => this.#stop.abort();
     const draining = Promise.withResolvers<void>();
-    // From the signal on, not from the end of the inputs: one may end later, as one that waits for a
-    // broker that is away.
+    // Counted from the signal, not from the end of the inputs: an input may end later, for example while
+    // it waits for a broker that is away.
     this.#stop.signal.addEventListener('abort', () => draining.resolve(this.#drain()));
     signal.addEventListener('abort', onSignal, { once: true });
     if (signal.aborted) onSignal();
     progress.watch({
       inFlight: () => this.#inFlight.size,
-      // A long call is no stall before its deadline is over.
+      // A long call does not count as a stall before its deadline is over.
       isWithinDeadline: () =>
         this.#inFlight.size > 0 && this.#inFlight.longestMs <= settings.deadline,
       pause: () => gate.cause,
@@ -161,7 +161,7 @@ class StageCycle<Extra> {
     const { signal } = this.#stop;
     const turns = redrive === undefined ? this.#turns : undefined;
     const { name: durable } = await consumer.info(true);
-    // Asked for without slots: to be put aside.
+    // Requested without slots, in order to be put aside.
     let isAhead = false;
     const slots = new InputSlots(this.#inFlight, {
       batch: settings.batch,
@@ -193,7 +193,7 @@ class StageCycle<Extra> {
         else await this.#take((await redrive?.originals(messages)) ?? messages, slots);
       }
     } catch (error) {
-      // One input that cannot go on ends the process, not the other input in silence.
+      // One input that cannot go on ends the process, rather than leaving the other to run alone.
       this.#stop.abort();
       throw error;
     } finally {
@@ -202,8 +202,8 @@ class StageCycle<Extra> {
   }
 
   /**
-   * What waits by tenant: because the stage does not keep up, because a budget was spent, or because
-   * one of the two was so when the stage had another provider.
+   * Works on the events that wait by tenant: because the stage does not keep up, because a budget was
+   * spent, or because either was true when the stage had another provider.
    */
   async #inTurns(): Promise<void> {
     const { settings } = this.#run;
@@ -233,14 +233,14 @@ class StageCycle<Extra> {
   #begin(held: readonly Held[]): void {
     const { pause } = this.#admission;
     if (this.#stop.signal.aborted) this.#work.giveBack(held, 0);
-    // Asked for before the pause began.
+    // It was requested before the pause began.
     else if (pause !== undefined) {
       const leftMs = Math.min(MOST_PAUSED_MS, pause.untilMs - performance.now());
       this.#work.giveBack(held, Math.max(PAUSED_MS, leftMs));
     } else void this.#work.take(held);
   }
 
-  /** Lets what is held finish, then stops it, then leaves the rest to its redelivery. */
+  /** Lets held events finish, then stops them, then leaves the rest to their redelivery. */
   async #drain(): Promise<void> {
     const { config, log } = this.#run;
     const graceMs = config.workers.shutdownGrace;

@@ -20,18 +20,18 @@ import { readDerived, readParked } from './recorded-result.ts';
 import { type Checked, Recorder, type Settlement } from './recorder.ts';
 import { Releaser } from './releaser.ts';
 
-/** A redelivery of an event that is finished. */
+/** A redelivery of a finished event. */
 export interface Repeated {
   readonly held: Held;
   readonly key: string;
   readonly state: Finished['state'];
-  /** What was recorded and may not be published yet, as JSON. */
+  /** The recorded result that may not be published yet, as JSON. */
   readonly unpublished: string | undefined;
   readonly redrives: number;
   readonly event: EventIds;
 }
 
-/** What became of it, for the counters. */
+/** How an event ended, for the counters. */
 export type Settled = Finished['state'] | 'retried' | 'lost' | 'failed';
 
 export interface SettlerOptions<Extra> {
@@ -41,11 +41,11 @@ export interface SettlerOptions<Extra> {
   readonly connection: NatsConnection;
   readonly pool: Pool;
   readonly log: Logger;
-  /** Closed while results have no place to go. */
+  /** Closed while results have nowhere to go. */
   readonly output: OutputGate;
-  /** From here on what is recorded, and cannot be published, is left to other processes. */
+  /** From here on, recorded results that cannot be published are left to other processes. */
   readonly stop: AbortSignal;
-  /** Ends waits for a database that refuses results; the rest of the grace period is to give them back. */
+  /** Ends waits for a database that refuses results; the rest of the grace period serves to give them back. */
   readonly handBack: AbortSignal;
   /** Ends retries of the database at the end of the grace period. */
   readonly signal: AbortSignal;
@@ -55,8 +55,7 @@ export interface SettlerOptions<Extra> {
  * Maps outcomes to the broker, many at a time:
  * done → record, publish, mark, ack · skip → record, ack · park → record, dead letter, mark, term ·
  * retry → release, nak with delay.
- * Nothing is published, acked, naked or terminated for an event whose claim was lost: JetStream
- * does not fence.
+ * An event whose claim was lost is not published, acked, naked or terminated: JetStream does not fence.
  *
  * A result that cannot be recorded because the database refuses everything stays in memory, with its
  * claim and its heartbeats, until it can: the call that made it is not paid for twice.
@@ -82,7 +81,7 @@ export class Settler<Extra> {
       signal: handBack,
       size: settings.batch,
       attempt: (items, standing) => this.#record(items, standing),
-      // The claim at least can be given back, and what the call cost be noted.
+      // At least the claim can be given back, and the cost of the call noted.
       giveUp: (item) => this.#releasing.add({ ...item, outcome: unrecorded(item.outcome) }),
       onWait: ({ held }) => {
         held.awaitsRecord = true;
@@ -111,7 +110,7 @@ export class Settler<Extra> {
       const letter = { held, key: undefined, redrives, events: [], parked, event };
       return await this.#delivering.add({ ...letter, state: 'parked' });
     }
-    // An event the log would refuse must be known before it is recorded, or it could never leave.
+    // An event that the log would refuse must be found before it is recorded, or it could never leave.
     const derived = outcome.kind === 'done' ? this.#deliverer.prepare(outcome.events) : [];
     return await this.#finishing.add(
       typeof derived === 'string'
@@ -131,7 +130,7 @@ export class Settler<Extra> {
     });
   }
 
-  /** Records, then delivers. What was lost to another worker is not spoken of. */
+  /** Records, then delivers. Events lost to another worker are not reported. */
   async #record(
     items: readonly Checked<Extra>[],
     standing: Standing,
@@ -162,14 +161,14 @@ export class Settler<Extra> {
     });
   }
 
-  /** The result of this event alone cannot be stored: that is its try, as if its handler had failed. */
+  /** Only this event's result cannot be stored: that uses up a try, as if its handler had failed. */
   async #unstorable(item: Checked<Extra>, error: unknown): Promise<Settled> {
     const { log, settings } = this.#options;
     const { held, outcome, attempts, event, isRemnant = false } = item;
     const reason = messageOf(error);
     const eventId = event?.id;
     if (isRemnant) {
-      // Not even that it was parked: what is left of its claim runs out, and counts as abandoned.
+      // Not even the parking can be recorded: the claim expires, and counts as abandoned.
       log.error({ eventId, reason }, 'an event could not be parked, it will be redelivered');
       return 'failed';
     }
@@ -194,7 +193,7 @@ export class Settler<Extra> {
     return await this.#finishing.add({ ...common, outcome: parked, derived: [] });
   }
 
-  /** Gives claims back and naks. What was lost to another worker is not spoken of. */
+  /** Gives claims back and naks. Events lost to another worker are not reported. */
   async #release(items: readonly Settlement<Extra>[]): Promise<Settled[]> {
     const kept = await this.#releaser.release(items);
     return items.map(({ held, outcome }) => {
