@@ -134,7 +134,10 @@ test.each([
   ['./throws.mjs', /it cannot be loaded: out of order/],
   ['./wrong.mjs', /stages\.0\.version: .*; stages\.0\.inputs\.all: must be <class>\.<verb>/],
   ['./taken.mjs', /the name of the stage extraction is taken/],
-  ['./fixture.mjs', /event type note\.kept reads its golden fixture "v1" as other data than it/],
+  [
+    './fixture.mjs',
+    /event type note\.kept reads its golden fixture "v1" as data other than it states/,
+  ],
   ['./type-twice.mjs', /event type memory\.created is defined twice/],
 ])('of a module that cannot be used (%s) one sentence says why', async (specifier, expected) => {
   const stage = `{ name: 'x', version: 1, inputs: { all: 'content.*' }, provider: z.object({ kind: z.string() }), open() {} }`;

@@ -15,7 +15,7 @@ export interface AppendOptions {
    * it has none. When the memory has moved on, nothing is stored.
    */
   readonly expectedVersion?: number;
-  /** Set when the sender filled in the time: a retry may then have another. */
+  /** Set when the sender filled in the time: a retry may then carry a different one. */
   readonly timeIsAssigned?: boolean;
 }
 

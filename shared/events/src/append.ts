@@ -31,7 +31,7 @@ export const NO_LIMITS: Limits = {
   maxAheadMs: Number.POSITIVE_INFINITY,
 };
 
-/** An event that the log would take, ready to be sent: nothing about it depends on the connection. */
+/** An event that the log would accept, ready to send: nothing about it depends on the connection. */
 export class PreparedEvent {
   readonly event: Envelope;
   readonly subject: string;
@@ -56,7 +56,7 @@ export class PreparedEvent {
  */
 export function prepare(value: unknown, log: LogNames, limits: Limits): PreparedEvent {
   const json = stringify(value);
-  // Text that is plain as JSON need not be looked at again, string by string.
+  // Text that is plain as JSON need not be checked again, string by string.
   const event = validated(value, isPlain(json));
   if (Date.parse(event.time) > Date.now() + limits.maxAheadMs) {
     throw new EventError('EVENT_INVALID', `time: ${event.time} is too far in the future`);
@@ -64,7 +64,7 @@ export function prepare(value: unknown, log: LogNames, limits: Limits): Prepared
   const definition = registry.definition(event.type);
   if (definition === undefined) throw new EventError('EVENT_INVALID', `unknown type ${event.type}`);
   const bytes = Buffer.byteLength(json);
-  // The data are a part of the event: only one that is larger has to be looked at twice.
+  // The data are a part of the event: only a larger event needs a second look.
   if (bytes > limits.maxDataBytes) checkDataSize(event, limits);
   const subject = publishSubject(
     log.root,
@@ -86,13 +86,13 @@ function checkDataSize({ data }: Envelope, { maxDataBytes }: Limits): void {
   );
 }
 
-/** JSON.parse takes deeper nesting than JSON.stringify can write: that is bad input, not a crash. */
+/** JSON.parse accepts deeper nesting than JSON.stringify can write: that is bad input, not a crash. */
 function stringify(value: unknown): string {
   try {
-    // What is no object is no event; the check that follows says so.
+    // A value that is no object is no event; the check that follows reports it.
     return typeof value === 'object' && value !== null ? JSON.stringify(value) : '';
   } catch (cause) {
-    // What a check finds wrong is better told than that it cannot be written.
+    // A schema's complaint says more than the failure to write, so it goes first.
     validated(value);
     throw new EventError('EVENT_INVALID', 'data is nested too deeply to be written', cause);
   }
@@ -118,7 +118,7 @@ export function appendHeaders(
   return result;
 }
 
-/** Names a memory among all. Whatever the input is, it must not throw: it is not checked yet. */
+/** Identifies a memory across tenants. It must not throw for any input: the input is not checked yet. */
 export function memoryOf(event: unknown): string {
   const envelope = event instanceof PreparedEvent ? event.event : (event ?? {});
   const { tenantid, subject } = envelope as Partial<Record<string, unknown>>;
@@ -127,7 +127,7 @@ export function memoryOf(event: unknown): string {
     : '';
 }
 
-/** The same of its id; '' where there is none. */
+/** The event's id, as far as it can be read; '' where there is none. */
 export function idOf(event: unknown): string {
   const { id } = (event instanceof PreparedEvent ? event.event : (event ?? {})) as {
     readonly id?: unknown;
@@ -135,7 +135,7 @@ export function idOf(event: unknown): string {
   return typeof id === 'string' ? id : '';
 }
 
-/** An optimistic append says in the event itself on which version it was decided. */
+/** An optimistic append states in the event itself the version it was decided on. */
 export function stamped(event: unknown, expectedVersion: number | undefined): unknown {
   if (expectedVersion === undefined || typeof event !== 'object' || event === null) return event;
   return { ...event, aggregateversion: expectedVersion };

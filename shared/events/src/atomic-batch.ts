@@ -28,7 +28,7 @@ export async function sendBatch(
       connection.publish(subject, json, { headers: header });
       continue;
     }
-    // The first is confirmed (with an empty reply), so that a missing stream shows at once.
+    // The server confirms the first message (with an empty reply), so a missing stream shows at once.
     reply = await connection.request(subject, json, { headers: header, timeout: how.timeout });
     if (!isLast && reply.data.length > 0) failUnbatched(reply);
   }
@@ -40,6 +40,6 @@ function failUnbatched(reply: Msg): never {
   const { seq } = parseReply(reply.string());
   throw new EventError(
     'APPEND_REFUSED',
-    `the server takes no atomic batches: it stored the first event by itself, at sequence ${seq}`,
+    `the server does not support atomic batches: it stored the first event by itself, at sequence ${seq}`,
   );
 }

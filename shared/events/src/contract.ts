@@ -37,7 +37,7 @@ export interface ContractChange {
 
 const ENVELOPE_FILE = 'envelope.json';
 
-/** The envelope of every golden fixture, but for its type and version. */
+/** The envelope of every golden fixture, except for its type and version. */
 export const FIXTURE_ENVELOPE = {
   specversion: '1.0',
   id: '019c1234-0000-7000-8000-000000000001',
@@ -130,7 +130,7 @@ export function checkFixtures(definition: EventType): void {
   for (const { name, version, data, latest } of definition.fixtures) {
     const read = readAs(definition, { version, data }, latestVersion(definition));
     if (read === undefined || canonicalJson(read) !== canonicalJson(latest)) {
-      const what = `event type ${definition.type} reads its golden fixture "${name}" as other data than it says`;
+      const what = `event type ${definition.type} reads its golden fixture "${name}" as data other than it states`;
       throw new EventError('CATALOGUE_BROKEN', what);
     }
   }

@@ -29,7 +29,7 @@ export const timestamp = z.iso
 /**
  * CloudEvents 1.0, structured JSON. `correlationid`, `causationid`, `dataref` and `traceparent` are
  * documented CloudEvents extensions; `tenantid`, `schemaversion` and `aggregateversion` are our own.
- * Attributes we do not know are kept: the log holds what was said, not what we understood.
+ * Unknown attributes are kept: the log holds what was written, not what we understood.
  */
 export const envelopeSchema = z.looseObject({
   specversion: z.literal('1.0'),

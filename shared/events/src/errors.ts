@@ -3,7 +3,8 @@
  * program can branch on the code. (The idea of one table for all codes is Fastify's.)
  */
 export const EVENT_ERRORS = {
-  EVENT_INVALID: 'The event does not fit its schema; mend the named fields and publish it again.',
+  EVENT_INVALID:
+    'The event does not fit its schema; correct the named fields and publish it again.',
   EVENT_TOO_LARGE:
     'The event is over the inline limit; store the content elsewhere and publish a reference.',
   EVENT_CONFLICTING_PAYLOAD:
@@ -18,7 +19,7 @@ export const EVENT_ERRORS = {
   APPEND_HELD_BACK:
     'An earlier event of the same memory could not be appended; append both again, in their order.',
   APPEND_REFUSED: 'The server refused the append and stored none of it; see the cause.',
-  CATALOGUE_BROKEN: 'The event catalogue contradicts itself; mend the definition that is named.',
+  CATALOGUE_BROKEN: 'The event catalogue contradicts itself; correct the named definition.',
 } as const;
 
 export type EventErrorCode = keyof typeof EVENT_ERRORS;
@@ -61,7 +62,7 @@ export class VersionConflictError extends CodedError<'VERSION_CONFLICT'> {
   }
 }
 
-/** The id is taken by an event with another payload. The stored event stays as it is. */
+/** The id belongs to an event with another payload. The stored event stays as it is. */
 export class ConflictingPayloadError extends CodedError<'EVENT_CONFLICTING_PAYLOAD'> {
   override readonly name = 'ConflictingPayloadError';
   readonly sequence: number;

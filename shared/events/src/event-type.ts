@@ -6,7 +6,7 @@ import type { EventClass } from './subjects.ts';
 export interface Upcaster {
   readonly from: number;
   readonly to: number;
-  /** Pure: no clock, no randomness, no I/O. The envelope is there for defaults such as its time. */
+  /** Pure: no clock, no randomness, no I/O. It may use the envelope for defaults, such as its time. */
   readonly upcast: (data: never, envelope: Envelope) => unknown;
 }
 
@@ -24,7 +24,7 @@ export interface EventType<Type extends string = string, Latest extends z.ZodTyp
   readonly summary: string;
   /** Every version ever published, by number. A version is never edited; a new one is added. */
   readonly versions: Readonly<Record<number, z.ZodType>>;
-  /** The newest of them: what a reader gets, for any written version. */
+  /** The newest version: readers get it, whatever version was written. */
   readonly latest: Latest;
   readonly upcasters: readonly Upcaster[];
   readonly fixtures: readonly GoldenFixture[];

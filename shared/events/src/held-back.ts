@@ -1,6 +1,6 @@
 import { CodedError, EventError, type EventErrorCode } from './errors.ts';
 
-/** Codes of what one event is to blame for: it will never be appended as it is. */
+/** Codes of errors for which the event itself is to blame: it will never be appended as it is. */
 const OF_THE_EVENT: ReadonlySet<string> = new Set<EventErrorCode>([
   'EVENT_INVALID',
   'EVENT_TOO_LARGE',
@@ -9,11 +9,11 @@ const OF_THE_EVENT: ReadonlySet<string> = new Set<EventErrorCode>([
 ]);
 
 /**
- * Memories of which an event could not be appended and may be yet, as after an outage. Others of the memory
- * would stand before it in the log, so they wait until it is appended.
+ * Memories with an event that could not be appended yet but may be later, as after an outage. Other events
+ * of the memory would precede it in the log, so they wait until it is appended.
  */
 export class HeldBack {
-  /** By memory, the id of the event that it waits for. */
+  /** By memory, the id of the event that the others wait for. */
   readonly #ids = new Map<string, string>();
 
   /** @throws EventError APPEND_HELD_BACK */

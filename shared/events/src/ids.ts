@@ -4,7 +4,7 @@ import { z } from 'zod';
 
 /**
  * Tenant and memory ids become subject tokens. NATS itself stores `*`, `>` and NUL in a subject
- * literally, so the narrow alphabet is what keeps one tenant's subject from matching another's.
+ * literally, so only the narrow alphabet keeps one tenant's subject from matching another's.
  */
 export const TOKEN_PATTERN = /^[A-Za-z0-9_-]{1,64}$/;
 
@@ -12,7 +12,7 @@ export const token = z
   .string()
   .regex(TOKEN_PATTERN, { error: 'must be 1 to 64 letters, digits, "_" or "-"' });
 
-/** Namespace of every name-based id made here; any fixed UUID serves, this one must never change. */
+/** Namespace of every name-based id made here: any fixed UUID would do, but this one must never change. */
 const NAMESPACE = Buffer.from('b0d2c1f46f3b5c599d532f1b7e3a8c60', 'hex');
 
 /** The identity of an event: source + id, according to CloudEvents; tenants never share either. */
@@ -27,7 +27,7 @@ export function newEventId(): string {
   return v7();
 }
 
-/** UUIDv5: the same name always gives the same id, as for events made from lines that carry none. */
+/** UUIDv5: the same name always gives the same id, for example for events from lines without an id. */
 export function nameBasedId(...name: readonly string[]): string {
   const bytes = Buffer.concat([NAMESPACE, Buffer.from(JSON.stringify(name))]);
   return uuidOf(5, hash('sha1', bytes, 'hex'));

@@ -75,7 +75,7 @@ function envelopeOf(input: AnyNewEvent): unknown {
 
 /**
  * An event caused by another: same tenant, memory, correlation and trace; the cause is its parent. It is
- * not checked here, but like every event when it is prepared for the append.
+ * not checked here but, like every event, when it is prepared for the append.
  */
 export function createDerivedEvent<Latest extends z.ZodType>(
   { type }: Pick<EventType<string, Latest>, 'type' | 'latest'>,

@@ -26,8 +26,8 @@ export function samePayload(a: Envelope, b: Envelope, strictTime: boolean): bool
 }
 
 /**
- * Whether two events, as bytes, state the same fact. Bytes that are not readable as an event are never
- * the same as others.
+ * Whether two events, as bytes, state the same fact. Bytes that cannot be read as an event never equal
+ * any others.
  */
 export function saysTheSame(stored: Uint8Array, sent: Uint8Array, strictTime: boolean): boolean {
   const before = registry.decode(stored);

@@ -28,16 +28,16 @@ import {
 } from './refusal.ts';
 import { windowed } from './windowed.ts';
 
-/** Most events that a server takes as one atomic batch. */
+/** The most events that a server accepts as one atomic batch. */
 const MAX_BATCH_EVENTS = 1_000;
 
 /** Bytes of a message that the headers of an append may take; the server counts them as payload. */
 const HEADER_ROOM = 1_024;
 
 /**
- * Appends events to the log. Every append bears a Msg-Id made of tenant, source and id, so the same
- * event appended again within the stream's duplicate window is stored once; beyond the window the
- * readers' dedupe tables see to it. An append is confirmed by the server or throws.
+ * Appends events to the log. Every append carries a Msg-Id made of tenant, source and id, so the same
+ * event appended again within the stream's duplicate window is stored once; beyond the window, the
+ * readers' dedupe tables give it one effect. An append is confirmed by the server or throws.
  */
 export class Publisher {
   readonly #connection: NatsConnection;
@@ -67,9 +67,9 @@ export class Publisher {
   }
 
   /**
-   * Appends many events, up to `window` at a time. Events of one memory go one after the other, so
-   * a repeated attempt cannot put them out of order. A failure is a result, and the rest goes on; where
-   * the event may yet be appended, as after an outage, others of its memory are held back until it is.
+   * Appends many events, up to `window` at a time. Events of one memory go one after the other, so a
+   * retry cannot put them out of order. A failure is a result, and the rest goes on; where the event may
+   * still be appended later, as after an outage, other events of its memory are held back until it is.
    */
   async *appendAll<Item>(
     items: AsyncIterable<Item> | Iterable<Item>,
@@ -107,8 +107,8 @@ export class Publisher {
   }
 
   /**
-   * All of the events, or none (at most 1,000). When some are in the log already the server refuses
-   * the batch as a whole; they are then appended one by one, which stores what is missing. An
+   * Appends all of the events, or none (at most 1,000). When some are already in the log, the server
+   * refuses the batch as a whole; they are then appended one by one, which stores the missing ones. An
    * expected version is that of the first event's memory.
    * @throws as `append`
    */
@@ -151,8 +151,8 @@ export class Publisher {
   }
 
   /**
-   * Makes sure that the log would take this event, without sending it. What it returns can be
-   * appended in the event's place, and is not checked again.
+   * Makes sure that the log would accept this event, without sending it. The result can be appended in
+   * the event's place, and is not checked again.
    * @throws EventError EVENT_INVALID | EVENT_TOO_LARGE
    */
   prepare(event: unknown): PreparedEvent {
@@ -160,8 +160,8 @@ export class Publisher {
   }
 
   /**
-   * An event that was prepared and written down earlier, perhaps under larger limits: what was promised
-   * then is kept, so nothing but its form and its size for this server is checked.
+   * Accepts an event that was prepared and stored earlier, perhaps under larger limits. It keeps the
+   * earlier promise, so it checks only the event's form and its size for this server.
    * @throws EventError EVENT_INVALID | EVENT_TOO_LARGE
    */
   prepareAgain(event: unknown): PreparedEvent {
@@ -197,9 +197,9 @@ export class Publisher {
   }
 
   /**
-   * One after the other: the order of the batch is the order of the log. For the memory that the
-   * expectation is about, each event expects the one before it, so that nothing but this batch can
-   * have come in between.
+   * Appends one after the other: the order of the batch is the order of the log. For the memory of the
+   * expected version, each event expects the one before it, so that no other writer can have come in
+   * between.
    */
   async #appendMissing(
     batch: readonly PreparedEvent[],
@@ -222,9 +222,9 @@ export class Publisher {
   /** @throws EventError EVENT_INVALID | EVENT_TOO_LARGE, before anything is sent */
   #prepare(event: unknown, expectedVersion: number | undefined): PreparedEvent {
     if (!(event instanceof PreparedEvent)) return this.prepare(stamped(event, expectedVersion));
-    // An append that is decided on a version has other bytes: they say the version.
+    // An append with an expected version has different bytes: they include the version.
     if (expectedVersion !== undefined) return this.prepare(stamped(event.event, expectedVersion));
-    // The server may be another one by now.
+    // The server may be a different one by now.
     return this.#fitting(event);
   }
 
@@ -245,9 +245,9 @@ export class Publisher {
   }
 
   /**
-   * The server looks at the expectation before the Msg-Id, so an append that was stored but not
-   * confirmed is refused as a conflict when it is repeated. Had it been stored, it would be the
-   * memory's next event after the expected version: that one is looked at.
+   * The server checks the expectation before the Msg-Id, so it refuses the retry of an append that was
+   * stored but not confirmed, as a conflict. Such an append would be the memory's next event after the
+   * expected version, so this reads that one.
    */
   async #storedBefore(
     error: unknown,
@@ -279,7 +279,7 @@ export class Publisher {
     return unconfirmed(error, prepared.subject);
   }
 
-  /** Msg-Id dedupe ignores the payload, so the publisher looks at what is stored under it. */
+  /** Msg-Id dedupe ignores the payload, so the publisher compares the event stored under it. */
   async #checkDuplicate(
     prepared: PreparedEvent,
     sequence: number,

@@ -96,7 +96,7 @@ export function parseReply(text: string): PublishReply {
 
 /**
  * Repeats an attempt while its outcome is unknown or the server says that it may succeed later. A decision
- * is final: by the server, by us, or by the permissions of the connection.
+ * of the server, of ours, or of the connection's permissions is final.
  */
 export async function confirmed<Reply>(
   connection: NatsConnection,
@@ -132,7 +132,7 @@ export function codeOf(refusal: ServerRefusal): EventErrorCode {
   return refusal.isPassing ? 'BROKER_UNAVAILABLE' : 'APPEND_REFUSED';
 }
 
-/** Why there is no answer. A subject without listeners is not the same as a slow answer. */
+/** Why there is no answer. A subject without listeners differs from a slow answer. */
 export function unconfirmed(error: unknown, what: string): EventError {
   if (error instanceof EventError) return error;
   const reason = error instanceof Error ? error.message : String(error);

@@ -20,7 +20,7 @@ export type Decoded =
 interface Entry {
   readonly definition: EventType;
   readonly latest: number;
-  /** Compiled schemas of the definition, as needed so far. */
+  /** Schemas of the definition, compiled as needed. */
   readonly compiled: Map<number, z.ZodType>;
   /** The steps from a version to the latest, in order. */
   readonly path: ReadonlyMap<number, readonly Upcaster[]>;
@@ -41,7 +41,7 @@ export class EventRegistry {
   }
 
   /**
-   * Makes types known from now on, all of them or none.
+   * Registers types, all of them or none.
    * @throws EventError CATALOGUE_BROKEN
    */
   add(definitions: readonly EventType[]): void {
@@ -126,7 +126,7 @@ export class EventRegistry {
   }
 }
 
-/** The registry of all types that this version of the package knows, and of those added to it. */
+/** The registry of all types that this version of the package knows, plus those added to it. */
 export const registry = new EventRegistry(CATALOGUE);
 
 function checkChain(definition: EventType): Entry {
@@ -140,7 +140,7 @@ function checkChain(definition: EventType): Entry {
   }
   if (numbers.length > latest) throw broken(type, 'has a version below 1');
   if (definition.latest !== versions[latest]) {
-    throw broken(type, `names another schema as latest than that of version ${latest}`);
+    throw broken(type, `names a schema as latest that is not that of version ${latest}`);
   }
   const byVersion = new Map<number, Upcaster>();
   for (const upcaster of upcasters) {

@@ -1,6 +1,6 @@
 import { TOKEN_PATTERN } from './ids.ts';
 
-/** The kind of event, as a subject token: lets one consumer filter by one subject. */
+/** The kind of event, as a subject token: it lets a consumer select events with one subject. */
 export const EVENT_CLASSES = ['content', 'usage', 'lifecycle', 'derived'] as const;
 export type EventClass = (typeof EVENT_CLASSES)[number];
 
@@ -36,7 +36,7 @@ export function storedTemplate(root: string, partitions: number): string {
 /**
  * A filter on stored subjects for every event of one memory. The partition is left open, so a publisher
  * needs no hash, and the server answers at least as fast (measured: 2,633 read-and-appends a second,
- * against 1,893 with the partition spelt out).
+ * against 1,893 with the partition written out).
  */
 export function memoryFilter(root: string, tenant: string, memory: string): string {
   return `${root}.*.${tenant}.${memory}.>`;

@@ -17,7 +17,7 @@ export function isStorable(text: string): boolean {
   return !text.includes('\u0000') && text.isWellFormed();
 }
 
-/** Deepest nesting of an event: far more than anybody needs, far less than overflows a stack. */
+/** Deepest nesting of an event: far more than any event needs, far less than overflows a stack. */
 export const MAX_DEPTH = 100;
 
 /**

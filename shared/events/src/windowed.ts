@@ -1,8 +1,8 @@
 /**
  * Starts the work for each item as the items come, up to `window` at a time, and yields the results
- * in the order of the items. A result is handed out when it is there, not when the next item is: a
- * source that pauses holds back nothing. `start` must not reject; a window below 1 is 1.
- * @throws what the source throws, after the results of everything that was started
+ * in the order of the items. Each result is yielded once it is ready, without waiting for the next item: a
+ * source that pauses holds back nothing. `start` must not reject; a window below 1 counts as 1.
+ * @throws the source's error, after the results of all work that was started
  */
 export async function* windowed<Item, Result>(
   items: AsyncIterable<Item> | Iterable<Item>,
@@ -37,7 +37,7 @@ export async function* windowed<Item, Result>(
 
 type Next<Item> = IteratorResult<Item> | { readonly error: unknown };
 
-/** Never rejects: what was started before the source failed has results to be handed out. */
+/** Never rejects: work started before the source failed still has results to yield. */
 async function nextOf<Item>(
   source: Pick<AsyncIterator<Item> | Iterator<Item>, 'next'>,
 ): Promise<Next<Item>> {

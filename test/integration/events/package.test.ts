@@ -74,7 +74,7 @@ test('an upstream publisher in JavaScript appends to the log', async () => {
     },
     refused: {
       code: 'EVENT_INVALID',
-      hint: expect.stringMatching(/mend the named fields/) as unknown,
+      hint: expect.stringMatching(/correct the named fields/) as unknown,
     },
   });
   const stored = await readLog(broker.connection, log);

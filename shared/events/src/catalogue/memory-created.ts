@@ -32,7 +32,7 @@ const v2 = z.looseObject({
   importance: z.number().min(0).max(1).default(0.5),
 });
 
-/** A language tag (BCP 47) such as `de` or `pt-BR`: what language a content is written in. */
+/** The language that a content is written in: a tag (BCP 47) such as `de` or `pt-BR`. */
 export const languageTag = z
   .string()
   .max(35)

@@ -15,7 +15,7 @@ const v1 = z.looseObject({
     z.looseObject({ kind: z.literal('content') }),
     z.looseObject({ kind: z.literal('fact'), fact: z.int().min(0).max(1_000) }),
   ]),
-  /** Where the vector is: content-addressed by space and digest. Never the vector itself. */
+  /** The location of the vector, addressed by space and digest. Never the vector itself. */
   vector: z.looseObject({ content_sha256: sha256, dimensions: z.int().min(1).max(65_536) }),
   ...modelUse,
 });
