@@ -1,7 +1,7 @@
 import { ProviderError } from '@memfleet/models';
 
 /**
- * Vectors of length 1 out of what a service answered, one per text.
+ * Turns the answer of a service into vectors of length 1, one per text.
  * @throws ProviderError invalid_output when the number of vectors, a length or a value is wrong
  */
 export function checkedVectors(

@@ -5,7 +5,7 @@ import { openAICompatibleEmbedder } from './openai-compatible.ts';
 
 /**
  * The embedder that the settings name: the same for the worker and for recall. `fetcher` makes the
- * calls of a remote one, and may look at every answer.
+ * calls of a remote one, and may inspect every answer.
  */
 export function createEmbedder(settings: LocalSettings): LocalEmbedder;
 export function createEmbedder(settings: RemoteSettings, fetcher?: typeof fetch): RemoteEmbedder;

@@ -4,7 +4,7 @@ import type { Queryable } from '@memfleet/runtime';
 import type { ContextTurn } from './result.ts';
 import type { Scope } from './scope.ts';
 
-/** What is known of a memory beside its place in the rankings. */
+/** What the database knows about a memory, apart from its place in the rankings. */
 export interface Described {
   readonly memory: string;
   readonly content: string;
@@ -20,11 +20,11 @@ export interface Described {
   readonly validFrom: Date | null;
   readonly revisedAt: Date | null;
   readonly facts: readonly string[];
-  /** The fact that is nearest to the query. */
+  /** The fact nearest to the query. */
   readonly fact: string | null;
 }
 
-/** Those that are still there and in the scope: something may have been forgotten meanwhile. */
+/** Describes the memories that still exist and are in the scope: some may have been forgotten meanwhile. */
 export async function describe(
   db: Queryable,
   scope: Scope,

@@ -1,6 +1,6 @@
 /**
- * Which embedder: what `stages.embedding.provider` of the fleet's configuration says. Texts that two
- * embedders made vectors of can be compared only if kind, model and dimensions agree.
+ * Selects the embedder: the value of `stages.embedding.provider` in the fleet's configuration. Vectors of
+ * two embedders can be compared only if kind, model and dimensions agree.
  */
 export type EmbedderSettings = LocalSettings | RemoteSettings;
 
@@ -9,7 +9,7 @@ export interface LocalSettings {
   readonly kind: 'local';
 }
 
-/** Any service that speaks OpenAI's format. */
+/** Any service that supports OpenAI's format. */
 export interface RemoteSettings {
   readonly kind: 'openai-compatible';
   /** Everything before /embeddings. */
@@ -19,8 +19,8 @@ export interface RemoteSettings {
   readonly apiKey?: string | undefined;
   /** Sent with every call, for gateways that want them. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** What a million tokens cost. Default: 0. */
+  /** Price of a million tokens. Default: 0. */
   readonly inputPerMillionUsd?: number;
-  /** Most texts in one call. Default: 64. */
+  /** The most texts in one call. Default: 64. */
   readonly maxBatch?: number;
 }

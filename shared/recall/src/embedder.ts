@@ -1,6 +1,6 @@
 import type { ModelUse } from '@memfleet/events';
 
-/** What one call came to: a vector of length 1 per text, in the order of the texts. */
+/** The result of one call: a vector of length 1 per text, in the order of the texts. */
 export interface Embedded {
   readonly vectors: readonly Float32Array[];
   readonly usage: ModelUse['usage'];
@@ -22,7 +22,7 @@ interface NamedEmbedder {
   readonly dimensions: number;
   /** Cosine similarity that texts without anything in common reach by chance; recall drops those. */
   readonly noise: number;
-  /** How its ranking is merged with that of the words. */
+  /** How its ranking is merged with the ranking by words. */
   readonly fusion: Fusion;
 }
 
@@ -33,20 +33,20 @@ export interface Fusion {
   readonly k: number;
 }
 
-/** Free, at once, and total: any text has a vector. */
+/** Free, immediate and total: any text has a vector. */
 export interface LocalEmbedder extends NamedEmbedder {
   readonly remote: false;
-  /** One vector of length 1 per text. They share memory: what is kept of one keeps them all. */
+  /** One vector of length 1 per text. They share memory: keeping one of them keeps them all. */
   embed(texts: readonly string[]): readonly Float32Array[];
 }
 
 /** Calling it costs money or minutes. */
 export interface RemoteEmbedder extends NamedEmbedder {
   readonly remote: true;
-  /** What a token costs, where it costs anything. */
+  /** The price of a token, if it has one. */
   readonly usdPerToken?: number;
-  /** Most texts in one call. */
+  /** The most texts in one call. */
   readonly maxBatch: number;
-  /** @throws ProviderError; a wrong answer is `invalid_output`, and no vector of it is returned. */
+  /** @throws ProviderError; a wrong answer is `invalid_output`, and none of its vectors is returned. */
   embed(texts: readonly string[], signal: AbortSignal): Promise<Embedded>;
 }

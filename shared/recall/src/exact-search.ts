@@ -2,14 +2,14 @@ import { type Queryable, realArray } from '@memfleet/runtime';
 import type { Compared, Nearest, NearestQuery } from './nearest-query.ts';
 import { VectorMemory } from './vector-memory.ts';
 
-/** Compares the vectors of every memory of the scope; of more than the bound, the newest. */
+/** Compares the vectors of every memory in the scope; beyond the bound, only the newest. */
 export async function compareAll(db: Queryable, query: NearestQuery): Promise<Compared> {
   return await compare(db, query, `all-${query.scope.shape}`, ofAll(query.scope.seen));
 }
 
 /**
- * Compares the vectors of the newest memories where an index leads to those of the scope, and else the
- * newest vectors of the tenant, as far as they are in the scope.
+ * Where an index leads to the memories of the scope, compares the vectors of the newest of them; otherwise
+ * the newest vectors of the tenant, as far as they are in the scope.
  */
 export async function compareNewest(db: Queryable, query: NearestQuery): Promise<Compared> {
   const { seen, shape, indexed } = query.scope;
@@ -19,8 +19,8 @@ export async function compareNewest(db: Queryable, query: NearestQuery): Promise
 }
 
 /**
- * A memory that was revised may have fewer facts than before: vectors of facts that are no more are told
- * by their digest.
+ * A revised memory may have fewer facts than before: the digest identifies vectors of facts that no longer
+ * exist.
  */
 export const IS_CURRENT = `(found.target = 'content' or found.content_sha256
   = encode(sha256(convert_to(facts.text, 'UTF8')), 'hex'))`;
@@ -28,9 +28,10 @@ export const WITH_FACTS = `left join memory.facts on found.target = 'fact' and f
   and facts.memory = found.memory and facts.ordinal = found.ordinal`;
 
 /**
- * @param memories with whether there are more of them
+ * @param memories selects memories, and whether there are more of them
  *
- * `offset 0` has each row looked up by its key: without statistics the planner would compare all with all.
+ * `offset 0` makes PostgreSQL look each row up by its key: without statistics the planner would compare
+ * every row with every other.
  */
 const vectorsOf = (memories: string): string => `
   select found.*, seen.is_bounded or count(*) over () > $12 as is_bounded
@@ -90,7 +91,7 @@ async function compare(
 
 const vectorColumns = new WeakMap<Queryable, Promise<boolean>>();
 
-/** Which of its two forms the migration gave the table, once and for all: see 0002_vectors.sql. */
+/** Which of its two forms the migration gave the table for good: see 0002_vectors.sql. */
 async function hasVectorColumn(db: Queryable): Promise<boolean> {
   const known = vectorColumns.get(db);
   if (known !== undefined) return await known;
@@ -115,7 +116,7 @@ interface ThereRow extends Nearest {
   readonly isBounded: boolean;
 }
 
-/** With pgvector, in the database; only the best come back. */
+/** With pgvector, compares in the database; only the best rows are returned. */
 async function compareThere(
   db: Queryable,
   { scope, space, vector, above, limit, bounds }: NearestQuery,
@@ -149,14 +150,14 @@ function boundOf(isBounded: boolean | null | undefined): Pick<Compared, 'bound'>
   return isBounded === true ? { bound: 'comparedVectors' } : {};
 }
 
-/** A memory, which of its facts unless it is the content, the digest of the text, and whether there are more. */
+/** A memory, its fact (null for the content), the digest of the text, and whether there are more. */
 type Found = [memory: string, fact: number | null, digest: string, isBounded: boolean];
 
 const memory = new VectorMemory();
 
 /**
- * Without pgvector, in this process. In SQL an element of an array costs as much as a row here: 1,200
- * vectors took 40 ms there, and take 1 ms once they have been read.
+ * Without pgvector, compares in this process. In SQL an element of an array costs as much as a row here:
+ * 1,200 vectors took 40 ms there, and take 1 ms here once they have been read.
  */
 async function compareHere(
   db: Queryable,
@@ -187,7 +188,7 @@ async function compareHere(
   };
 }
 
-/** The dot product of vectors of length 1 is their cosine; a short text has few places that are not 0. */
+/** The dot product of vectors of length 1 is their cosine; a short text has few non-zero dimensions. */
 function similarityOf(query: Float32Array): (stored: Float32Array) => number {
   const places = [...query.keys()].filter((place) => query[place] !== 0);
   return (stored) => {

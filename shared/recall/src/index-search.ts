@@ -3,11 +3,11 @@ import { type Queryable, realArray } from '@memfleet/runtime';
 import { IS_CURRENT, WITH_FACTS } from './exact-search.ts';
 import type { Compared, Nearest, NearestQuery } from './nearest-query.ts';
 
-/** A scan looks at more than these before it gives the first. */
+/** An index scan looks at more than this before it returns the first. */
 const SMALLEST_STEP = 64;
-/** What a filter leaves is known when some of it was found: the first step with one costs little. */
+/** How much a filter leaves is known only once some are found: the first step with a filter is cheap. */
 const FIRST_STEP_NARROW = 200;
-/** The share that the scope has among the nearest differs from step to step. */
+/** The scope's share of the nearest vectors differs from step to step. */
 const MARGIN = 1.5;
 const WIDEST_GROWTH = 16;
 
@@ -19,7 +19,7 @@ interface Known {
 const LOOK_MS = 10_000;
 const indexes = new WeakMap<Queryable, Map<string, Known>>();
 
-/** How many vectors the index of a space has, about; undefined without one. Looked up every ten seconds. */
+/** The approximate number of vectors in the index of a space; undefined without one. Read every 10 s. */
 export async function indexedVectors(db: Queryable, space: string): Promise<number | undefined> {
   const spaces = indexes.get(db) ?? new Map<string, Known>();
   indexes.set(db, spaces);
@@ -45,8 +45,9 @@ export async function indexedVectors(db: Queryable, space: string): Promise<numb
 }
 
 /**
- * Takes the nearest vectors of the space from its index, which has `indexed` of all tenants, more and more
- * of them until enough are in the scope. They come nearest first, so what was found when the bound is reached is the best there is.
+ * Takes the nearest vectors of the space from its index, which has `indexed` vectors of all tenants, more
+ * and more of them until enough are in the scope. They come nearest first, so those found by the time the
+ * bound is reached are the best there are.
  */
 export async function searchIndex(
   db: Queryable,
@@ -69,13 +70,13 @@ export async function searchIndex(
 
 interface Taken {
   readonly vectors: readonly Nearest[];
-  /** Vectors that the index gave, of whatever tenant. */
+  /** Vectors that the index returned, of all tenants. */
   readonly taken: number;
   /** Similarity of the last of them. */
   readonly furthest: number;
 }
 
-/** Only of what is in the scope: a vector is two kilobytes and more. */
+/** Reads only vectors in the scope: a vector takes two kilobytes or more. */
 const similarityOf = (key: string): string => `(
         select memfleet.cosine_similarity(vectors.embedding, $12::real[]) from memfleet.vectors
         where vectors.space = $11 and vectors.content_sha256 = ${key})`;

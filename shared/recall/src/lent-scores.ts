@@ -5,14 +5,14 @@ import type { Tuning } from './tuning.ts';
 export interface Lent {
   readonly memory: string;
   readonly score: number;
-  /** Before its neighbours lent to it; 0 for one that was found by them alone. */
+  /** Before its neighbours lent to it; 0 for a memory that only its neighbours brought. */
   readonly ownScore: number;
 }
 
 /**
- * A ranking in which memories of one session have lent each other a part of their scores, and what the
- * query's speaker said counts for more; best first. An answer is often a turn beside the one that has
- * the words.
+ * A ranking in which memories of one session have lent each other a part of their scores, and those of
+ * the speaker that the query names count for more; best first. An answer is often a turn beside the one
+ * that has the words.
  */
 export function lentScores(
   ranking: readonly { readonly memory: string; readonly score: number }[],

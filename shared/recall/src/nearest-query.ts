@@ -13,7 +13,7 @@ export interface Nearest {
 
 export interface NearestQuery {
   readonly scope: Scope;
-  /** Memories of the tenant, about. */
+  /** The approximate number of the tenant's memories. */
   readonly tenantRows: number;
   readonly space: string;
   /** Of length 1. */
@@ -21,14 +21,14 @@ export interface NearestQuery {
   /** Vectors less similar than this are left out. */
   readonly above: number;
   readonly limit: number;
-  /** With as many, a search that would have to look further is over. */
+  /** Once this many are found, the search looks no further. */
   readonly enough: number;
   readonly bounds: RecallBounds;
 }
 
 export interface Compared {
-  /** Of the scope, one or more of a memory, in any order. */
+  /** Vectors in the scope, one or more per memory, in any order. */
   readonly vectors: readonly Nearest[];
-  /** What kept it from looking at more, where there was more. */
+  /** The bound that stopped it from looking at more, where there was more. */
   readonly bound?: 'comparedVectors' | 'indexedVectors';
 }

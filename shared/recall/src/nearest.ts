@@ -10,9 +10,9 @@ export interface NearestMemories extends Pick<Compared, 'bound'> {
 }
 
 /**
- * Memories of the scope by their nearest vector. A scope of few memories is compared as a whole, which is
- * exact and quick whatever it leaves out. A large one is searched by the index of the space, where there is
- * one, and else among its newest.
+ * Ranks the memories of the scope by their nearest vector. A scope of few memories is compared as a whole,
+ * which is exact, and quick with any filter. A large scope is searched by the index of the space, where
+ * there is one, and otherwise among its newest memories.
  */
 export async function nearestMemories(
   db: Queryable,

@@ -7,16 +7,16 @@ import type { Embedded, RemoteEmbedder } from './embedder.ts';
 import { spaceName } from './space.ts';
 
 const VERSION = '1';
-/** Texts are sent as they are. */
+/** Sends texts as they are. */
 const PREPROCESSING = 1;
 const MAX_BATCH = 64;
 
-/** What the SDK leaves out: the index, by which the vectors belong to the texts. */
+/** The index, which the SDK leaves out: it tells which text a vector belongs to. */
 const answerSchema = z.object({
   data: z.array(z.object({ index: z.int().optional(), embedding: z.array(z.number()) })),
 });
 
-/** Embeds by any service that speaks OpenAI's format; one HTTP request a call, never repeated here. */
+/** Embeds through any service that supports OpenAI's format; one HTTP request per call, no retries here. */
 export function openAICompatibleEmbedder(
   settings: RemoteSettings,
   fetcher: typeof fetch = fetch,
@@ -66,11 +66,11 @@ export function openAICompatibleEmbedder(
         });
         return { vectors, ...spent };
       } catch (error) {
-        // An abort has its reason in the signal, which the caller knows.
+        // The signal carries the reason of an abort, and the caller knows it.
         if (abortSignal.aborted) throw error;
         const known = notANumber(error) ?? classifyProviderError(error);
         if (known === undefined || spent === undefined) throw known ?? error;
-        // A wrong answer is paid for as well.
+        // A wrong answer costs money as well.
         const duration = performance.now() - startedAt;
         const { usage, costUsd } = spent;
         throw known.withUse({ usage, cost_usd: costUsd, duration_ms: duration, cached: false });
@@ -79,14 +79,14 @@ export function openAICompatibleEmbedder(
   };
 }
 
-/** The vectors in the order of the texts: services may answer in any, and the SDK does not sort. */
+/** Returns the vectors in the order of the texts: services may use any order, and the SDK does not sort. */
 function inOrder(body: unknown): number[][] {
   const answer = answerSchema.safeParse(body);
   if (!answer.success) {
     throw new ProviderError('invalid_output', 'the answer does not fit: no list of vectors');
   }
   const { data } = answer.data;
-  // A service that names no index at all answers in order.
+  // A service that gives no index at all answers in order.
   if (data.every(({ index }) => index === undefined)) return data.map((item) => item.embedding);
   const sorted = data.toSorted((a, b) => (a.index ?? -1) - (b.index ?? -1));
   if (sorted.some(({ index }, place) => index !== place)) {
@@ -99,8 +99,8 @@ function inOrder(body: unknown): number[][] {
 }
 
 /**
- * A model that fails on a text makes NaN, and some services write it as such. That is not JSON, but
- * no broken line either: it will be the same at the next try, so the text must be singled out.
+ * A model that fails on a text produces NaN, and some services write it as such. That is not JSON, but
+ * no broken connection either: the next try would give the same, so the text must be singled out.
  */
 function notANumber(error: unknown): ProviderError | undefined {
   if (!(error instanceof Error) || !('responseBody' in error)) return undefined;

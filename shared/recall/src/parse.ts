@@ -9,23 +9,23 @@ import {
   words,
 } from '@memfleet/projections';
 
-/** What a word, or words in a row, are indexed as in each language that has something for them. */
+/** The indexed form of a word, or of words in a row, in each language that has one. */
 export type ByLanguage = Readonly<Partial<Record<Language, string>>>;
 
 export interface ParsedQuery {
-  /** What is asked, without what is excluded: for an embedder. */
+  /** The query without its exclusions: for an embedder. */
   readonly text: string;
-  /** Each word once, as it may stand in the column `lexemes`; words that say nothing are left out. */
+  /** Each word once, in the form of the column `lexemes`, without stop words. */
   readonly words: readonly ByLanguage[];
-  /** Word sequences that must be in a content. */
+  /** Word sequences that a content must have. */
   readonly phrases: readonly ByLanguage[];
-  /** Words and word sequences that must not. */
+  /** Words and word sequences that a content must not have. */
   readonly exclusions: readonly ByLanguage[];
-  /** Every word of the query as it is compared, those that say nothing included. */
+  /** Every word of the query in the form used for comparison, stop words included. */
   readonly spoken: ReadonlySet<string>;
 }
 
-/** Beyond this many words a question is a text: its first words tell what it is about. */
+/** Beyond this many words a query is a whole text: its first words tell what it is about. */
 const MOST_WORDS = 64;
 /** `-"phrase"`, `"phrase"`, `-word`, or anything else up to the next blank. */
 const PART =
@@ -57,12 +57,12 @@ export function parseQuery(query: string): ParsedQuery {
   };
 }
 
-/** Without anything that could be looked for. */
+/** Whether the query has nothing to look for. */
 export function isEmpty({ spoken }: ParsedQuery): boolean {
   return spoken.size === 0;
 }
 
-/** A word is one unit of the ranking; of a run without words each of its parts is. */
+/** A word is one unit of the ranking; in a script without spaces, each part of a run is one. */
 function unitsOf(word: Word): ByLanguage[] {
   const units: Partial<Record<Language, string>>[] = [];
   for (const language of LANGUAGES) {
@@ -74,19 +74,19 @@ function unitsOf(word: Word): ByLanguage[] {
   return units;
 }
 
-/** Nothing, when there is no word in it. */
+/** Empty when the text has no word. */
 function sequence(text: string): ByLanguage[] {
   const found = words(fold(text));
   if (found.length === 0) return [];
   const entries = LANGUAGES.flatMap((language) => {
     const { lexemes, length } = lexemesIn(found, language);
-    // Words that say nothing are not told apart: what consists of them alone decides nothing.
+    // Stop words are not distinguished: a sequence of nothing else decides nothing.
     return length === 0 ? [] : [[language, lexemes.replaceAll(/^\.+|\.+$/g, '')] as const];
   });
   return [Object.fromEntries(entries)];
 }
 
-/** What a language has for an earlier word it does not have again: "tea" and "teas" count once. */
+/** Drops what a language already has from an earlier word: "tea" and "teas" count once. */
 function distinct(units: readonly ByLanguage[]): ByLanguage[] {
   const seen = new Set<string>();
   return units.flatMap((unit) => {

@@ -2,14 +2,14 @@ import type { MemoryKind } from '@memfleet/events';
 import type { Embedder } from './embedder.ts';
 
 /**
- * What a search may see. Every field that is given narrows it, and nothing outside is ranked, returned,
- * or shown as context. A memory that does not say a field does not match a scope that asks for it.
+ * What a search may see. Every given field narrows it, and nothing outside is ranked, returned, or shown
+ * as context. A memory without a field does not match a scope that asks for it.
  */
 export interface RecallScope {
   readonly user?: string;
   readonly agent?: string;
   readonly session?: string;
-  /** Any of these kinds; none at all means every kind. */
+  /** Any of these kinds; an empty list means every kind. */
   readonly kinds?: readonly MemoryKind[];
   /** Said at this time or later. */
   readonly since?: Date;
@@ -29,7 +29,7 @@ export type Halves = 'both' | 'text' | 'vectors';
 export type Neighbours = 'messages' | 'all' | 'off';
 
 export interface RecallQuery {
-  /** Nothing of another tenant is looked at. */
+  /** Memories of other tenants are never looked at. */
   readonly tenant: string;
   /**
    * Plain words, of which the first 2,000 characters count; any word may match. A "quoted phrase" must
@@ -37,33 +37,33 @@ export interface RecallQuery {
    */
   readonly query: string;
   readonly scope?: RecallScope;
-  /** Most hits to return. Default: 10. */
+  /** The most hits to return. Default: 10. */
   readonly limit?: number;
-  /** The one the vectors were made with. Without it the text half decides alone. */
+  /** The embedder that made the vectors. Without it the text half decides alone. */
   readonly embedder?: Embedder | undefined;
   /** Default: both. */
   readonly halves?: Halves;
   /** Default: messages. */
   readonly neighbours?: Neighbours;
   /**
-   * Read your writes: a position of the log, as an append returned it. The search waits until what it
-   * reads holds everything up to there.
+   * Read your writes: a position of the log, as an append returned it. The search waits until the tables
+   * it reads include everything up to that position.
    */
   readonly after?: number;
   /** How long `after` may wait. Default: 30,000. */
   readonly afterTimeoutMs?: number;
-  /** How much one search may look at; what is left out has the default. */
+  /** How much one search may look at; omitted fields have their default. */
   readonly bounds?: Partial<RecallBounds>;
   readonly signal?: AbortSignal;
 }
 
-/** What one search looks at, at most. The notes of an answer say when it was not enough. */
+/** The most that one search looks at. The notes of an answer say when that was not enough. */
 export interface RecallBounds {
-  /** Memories that one word brings into the ranking; commoner words only add to the score of others. */
+  /** Memories that one word brings into the ranking; a commoner word only adds to others' scores. */
   readonly textMatches: number;
   /** Vectors that are compared one by one, which is exact. In a larger scope an index leads to them. */
   readonly comparedVectors: number;
-  /** Vectors that are taken from an index to find those of the scope among them. */
+  /** Vectors that are taken from an index to find those in the scope among them. */
   readonly indexedVectors: number;
 }
 

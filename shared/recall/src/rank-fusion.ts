@@ -7,7 +7,7 @@ export interface Fused {
 
 /**
  * Merges rankings whose scores cannot be compared: each item gets the sum of weight / (k + rank) over
- * the rankings that have it, best first. Reciprocal rank fusion (Cormack, Clarke and Büttcher, SIGIR
+ * the rankings that contain it, best first. Reciprocal rank fusion (Cormack, Clarke and Büttcher, SIGIR
  * 2009) with weights; a smaller k makes the first ranks count for more.
  */
 export function fuse(

@@ -18,24 +18,23 @@ import { type TextRanking, textRanking } from './text-ranking.ts';
 import { TUNING, type Tuning } from './tuning.ts';
 
 const LIMIT = 10;
-/** How many memories each ranking offers for one that is returned: the merged order needs a choice. */
+/** How many candidates each ranking offers per returned memory: the merged order needs a choice. */
 const CANDIDATES_PER_HIT = 3;
 const MIN_CANDIDATES = 60;
-/** And how many it must find where each costs more than the one before. */
+/** How many it must find where each further one costs more. */
 const ENOUGH_PER_HIT = 2;
-/** Ranking takes time with the length of a query. */
+/** The longer the query, the longer ranking takes. */
 const LONGEST_QUERY = 2_000;
 const EMBEDDER_TIMEOUT_MS = 5_000;
-/** Turns that are shown to either side of a hit. */
+/** Turns shown on either side of a hit. */
 const CONTEXT = 2;
 
 /**
  * Finds the memories that answer a query: by their words, by vectors, and by the turns around them.
  * Forgotten and superseded memories are never returned: one is gone, the other is wrong by now. The only
- * call to a model is the one that embeds the query; without its answer words alone decide, and the
- * result says so.
- * @throws RuntimeError RECALL_QUERY_EMPTY; what `waitFor` throws, with `after`; ProviderError when
- * vectors alone were asked for and the query cannot be embedded; the signal's reason
+ * model call embeds the query; without its answer only the words decide, and the result says so.
+ * @throws RuntimeError RECALL_QUERY_EMPTY; the errors of `waitFor`, with `after`; ProviderError when the
+ * query asks for vectors alone and cannot be embedded; the signal's reason
  */
 export async function recall(db: Queryable, query: RecallQuery): Promise<RecallResult> {
   return await recallTuned(db, query, TUNING);
@@ -48,7 +47,7 @@ export async function recallTuned(
   tuning: Tuning,
 ): Promise<RecallResult> {
   const { tenant, limit = LIMIT, neighbours = 'messages', signal } = query;
-  // What PostgreSQL refuses in text has no meaning in a question either.
+  // Text that PostgreSQL refuses has no meaning in a query either.
   const asked = query.query.slice(0, LONGEST_QUERY).replaceAll('\u0000', ' ').toWellFormed();
   const parsed = parseQuery(asked);
   if (isEmpty(parsed)) {
@@ -138,9 +137,9 @@ async function byText({
 
 interface VectorRanking extends Pick<NearestMemories, 'bound'> {
   readonly nearest: readonly Nearest[];
-  /** By how far each is above what chance makes similar. */
+  /** By how far each exceeds the similarity that chance gives. */
   readonly memories: readonly { readonly memory: string; readonly score: number }[];
-  /** Why there is no vector of the query. */
+  /** Why the query has no vector. */
   readonly away?: string;
 }
 
@@ -161,7 +160,7 @@ async function byVectors({
   try {
     vector = await embedded(embedder, parsed.text, signal);
   } catch (error) {
-    // Words can still be searched while the service that makes vectors is away.
+    // Words can still be searched while the embedding service is away.
     if (!(error instanceof ProviderError) || halves === 'vectors') throw error;
     return { ...NO_VECTORS, away: error.message };
   }

@@ -3,30 +3,30 @@ import type { MemoryKind } from '@memfleet/events';
 export interface RecallResult {
   /** Best first. */
   readonly hits: readonly RecallHit[];
-  /** What a reader should know about this answer; empty when there is nothing. */
+  /** What a reader should know about this answer; may be empty. */
   readonly notes: readonly RecallNote[];
 }
 
 /** A memory that answers a query. */
 export interface RecallHit {
   readonly memory: string;
-  /** Of the fused ranking: comparable within one answer only. */
+  /** Score in the fused ranking: comparable within one answer only. */
   readonly score: number;
-  /** Where the text ranking has it; absent where that did not find it. */
+  /** Its place in the text ranking; absent where that did not find it. */
   readonly text?: TextMatch;
-  /** Where the vector ranking has it; absent where no vector is near. */
+  /** Its place in the vector ranking; absent where no vector is near. */
   readonly vector?: VectorMatch;
   readonly content: string;
-  /** The part of the content that answers best: one line, at most some 200 characters. */
+  /** The part of the content that answers best: one line, at most about 200 characters. */
   readonly snippet: string;
-  /** What was read out of the content. */
+  /** The facts extracted from the content. */
   readonly facts: readonly string[];
   /** When it was said, or else first known. */
   readonly when: Date;
-  /** From when it holds, if that was said. */
+  /** From when it holds, if that is known. */
   readonly validFrom: Date | null;
   readonly revisedAt: Date | null;
-  /** Null for a memory of which the log has revisions only; so is importance. */
+  /** Null for a memory of which the log has only revisions; so is importance. */
   readonly kind: MemoryKind | null;
   readonly importance: number | null;
   readonly user: string | null;
@@ -43,9 +43,9 @@ export interface RecallHit {
 export interface TextMatch {
   /** From 1. */
   readonly rank: number;
-  /** BM25 of its own words, and what its neighbours lend. */
+  /** BM25 of its own words, plus the scores its neighbours lend. */
   readonly score: number;
-  /** BM25 of its own words; 0 for a turn that was found by its neighbours alone. */
+  /** BM25 of its own words; 0 for a turn that only its neighbours brought. */
   readonly ownScore: number;
 }
 
@@ -54,9 +54,9 @@ export interface VectorMatch {
   readonly rank: number;
   /** Cosine similarity of its nearest vector, -1 to 1; null for a turn that its neighbours brought. */
   readonly similarity: number | null;
-  /** What of the memory is nearest to the query. */
+  /** The part of the memory that is nearest to the query. */
   readonly matched: 'content' | 'fact';
-  /** The fact, when it is one that matched. */
+  /** The fact, when a fact matched. */
   readonly fact?: string;
 }
 
@@ -80,11 +80,11 @@ export interface RecallNote {
 }
 
 export type RecallNoteCode =
-  /** The embedder did not answer: words alone decided. */
+  /** The embedder did not answer: only the words decided. */
   | 'EMBEDDER_AWAY'
   /** The tenant has too many matches of common words: those only added to the score of rarer ones. */
   | 'TEXT_BOUND_REACHED'
-  /** An exact search of vectors looked at the newest only. */
+  /** The search compared only some of the vectors in the scope. */
   | 'VECTOR_BOUND_REACHED'
   /** No memory of this tenant has ever been seen. */
   | 'UNKNOWN_TENANT';

@@ -2,8 +2,8 @@ import type { Queryable } from '@memfleet/runtime';
 import type { Scope } from './scope.ts';
 
 /**
- * How many memories an index leads to, among which those of the scope are: those of the user, agent or session it
- * names, counted to one more than `most`, or else those of the tenant, about.
+ * How many memories the index behind a scope leads to: those of the user, agent or session that the scope
+ * names, counted to one more than `most`; otherwise the approximate number of the tenant's.
  */
 export async function rowsOfScope(
   db: Queryable,

@@ -1,38 +1,38 @@
 import type { ParsedQuery } from './parse.ts';
 import type { RecallScope } from './query.ts';
 
-/** What a search may see, as SQL: the filters that it has, and nothing for those that it has not. */
+/** What a search may see, as SQL: only the filters that are given. */
 export interface Scope {
-  /** Of $1 to $10, which the conditions read; a statement's own parameters begin at $11. */
+  /** The values of $1 to $10, which the conditions read; a statement's own parameters begin at $11. */
   readonly values: readonly unknown[];
   /**
    * Whether a row of the view `memory.memories`, under its own name, may be seen at all: of the tenant, not
    * forgotten or superseded, inside the scope, with the phrases and without the words that the query
-   * excludes. Every statement of a search has it, before it ranks or limits.
+   * excludes. Every statement of a search applies it, before it ranks or limits.
    */
   readonly seen: string;
   /**
-   * The same for a statement that finds rows by their keys, which have the tenant in them. `is true` keeps
-   * the planner from reading all rows of the tenant, a user or an agent beside those of a key.
+   * The same for a statement that finds rows by their keys, which include the tenant. `is true` keeps the
+   * planner from also reading all rows of the tenant, a user or an agent besides those of a key.
    */
   readonly seenByKeys: string;
-  /** The rows that an index gives at once: those of a user, an agent or a session. Not all of them are seen. */
+  /** Rows that an index returns directly: those of a user, agent or session. Not all of them are seen. */
   readonly indexed?: { readonly condition: string; readonly values: readonly unknown[] };
-  /** Which filters there are: statements of one shape have one text, and so one name. */
+  /** Which filters are given: statements of one shape have one text, and so one name. */
   readonly shape: string;
-  /** Whether the scope leaves anything of the tenant out. */
+  /** Whether the scope excludes any memories of the tenant. */
   readonly isNarrow: boolean;
 }
 
 interface Filter {
   readonly condition: (parameter: string) => string;
   readonly type: string;
-  /** An index leads to its rows. */
+  /** Whether an index leads to its rows. */
   readonly isIndexed?: true;
 }
 
 const WHEN = 'coalesce(memories.created_at, memories.revised_at)';
-/** Lexemes in a row, one after the other, each as the row's language writes it. */
+/** Lexemes in a row, one after the other, in the form of the row's language. */
 const placeOf = (lexemes: string): string =>
   `select from jsonb_array_elements(${lexemes}) as asked
       where position(asked ->> memories.language in memories.lexemes)`;
@@ -55,8 +55,8 @@ const SEEN = `memories.content is not null
 const OF_TENANT = 'memories.tenant = $1';
 
 /**
- * The one place that says what a search may see. Only the filters that are asked for stand in the text: no
- * plan that is kept could use an index for one that reads "no user, or this one".
+ * The one place that decides what a search may see. Only the given filters stand in the text: no cached
+ * plan could use an index for a filter that reads "no user, or this one".
  */
 export function scopeOf(
   tenant: string,

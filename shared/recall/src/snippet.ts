@@ -6,8 +6,8 @@ const LONGEST = 200;
 const SENTENCE = /[^.!?。！？\n]+[.!?。！？]*\s*/gu;
 
 /**
- * The part of a content that has most of the words that were asked for, as one line. Whole where it is
- * short; else its best sentence, and what follows it as far as there is room.
+ * The part of a content with most of the words in the query, as one line. A short content is returned
+ * whole; a longer one gives its best sentence, and the text that follows as far as there is room.
  */
 export function snippetOf(
   content: string,
@@ -35,7 +35,7 @@ export function snippetOf(
   return `${best === 0 ? '' : '… '}${cut(from)}`;
 }
 
-/** At the last blank that leaves the line short enough. */
+/** Cuts at the last blank that leaves the line short enough. */
 function cut(line: string): string {
   if (line.length <= LONGEST) return line;
   const part = line.slice(0, LONGEST);

@@ -6,16 +6,16 @@ export interface SpaceIdentity {
   readonly model: string;
   readonly dimensions: number;
   readonly normalisation: 'l2';
-  /** Version of what is done to a text before it is embedded. */
+  /** Version of the preparation of a text before it is embedded. */
   readonly preprocessing: number;
 }
 
 const LONGEST_LABEL = 40;
 
 /**
- * The name of an embedding space: a part for people, and a hash of the whole identity, so that
- * spaces whose readable parts agree stay apart. At most 64 characters; it never changes, since the
- * log and the table of vectors are full of it.
+ * The name of an embedding space: a readable part, and a hash of the whole identity, so that spaces whose
+ * readable parts agree stay apart. At most 64 characters. It never changes, since the log and the table
+ * of vectors are full of it.
  */
 export function spaceName(identity: SpaceIdentity): string {
   const { provider, model, dimensions, normalisation, preprocessing } = identity;

@@ -17,14 +17,14 @@ export interface Surroundings {
 interface SurroundingsRow {
   readonly memory: string;
   readonly speaker: string | null;
-  /** Null for a memory without neighbours; then its own speaker is said. */
+  /** Null for a memory without neighbours; the row then gives its own speaker. */
   readonly beside: string | null;
   readonly distance: number | null;
 }
 
 /**
- * Which turns stand beside the given memories, `reach` to either side, and who said each. Forgotten and
- * superseded turns and those outside of the scope are no neighbours: what stands behind them is.
+ * Which turns precede and follow the given memories, up to `reach` on either side, and who said each.
+ * Forgotten and superseded turns and turns outside the scope are skipped: the next ones count instead.
  */
 export async function surroundingsOf(
   db: Queryable,
@@ -56,13 +56,13 @@ export async function surroundingsOf(
 }
 
 /**
- * A row that takes part: a message, a note that somebody is named for, or any at all. What was distilled
- * from a conversation, such as a fact, stands by itself and says again what its neighbours say. Reads $12.
+ * A row that takes part: a message, a note with a named speaker, or any at all. A memory distilled from a
+ * conversation, such as a fact, stands alone and repeats what its neighbours say. Reads $12.
  */
 const IS_TURN = `($12::text = 'all' or memories.kind = 'message' or (memories.kind = 'note'
   and (memories.speaker_name is not null or memories.speaker_role <> 'unknown')))`;
 
-/** $11 memories, $12 which take part, $13 how many to either side. */
+/** $11 memories, $12 which take part, $13 how many on either side. */
 const surroundingsSql = ({ seen }: Scope): string => `
 with given as materialized (
   select found.*

@@ -1,8 +1,8 @@
 import type { Queryable } from '@memfleet/runtime';
 
-/** What the ranking must know of a tenant beside the rows that match. */
+/** What the ranking must know about a tenant besides the rows that match. */
 export interface TenantStatistics {
-  /** Memories, the forgotten and superseded ones included: it is the scale of a logarithm. */
+  /** Memories, including forgotten and superseded ones: it is the scale of a logarithm. */
   readonly rows: number;
   /** Lexemes of a memory on average. */
   readonly averageLength: number;
@@ -14,13 +14,13 @@ interface Kept {
 }
 
 const SHORTEST_MS = 2_000;
-/** Reading them takes at most one part in so many of the time. */
+/** Reading the statistics takes at most one part in this many of the time. */
 const SPARSE = 200;
 const MOST_TENANTS = 10_000;
 
 const kept = new WeakMap<Queryable, Map<string, Kept>>();
 
-/** Read at most every two seconds, and more seldom where a tenant is so large that it takes long. */
+/** Read at most every two seconds, and less often where a tenant is so large that reading takes long. */
 export async function tenantStatistics(db: Queryable, tenant: string): Promise<TenantStatistics> {
   const tenants = kept.get(db) ?? new Map<string, Kept>();
   kept.set(db, tenants);

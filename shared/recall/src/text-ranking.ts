@@ -8,16 +8,16 @@ import type { TextTuning } from './tuning.ts';
 export interface TextRanking {
   /** Best first, by BM25 of their own words. */
   readonly memories: readonly { readonly memory: string; readonly score: number }[];
-  /** A word was too common to bring all of its memories into the ranking. */
+  /** Whether a word was too common to bring all of its memories into the ranking. */
   readonly isBounded: boolean;
 }
 
-/** Up to so many rows every word matches, however common. */
+/** Up to this many rows every word matches, however common. */
 const SMALL_TENANT = 100;
-/** A user, an agent or a session with at most this many memories is searched row by row: 2 µs a word, where a key costs more. */
+/** A scope with up to this many memories is searched row by row: 2 µs a word, where a key costs more. */
 const FEW_ROWS = 2_000;
 
-/** Memories of the scope by their words: BM25, with the tenant's own frequencies. */
+/** Ranks memories of the scope by their words: BM25, with the tenant's own frequencies. */
 export async function textRanking(
   db: Queryable,
   search: {
@@ -25,7 +25,7 @@ export async function textRanking(
     readonly scope: Scope;
     readonly statistics: TenantStatistics;
     readonly tuning: TextTuning;
-    /** Most memories that one word may bring into the ranking. */
+    /** The most memories that one word may bring into the ranking. */
     readonly mostMatches: number;
     readonly limit: number;
   },
@@ -59,7 +59,7 @@ export async function textRanking(
   });
   return {
     memories: rows.map(({ memory, score }) => ({ memory, score })),
-    // A word of most rows says nothing: leaving it out of the match takes nothing away.
+    // A word in most rows carries no information: leaving it out of the match loses nothing.
     isBounded: mostMatches < half && rows[0]?.bounded === true,
   };
 }
@@ -69,11 +69,11 @@ const TIMES = `(octet_length(memories.lexemes)
     - octet_length(replace(memories.lexemes, words.lexemes ->> memories.language, '')))
     / octet_length(words.lexemes ->> memories.language)::float8`;
 
-/** The same found in two ways: by the index of words, or in rows that another index leads to. */
+/** The same match made in two ways: by the index of words, or in rows that another index returns. */
 const HAS_KEY = 'memories.keys && words.keys';
 const HAS_WORD = 'position(words.lexemes ->> memories.language in memories.lexemes) > 0';
 
-/** What that comes to before the rarity of the word: repetition counts less and less, and in a long text less. */
+/** The weight before the rarity of the word: repetition counts less and less, and less in a long text. */
 const WEIGHT = `times * ($16::float8 + 1)
     / (times + $16::float8 * (1 - $17::float8 + $17::float8 * length / $15::float8))`;
 
@@ -89,10 +89,10 @@ function keysOf(word: ByLanguage): string {
  * length of the tenant, $16 k1, $17 b, $18 whether rarity counts, $19 whether all words must be there,
  * $20 the limit, $21 whether words with more rows count at all, $22 whether the scope is narrow.
  *
- * Every word looks its rows up by itself, so that a row is visited once for each of its words. How many
- * rows a word has is counted on the way; in a narrow scope the tenant's are counted beside it. A lexeme
- * stands between two blanks, so what is left of a text without it tells how often it was there. Words
- * with more rows than they may bring in only add to the score of the best that the others found, unless
+ * Every word looks its rows up by itself, so that a row is visited once for each of its words. The rows of
+ * a word are counted on the way; in a narrow scope, the tenant's are counted separately. A lexeme stands
+ * between two blanks, so the length that a text loses without it shows how often it occurred. Words with
+ * more rows than they may bring in only add to the score of the best rows that the others found, unless
  * there are no others; a word that most rows have adds nothing.
  */
 const bm25Sql = (isMatch: string): string => `

@@ -1,11 +1,11 @@
 import type { Fusion } from './embedder.ts';
 
-/** What the ranking is made with; the constants of the product, which a bench may change. */
+/** The constants of the ranking: those of the product, which a bench may change. */
 export interface Tuning {
   readonly text: TextTuning;
   /** Score that a hit lends to the turns at distance 1, 2, … in its session, as a share of its own. */
   readonly lend: readonly number[];
-  /** What the score of a memory is multiplied by when the query names who said it. */
+  /** The factor applied to a memory's score when the query names its speaker. */
   readonly speaker: number;
   /** Instead of the embedder's. */
   readonly fusion?: Fusion;
@@ -14,9 +14,9 @@ export interface Tuning {
 export interface TextTuning {
   /** How soon repetitions of a word stop counting. */
   readonly k1: number;
-  /** How much a long content is held against it, 0 to 1. */
+  /** How much its length counts against a content, 0 to 1. */
   readonly b: number;
-  /** Whether one word of the query is enough for a match, or all must be there. */
+  /** Whether one word of the query is enough for a match, or all are required. */
   readonly match: 'any' | 'all';
   /** Whether a rare word counts for more than a common one. */
   readonly idf: boolean;

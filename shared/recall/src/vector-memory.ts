@@ -2,16 +2,16 @@ import type { Queryable } from '@memfleet/runtime';
 
 /** 32,000 vectors of 512 dimensions. */
 const MOST_BYTES = 64 * 1024 * 1024;
-/** What a vector takes beside its values. */
+/** The space a vector takes besides its values. */
 const OVERHEAD_BYTES = 300;
 
-/** An array in PostgreSQL's binary form begins with five words; each element has its length before it. */
+/** An array in PostgreSQL's binary form begins with five words; its length precedes each element. */
 const HEADER_BYTES = 20;
 const ELEMENT_BYTES = 8;
 
 /**
- * Vectors that this process has read, those last used. They are addressed by what they were made of, so
- * that one is the same for ever and in every database.
+ * Vectors that this process has read, keeping those last used. Their keys are the digests of their texts,
+ * so a vector is the same for ever and in every database.
  */
 export class VectorMemory {
   /** In the order of their last use. */
@@ -23,7 +23,7 @@ export class VectorMemory {
     this.#mostBytes = mostBytes;
   }
 
-  /** The vectors of a space by their digests; those that are not stored are missing. */
+  /** The vectors of a space by their digests; vectors that are not stored are missing. */
   async read(
     db: Queryable,
     space: string,
@@ -69,7 +69,7 @@ function bytesOf({ length }: { readonly length: number }): number {
   return length * Float32Array.BYTES_PER_ELEMENT + OVERHEAD_BYTES;
 }
 
-/** In binary form: as text, a vector of 512 numbers takes 0.4 ms to parse. */
+/** Read in binary form: as text, a vector of 512 numbers takes 0.4 ms to parse. */
 async function readVectors(
   db: Queryable,
   space: string,

@@ -2,15 +2,15 @@ import type { LocalEmbedder } from '../embedder.ts';
 import { spaceName } from '../space.ts';
 import { features } from './features.ts';
 
-/** A power of 2: the low bits of a hash are the place. */
+/** A power of 2: the low bits of a hash are the dimension. */
 const DIMENSIONS = 512;
-/** Raised whenever a text would get another vector: the space changes with it. */
+/** Raised whenever a text would get a different vector: the space changes with it. */
 const VERSION = 1;
 
 /**
  * The embedder that needs no network: signed feature hashing (Weinberger and others, "Feature
  * hashing for large scale multitask learning", 2009) of words, word pairs and character n-grams. It
- * is lexical: texts are near that share words or parts of words, whatever they mean.
+ * is lexical: texts that share words or parts of words are near, regardless of their meaning.
  */
 export const lexicalEmbedder: LocalEmbedder = {
   name: 'lexical',
@@ -26,10 +26,10 @@ export const lexicalEmbedder: LocalEmbedder = {
   remote: false,
   // Two random directions in 512 dimensions differ from a right angle by 1/√512 = 0.044; twice that.
   noise: 0.09,
-  // It sees words as the text ranking does, and less well: measured, see TUNING.
+  // It compares words like the text ranking, but less well: measured, see TUNING.
   fusion: { textWeight: 5, vectorWeight: 1, k: 10 },
   embed(texts) {
-    // In one piece: an allocation and a finaliser each cost a fifth of the time of a short text.
+    // Allocated in one piece: an allocation and a finaliser each cost a fifth of the time of a short text.
     const memory = new Float32Array(texts.length * DIMENSIONS);
     return texts.map((text, index) => {
       const vector = memory.subarray(index * DIMENSIONS, (index + 1) * DIMENSIONS);
@@ -39,7 +39,7 @@ export const lexicalEmbedder: LocalEmbedder = {
   },
 };
 
-/** Sums of one text at a time. */
+/** The sums of one text at a time. */
 const sums = new Float64Array(DIMENSIONS);
 
 /** Total and deterministic: any text has a vector of length 1, on every machine the same. */

@@ -3,19 +3,19 @@ import { STOP_WORDS } from './stop-words.ts';
 import { stem, words } from './words.ts';
 
 /**
- * What a text is made of, hashed. Each kind of feature has a seed of its own, so that the word "art"
- * and the piece "art" of "party" are two things.
+ * The hashed features of a text. Each kind of feature has a seed of its own, so that the word "art" and
+ * the piece "art" of "party" are different features.
  */
 const KINDS = {
   /** The stem of a word. */
   word: { seed: 0x811c9dc5, weight: 1 },
-  /** A word that says little: enough to order texts that have nothing else. */
+  /** A stop word: enough to order texts that have nothing else. */
   stopWord: { seed: 0x811c9dc5, weight: 0.1 },
   /** Two content words next to each other. */
   pair: { seed: 0x3b1f7a29, weight: 0.5 },
   /**
-   * Three to five characters of a word, its ends marked: kinship of forms, and typing errors. A long
-   * word has more of them, which makes it weigh more; long words are the rarer ones.
+   * Three to five characters of a word, with its ends marked: they match related forms and typing errors.
+   * A long word has more of them, which makes it weigh more; long words are the rarer ones.
    */
   piece: { seed: 0x5d8e2c47, weight: 0.2 },
   /** A character of a text without words. */
@@ -24,12 +24,12 @@ const KINDS = {
 type Kind = keyof typeof KINDS;
 const ALL_KINDS = Object.keys(KINDS) as Kind[];
 
-/** Beyond this a "word" is an encoded blob; its beginning tells it apart. */
+/** Beyond this length a "word" is an encoded blob; its beginning identifies it. */
 const LONGEST_WORD = 64;
-/** Scripts that do not part words: short pieces stand for them. */
+/** Scripts without spaces between words: short pieces replace words there. */
 const UNPARTED = /[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]/;
 
-/** Counts the features of one text, each kind by itself. */
+/** Counts the features of one text, each kind separately. */
 export class FeatureCounts {
   readonly #counts: Readonly<Record<Kind, HashCounts>> = {
     word: new HashCounts(),
@@ -74,10 +74,10 @@ export class FeatureCounts {
   }
 }
 
-/** Of one text at a time: nobody else looks at it before the next. */
+/** Reused for one text at a time: no caller reads it after the next text. */
 const found = new FeatureCounts();
 
-/** The features of any text, until the next is looked at; none only for a text of blanks. */
+/** The features of any text, valid until the next call; only a text of blanks has none. */
 export function features(text: string): FeatureCounts {
   found.clear();
   const all = words(text);
@@ -117,8 +117,8 @@ function step(hash: number, unit: number): number {
 }
 
 /**
- * The finaliser of MurmurHash3: spreads what FNV leaves in the low bits over all of them. Signed,
- * since V8 keeps such integers in place.
+ * The finaliser of MurmurHash3: spreads over all bits what FNV leaves in the low ones. Signed, since
+ * V8 stores such integers in place.
  */
 function mixed(hash: number): number {
   const first = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);

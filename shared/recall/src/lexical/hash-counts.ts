@@ -1,15 +1,15 @@
-/** A power of 2, and twice what most texts have. */
+/** A power of 2, and twice what most texts need. */
 const FIRST_SLOTS = 1_024;
 
 /**
- * Counts hashes, and gives them back in the order in which they came first, so that sums over them
- * are the same to the last bit. Used again for text after text: with a `Map` of its own for each, a
- * text took 63 µs to embed instead of 30, and most of an embedding worker's garbage came from there.
+ * Counts hashes, and returns them in the order in which they first came, so that sums over them are the
+ * same to the last bit. One instance serves text after text: with a new `Map` for each, a text took 63 µs
+ * to embed instead of 30, and produced most of an embedding worker's garbage.
  */
 export class HashCounts {
   #hashes = new Int32Array(FIRST_SLOTS / 2);
   #counts = new Int32Array(FIRST_SLOTS / 2);
-  /** Open addressing: 1 + the place of the hash, or 0. */
+  /** Open addressing: 1 + the position of the hash, or 0. */
   #slots = new Int32Array(FIRST_SLOTS);
   #size = 0;
 
@@ -19,7 +19,7 @@ export class HashCounts {
       this.#slots.fill(0);
       return;
     }
-    // What one very long text needed, the next should not have to sweep.
+    // The next text should not have to clear the space that one very long text needed.
     this.#hashes = new Int32Array(FIRST_SLOTS / 2);
     this.#counts = new Int32Array(FIRST_SLOTS / 2);
     this.#slots = new Int32Array(FIRST_SLOTS);
@@ -40,7 +40,7 @@ export class HashCounts {
     for (let at = 0; at < this.#size; at += 1) visit(this.#hashes[at] ?? 0, this.#counts[at] ?? 0);
   }
 
-  /** The slot that has it, or the free one where it belongs. */
+  /** The slot that has the hash, or the free one where it belongs. */
   #slotOf(hash: number): number {
     const mask = this.#slots.length - 1;
     let slot = hash & mask;

@@ -1,4 +1,4 @@
-/** English words that say little about what a text is about; as `words` writes them, lower case. */
+/** English words that carry little meaning; lower case, as `words` writes them. */
 export const STOP_WORDS: ReadonlySet<string> = new Set(
   `a about after again all also am an and any are as at be because been before being both but by
   can could did do does doing down during each few for from further had has have having he her here

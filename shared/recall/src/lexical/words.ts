@@ -2,8 +2,8 @@
 const WORD = /[\p{L}\p{N}\p{M}]+(?:['’][\p{L}\p{M}]+)*|\p{Extended_Pictographic}/gu;
 
 /**
- * The words of a text in order, so that spelling alike means being alike: compatibility forms and
- * accents are folded (ﬁ → fi, é → e), case too. Total: odd text gives odd words, or none.
+ * The words of a text in order, so that equal spelling means equal words: compatibility forms and accents
+ * are folded (ﬁ → fi, é → e), and so is case. Total: odd text gives odd words, or none.
  */
 export function words(text: string): string[] {
   const folded = text
@@ -17,8 +17,8 @@ export function words(text: string): string[] {
 const SHORTEST_STEMMED = 4;
 
 /**
- * Takes the commonest English endings off, so that "moved" meets "moving" and "cities" meets "city".
- * Lighter than Porter's stemmer on purpose: character n-grams find the kinship that it misses.
+ * Strips the commonest English endings, so that "moved" matches "moving" and "cities" matches "city".
+ * Lighter than Porter's stemmer on purpose: character n-grams find the related forms that it misses.
  */
 export function stem(word: string): string {
   const bare = word.replace(/['’](?:s|re|ve|ll|d|m)?$/, '');
