@@ -10,11 +10,11 @@ import { until } from '../../support/until.ts';
 
 const IDENTITY = { name: 'test', version: 1 };
 const EVENTS = 40;
-/** The last of them are called when the database goes away. */
+/** The last of these events are in a call when the database goes away. */
 const CALLED = 6;
 const PROCESSES = 2;
 
-/** A process's own way to the database, and how often it has looked into the queue. */
+/** One process's own path to the database, and how often it has looked into the queue. */
 interface Way extends AsyncDisposable {
   readonly gate: TcpGate;
   readonly pool: Pool;
@@ -46,7 +46,7 @@ async function wayTo({ config, database }: StageBench): Promise<Way> {
   };
 }
 
-/** Events that somebody works on: by the claims and by the queue, of those that have run out or not. */
+/** Events that somebody works on: by claims and queue rows, live or expired. */
 async function inHand({ database }: StageBench, hasRunOut: boolean): Promise<number[]> {
   const is = hasRunOut ? '<=' : '>';
   const { rows } = await database.pool.query<{ claims: number; taken: number }>(
@@ -61,7 +61,7 @@ test.each([
   ['is held up', (gate: TcpGate) => gate.close()],
   ['refuses', (gate: TcpGate) => gate.cut()],
 ])(
-  'a database that %s for longer than lease and ack wait repeats no call of the queue',
+  'a database that %s for longer than lease and ack wait causes no second call from the queue',
   async (_, goAway) => {
     await using bench = await createStageBench({
       'stages.extraction.ackWait': '2s',
@@ -90,7 +90,7 @@ test.each([
     await using second = await wayTo(bench);
     const ways = [first, second];
     for (const { pool } of ways) bench.start(stage, { pool, turns: true });
-    // All of the log has been read on, and what is called from here on comes by the queue.
+    // The whole log has been read ahead, and all later calls are for events from the queue.
     await until('the rest waits by tenant', async () => {
       const { rows } = await bench.database.pool.query('select from memfleet.tenant_queue');
       const info = await bench.broker.jsm.consumers.info(bench.config.log.stream, 'extraction');

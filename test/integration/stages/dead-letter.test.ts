@@ -69,7 +69,7 @@ test('a dead letter has the original bytes and headers, and says where, why and 
   expect(new Uint8Array(letter.data)).toEqual(bytes);
   expect(letter.header.values('X-Own')).toEqual(['kept', 'twice']);
   expect(letter.header.get(NAMES.reason)).toBe('invalid_output');
-  // A header is one line of printable ASCII, whatever the message was.
+  // A header is one line of printable ASCII, whatever the message contained.
   expect(letter.header.get(NAMES.message)).toBe('line one line  two');
   expect(letter.header.get(NAMES.attempts)).toBe('5');
   expect(letter.header.get(NAMES.stageVersion)).toBe('3');
@@ -80,7 +80,7 @@ test('a dead letter has the original bytes and headers, and says where, why and 
   expect(letter.header.get('Nats-Msg-Id')).not.toBe('of the event');
 });
 
-test('parked again after a crash it is one letter; another stage has its own', async () => {
+test('parking again after a crash leaves one letter; another stage has its own', async () => {
   const message = await deliver(Buffer.from('{}'));
   const before = await bench.deadLetters();
   await parkMessage(bench.broker.connection, bench.config, message, LETTER);
@@ -89,13 +89,13 @@ test('parked again after a crash it is one letter; another stage has its own', a
   const other = { ...LETTER, stage: 'embedding' };
   await parkMessage(bench.broker.connection, bench.config, message, other);
   expect(await bench.deadLetters()).toBe(before + 2);
-  // Redriven, and brought to its end by a redelivery from the log: no repetition of the first letter.
+  // Redriven, and ended by a redelivery from the log: this is no repetition of the first letter.
   await parkMessage(bench.broker.connection, bench.config, message, { ...LETTER, redrives: 1 });
   expect(await bench.deadLetters()).toBe(before + 3);
   expect((await lastLetter()).header.get(NAMES.redrives)).toBe('1');
 });
 
-test('an event as large as the server takes is parked without a copy of its bytes', async () => {
+test('an event as large as the server allows is parked without a copy of its bytes', async () => {
   const limit = bench.broker.connection.info?.max_payload ?? 0;
   const message = await deliver(new Uint8Array(limit - 100).fill(120));
   await parkMessage(bench.broker.connection, bench.config, message, LETTER);
@@ -108,7 +108,7 @@ test('an event as large as the server takes is parked without a copy of its byte
   expect(original?.data).toHaveLength(limit - 100);
 });
 
-test('an event larger than the dead-letter stream takes is parked without a copy of its bytes', async () => {
+test('an event larger than the dead-letter stream allows is parked without a copy of its bytes', async () => {
   const { jsm, connection } = bench.broker;
   const { stream } = bench.config.deadLetters;
   const message = await deliver(new Uint8Array(4_000).fill(120));

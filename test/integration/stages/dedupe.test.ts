@@ -43,7 +43,7 @@ function request(sequence = 1): ClaimRequest {
   };
 }
 
-/** One event claimed by a new owner. */
+/** One event, claimed by a new owner. */
 async function claimOne(
   asked: ClaimRequest,
   options: { token?: string; leaseMs?: number; stage?: typeof STAGE } = {},
@@ -54,13 +54,13 @@ async function claimOne(
   return found;
 }
 
-/** A claim that has run out already. */
+/** A claim that has expired already. */
 async function abandon(asked: ClaimRequest, token = randomUUID()): Promise<void> {
   expect(await claimOne(asked, { token, leaseMs: 1 })).toMatchObject({ kind: 'claimed' });
   await delay(5);
 }
 
-/** Of each claim, whether it was still held. */
+/** For each claim, whether it was still held. */
 async function renewed(claims: Parameters<typeof renewClaims>[2]): Promise<HeldClaims> {
   return (await renewClaims(database.pool, STAGE, claims, LONG)).kept;
 }
@@ -81,7 +81,7 @@ async function row(key: string): Promise<Record<string, unknown>> {
   return rows[0] ?? {};
 }
 
-test('a batch is claimed in one go, in the order it was asked for', async () => {
+test('a batch is claimed in one round trip, and answered in the given order', async () => {
   const asked = Array.from({ length: 300 }, (_, index) => request(index));
   const token = randomUUID();
   const claims = await claim(database.pool, STAGE, asked, token, LONG);
@@ -91,7 +91,7 @@ test('a batch is claimed in one go, in the order it was asked for', async () => 
   }
 });
 
-test('what a live worker has is leased; another stage or version has its own', async () => {
+test('a live worker holds a lease; another stage or version has its own', async () => {
   const asked = request();
   await claimOne(asked);
   expect(await claimOne(asked)).toEqual({ kind: 'leased' });
@@ -103,7 +103,7 @@ test('what a live worker has is leased; another stage or version has its own', a
   });
 });
 
-test('asked again with the same token, as after a lost answer, the claim is the same', async () => {
+test('a retry with the same token, as after a lost answer, gets the same claim', async () => {
   const asked = request();
   const token = randomUUID();
   await claimOne(asked, { token });
@@ -116,7 +116,7 @@ test('asked again with the same token, as after a lost answer, the claim is the 
   });
 });
 
-test('a claim that ran out may be taken, which counts as abandoned and not as a try', async () => {
+test('an expired claim may be taken, which counts as abandoned and not as a try', async () => {
   const asked = request();
   await abandon(asked);
   await abandon(asked);
@@ -135,12 +135,12 @@ test('the same id with another payload is a conflict, in every state', async () 
   expect(await claimOne(other)).toEqual({ kind: 'conflict' });
 });
 
-test('of two workers that claim at the same moment one gets each event', async () => {
+test('when two workers claim at the same moment, one of them gets each event', async () => {
   const asked = Array.from({ length: 200 }, (_, index) => request(index));
   const tokens = [randomUUID(), randomUUID(), randomUUID()];
   const all = await Promise.all(
     tokens.map((token, index) =>
-      // In different orders, as of different batches.
+      // In different orders, as in different batches.
       claim(database.pool, STAGE, index === 1 ? asked.toReversed() : asked, token, LONG),
     ),
   );
@@ -149,7 +149,7 @@ test('of two workers that claim at the same moment one gets each event', async (
   expect(kinds.filter((kind) => kind === 'leased')).toHaveLength(400);
 });
 
-test('a result is recorded under the claim, and told to whoever comes later', async () => {
+test('a result is recorded under the claim, and later claims are told of it', async () => {
   const asked = request();
   const token = randomUUID();
   await claimOne(asked, { token });
@@ -161,7 +161,7 @@ test('a result is recorded under the claim, and told to whoever comes later', as
   };
   const finished = [{ key: asked.key, token, state: 'done', result: '["\\u0000{"]', use } as const];
   expect(await kept(record(database.pool, STAGE, finished), finished)).toEqual([true]);
-  // A commit without an answer is repeated.
+  // A retry of a commit without an answer.
   expect(await kept(record(database.pool, STAGE, finished), finished)).toEqual([true]);
   expect(await row(asked.key)).toMatchObject({
     calls: 2,
@@ -184,7 +184,7 @@ test('a result is recorded under the claim, and told to whoever comes later', as
     unpublished: undefined,
     redrives: 0,
   });
-  // Repeated once more, behind another process that has published it: the row need not keep it again.
+  // One more retry, after another process has published it: the row need not keep it again.
   expect(await kept(record(database.pool, STAGE, finished), finished)).toEqual([true]);
   expect(await row(asked.key)).toMatchObject({ state: 'done', result: null });
 });
@@ -202,13 +202,13 @@ test('a zombie records nothing, releases nothing, renews nothing', async () => {
   expect(await kept(release(database.pool, STAGE, given), given)).toEqual([false]);
   expect(await kept(renewed(given), given)).toEqual([false]);
   expect(await row(key)).toMatchObject({ state: 'claimed', attempts: 0, lease_token: token });
-  // Nor after the other one is done, or gave it back.
+  // Nor after the other worker has finished the event or given it back.
   await record(database.pool, STAGE, [{ ...result, token }]);
   expect(await kept(record(database.pool, STAGE, [result]), [result])).toEqual([false]);
 });
 
 test.each(['stale first', 'live first'])(
-  'of two claims of one process on one event only the live one is held (%s)',
+  'a process with two claims on one event holds only the live one (%s)',
   async (order) => {
     const [asked, other] = [request(), request(2)];
     const { key } = asked;
@@ -243,7 +243,7 @@ test('statements with overlapping batches in any order do not deadlock', async (
   const asked = Array.from({ length: 150 }, (_, index) => request(index));
   const token = randomUUID();
   await claim(pool, STAGE, asked, token, LONG);
-  // As in a table that has been in use for a while: each key is looked up by itself.
+  // As in a table that has been in use for a while, the database looks up each key by itself.
   await pool.query('analyze memfleet.stage_work');
   const claims = asked.map(({ key }) => ({ key, token }));
   const backwards = claims.toReversed();
@@ -299,7 +299,7 @@ test('a released claim is free at once; a try counts only when the event was to 
     await claimOne(asked, { token });
     const given = [{ key, token, countsAsAttempt }];
     expect(await kept(release(database.pool, STAGE, given), given)).toEqual([true]);
-    // Repeated after a lost answer, it does not count twice.
+    // Retried after a lost answer, it does not count twice.
     await release(database.pool, STAGE, given);
     const next = randomUUID();
     expect(await claimOne(asked, { token: next })).toEqual({
@@ -324,7 +324,7 @@ test('a renewed claim outlives its first lease', async () => {
   expect(await claimOne(asked)).toEqual({ kind: 'leased' });
 });
 
-test('a claim in a large table reads as much as it asks for, statistics or not', async () => {
+test('a claim in a large table reads only the rows it needs, with or without statistics', async () => {
   const fill = async (rows: number): Promise<void> => {
     await database.pool.query(
       `insert into memfleet.stage_work (stage, stage_version, event_key, tenant, event_id, sequence,
@@ -358,7 +358,7 @@ test('a claim in a large table reads as much as it asks for, statistics or not',
   expect(read).toBeLessThan(500);
 });
 
-/** Pages of the dedupe table that this transaction has looked at so far. */
+/** Pages of the dedupe table that this transaction has read so far. */
 async function blocks(db: Pick<TestDatabase['pool'], 'query'>): Promise<number> {
   const { rows } = await db.query<{ blocks: string }>(
     `select pg_stat_get_xact_blocks_fetched('memfleet.stage_work'::regclass) as blocks`,
@@ -387,7 +387,7 @@ test('a claim names the redrive that reopened its row while it waited for it', a
   expect(await claiming).toMatchObject({ kind: 'claimed', attempt: 1, redrives: 1 });
 });
 
-test('a claim and its renewal last from the end of a wait for the row', async () => {
+test('the lease of a claim or renewal begins when the wait for its row ends', async () => {
   const [waited, free] = [request(1), request(2)];
   await Promise.all([abandon(waited), abandon(free)]);
   const requests = [waited, free].toSorted((a, b) => (a.key < b.key ? -1 : 1));

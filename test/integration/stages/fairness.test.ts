@@ -14,7 +14,7 @@ import { until } from '../../support/until.ts';
 const IDENTITY = { name: 'test', version: 1 };
 const CALL_MS = 50;
 
-/** A stage whose model takes its time. */
+/** A stage with a slow model. */
 function slow(): Stage {
   return {
     ...IDENTITY,
@@ -49,7 +49,7 @@ async function queued({ database }: StageBench): Promise<number> {
   return rows[0]?.events ?? 0;
 }
 
-/** An outage, as the gate finds it. */
+/** An outage, as the gate sees it. */
 async function closed(gate: ProviderGate): Promise<void> {
   while (gate.cause === undefined) {
     const call = gate.call(() => Promise.reject(new ProviderError('transient', 'down')));
@@ -70,16 +70,16 @@ test('behind a flood of one tenant, another is served within the stated bound', 
   await publish(bench, 'small', 20);
   await until('the small tenant is served', async () => (await done(bench, 'small')) === 20);
   const floodMeanwhile = (await done(bench, 'flood')) - floodBefore;
-  // In the order of the log all 5,000 would come first. The bound of work/turns.ts: noticing, reading
-  // on, a free slot, and twenty turns of two tenants; in calls, as a slow machine makes fewer.
+  // In the order of the log all 5,000 would come first. The bound of fairness/turns.ts: noticing, reading
+  // ahead, a free slot, and twenty turns of two tenants; counted in calls, since a slow machine makes fewer.
   const boundMs = 1_000 + 1_000 + (flood / 2_000) * 1_000 + CALL_MS + (20 * CALL_MS * 2) / 8;
   expect(floodMeanwhile).toBeLessThan((boundMs / CALL_MS) * 8);
-  // Nor does the flood stand still: it has its share of the slots.
+  // The flood does not stand still either: it has its share of the slots.
   expect(floodMeanwhile).toBeGreaterThan(20);
   await stage.stop();
 });
 
-test('what waits by tenant is worked on to the last event, whoever put it there', async () => {
+test('events that wait by tenant are worked on to the last, whichever process put them there', async () => {
   await using bench = await createStageBench({
     'stages.extraction.concurrency': '8',
     'stages.extraction.batch': '32',
@@ -104,7 +104,7 @@ test('what waits by tenant is worked on to the last event, whoever put it there'
   expect(rows.every(({ state, published }) => state === 'done' && published)).toBe(true);
 });
 
-test('what waits by tenant is worked on when the provider is a local one now', async () => {
+test('events that wait by tenant are worked on even if the provider is now a local one', async () => {
   await using bench = await createStageBench({
     'stages.extraction.concurrency': '8',
     'stages.extraction.batch': '32',
@@ -117,7 +117,7 @@ test('what waits by tenant is worked on when the provider is a local one now', a
     await first.stop();
   }
   const trace = await traceQueue(bench.database.pool);
-  // The log goes on beside it.
+  // The log goes on meanwhile.
   await publish(bench, 'small', 100);
   const local = bench.start(slow(), { turns: false });
   await until('the queue is empty', async () => (await queued(bench)) === 0);
@@ -128,7 +128,7 @@ test('what waits by tenant is worked on when the provider is a local one now', a
   await local.stop();
 });
 
-test('an outage is no flood: it makes nobody take turns, and ends by itself', async () => {
+test('an outage is no flood: tenants take no turns, and it ends by itself', async () => {
   await using bench = await createStageBench({
     'stages.extraction.concurrency': '8',
     'stages.extraction.fairness.after': '100ms',
@@ -137,7 +137,7 @@ test('an outage is no flood: it makes nobody take turns, and ends by itself', as
   await publish(bench, 'one', events);
   const trace = await traceQueue(bench.database.pool);
   const gate = new ProviderGate();
-  // From the start: on a slow machine, the first calls may wait longer than `after` without an outage.
+  // True from the start: on a slow machine, the first calls may wait longer than `after` without an outage.
   await closed(gate);
   let calls = 0;
   let queuedInOutage: number | undefined;
@@ -159,7 +159,7 @@ test('an outage is no flood: it makes nobody take turns, and ends by itself', as
   await running.stop();
 });
 
-/** Taken as soon as an event waits for a slot. @returns also how often the queue was looked at */
+/** Tenants take turns as soon as an event waits for a slot. @returns also the number of looks at the queue */
 function turnsOf(bench: StageBench, gate: ProviderGate, inFlight: InFlight) {
   const queue = new TenantQueue({
     db: bench.database.pool,
@@ -188,12 +188,12 @@ function turnsOf(bench: StageBench, gate: ProviderGate, inFlight: InFlight) {
   return { turns: new Turns(options, inFlight), looks: () => looks };
 }
 
-test('where an outage finds turns taken and nobody waiting, one event is read on to probe with', async () => {
+test('when an outage begins during turns with no event waiting, one event is read ahead as a probe', async () => {
   await using bench = await createStageBench();
   const { signal } = new AbortController();
   const gate = new ProviderGate();
   const inFlight = new InFlight(1);
-  // Nothing here looks at its message.
+  // No code here looks at its message.
   inFlight.hold({} as Delivery);
   const { turns } = turnsOf(bench, gate, inFlight);
   await turns.patience(signal);
@@ -204,7 +204,7 @@ test('where an outage finds turns taken and nobody waiting, one event is read on
   expect(gate.cause).toBe('the service fails: down');
 });
 
-test('turns end when other processes have taken what waited behind the last delivery', async () => {
+test('turns end when other processes have taken the events behind the last delivery', async () => {
   await using bench = await createStageBench();
   const stop = new AbortController();
   const inFlight = new InFlight(1);
@@ -231,7 +231,7 @@ test('turns end when other processes have taken what waited behind the last deli
   expect(await giving).toEqual({ done: true, value: undefined });
 });
 
-test('a stage that keeps up reads the log and nothing else', async () => {
+test('a stage that keeps up reads only the log', async () => {
   await using bench = await createStageBench({ 'stages.extraction.fairness.after': '30s' });
   const trace = await traceQueue(bench.database.pool);
   await publish(bench, 'one', 40);

@@ -30,7 +30,7 @@ interface Watched {
   readonly beats: () => number;
 }
 
-/** An event that counts what is said to the broker about it. */
+/** An event that counts the answers sent to the broker about it. */
 function hold(inFlight: InFlight): Watched {
   let beats = 0;
   const message: Pick<Delivery, 'working'> = {
@@ -55,7 +55,7 @@ async function steal({ claim: lost }: Held): Promise<void> {
   );
 }
 
-/** The timers of these never fire: a test beats by hand. */
+/** The timers of these never fire: the tests send beats by hand. */
 function heartbeatOf(inFlight: InFlight, options: Partial<HeartbeatOptions> = {}): Heartbeat {
   return new Heartbeat({
     stage: STAGE,
@@ -69,7 +69,7 @@ function heartbeatOf(inFlight: InFlight, options: Partial<HeartbeatOptions> = {}
   });
 }
 
-test('everything held is kept alive from receipt on, claimed or not', async () => {
+test('every held event is kept alive from receipt on, claimed or not', async () => {
   const inFlight = new InFlight(10);
   const [waiting, claimed] = [hold(inFlight), hold(inFlight)];
   await claimFor(claimed.held);
@@ -80,7 +80,7 @@ test('everything held is kept alive from receipt on, claimed or not', async () =
   heartbeat.stop();
 });
 
-test('at the deadline the work is stopped and no further beat goes out', async () => {
+test('at the deadline the work stops and no further beat goes out', async () => {
   const inFlight = new InFlight(10);
   const { held, beats } = hold(inFlight);
   held.begunAt = performance.now();
@@ -91,12 +91,12 @@ test('at the deadline the work is stopped and no further beat goes out', async (
   await heartbeat.beat();
   expect(held.abort.signal.reason).toBeInstanceOf(DeadlineExceeded);
   expect(beats()).toBe(0);
-  // Its handler has spoken: what is left has limits of its own.
+  // Its handler has returned: the later steps have limits of their own.
   expect([settling.held.abort.signal.aborted, settling.beats()]).toEqual([false, 2]);
   heartbeat.stop();
 });
 
-test('what waits for its claim has no deadline yet', async () => {
+test('an event that waits for its claim has no deadline yet', async () => {
   const inFlight = new InFlight(10);
   const { held, beats } = hold(inFlight);
   const heartbeat = heartbeatOf(inFlight, { deadlineMs: 0 });
@@ -105,7 +105,7 @@ test('what waits for its claim has no deadline yet', async () => {
   heartbeat.stop();
 });
 
-test('of one event under two claims the stale one is stopped, the live one goes on', async () => {
+test('when one event has two claims, the work of the stale one stops and the live one goes on', async () => {
   const inFlight = new InFlight(10);
   const [stale, live] = [hold(inFlight), hold(inFlight)];
   await claimFor(live.held);
@@ -220,7 +220,7 @@ test('after a failure claims are renewed and beats sent as soon as the database 
   heartbeat.stop();
 });
 
-test('what has run out is taken over when the database has been there for two renewals', async () => {
+test('expired claims are taken over once the database has answered for two renewals', async () => {
   const inFlight = new InFlight(10);
   const breaking = breakable();
   const times = { ackWaitMs: 1_200, leaseMs: 1_500 };
@@ -228,7 +228,7 @@ test('what has run out is taken over when the database has been there for two re
   const startedAt = performance.now();
   expect(heartbeat.takeOverUntil).toBeUndefined();
   const until1 = await until('it may be taken over', () => heartbeat.takeOverUntil);
-  // Three renewals in the shorter time: the first after 400 ms, and two more until it is trusted.
+  // Three renewals within the shorter time: the first after 400 ms, and two more until it is trusted.
   expect(performance.now() - startedAt).toBeGreaterThan(1_150);
   const { rows } = await database.pool.query<{ ms: number }>(
     'select (extract(epoch from now()) * 1000)::float8 as ms',
@@ -243,11 +243,11 @@ test('what has run out is taken over when the database has been there for two re
   heartbeat.stop();
 });
 
-/** What a client waits for an answer beyond the time that the server may take: see `createPool`. */
+/** How long a client waits for an answer beyond the server's time limit: see `createPool`. */
 const CLIENT_EXTRA_MS = 2_000;
 
 test.each(['extraction', 'embedding'] as const)(
-  'a renewal of %s that gets no answer leaves its lease another try',
+  'a renewal of %s that gets no answer leaves time for another try within its lease',
   (stage) => {
     const { database: settings, stages } = testSettings();
     const { poolSize, statementTimeout, connectTimeout } = renewalSettings(settings, stages[stage]);

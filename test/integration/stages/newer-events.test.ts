@@ -8,7 +8,7 @@ import { until } from '../../support/until.ts';
 
 const IDENTITY = { name: 'test', version: 1 };
 const NEWER = 99;
-/** Events that the durable may have out. */
+/** The durable's limit of outstanding events. */
 const MOST_OUT = 8;
 
 const stage: Stage = {
@@ -28,7 +28,7 @@ const tomorrow: Reader = {
   },
 };
 
-/** As a publisher sends them that was deployed before the workers: the library of today refuses them. */
+/** Publishes like a publisher that was deployed before the workers: today's library refuses such events. */
 async function publishNewer({ broker, config }: StageBench, events: number): Promise<void> {
   for (let index = 0; index < events; index += 1) {
     const event = memoryCreated(`note ${index}`, { tenant: 'early', memory: `m${index}` });
@@ -37,7 +37,7 @@ async function publishNewer({ broker, config }: StageBench, events: number): Pro
   }
 }
 
-test('events of a newer version keep nobody from the others, and wait for a worker that knows them', async () => {
+test('events of a newer version block no others, and wait for a worker that knows them', async () => {
   await using bench = await createStageBench({
     'stages.extraction.concurrency': `${MOST_OUT}`,
     'stages.extraction.batch': `${MOST_OUT}`,
@@ -77,7 +77,7 @@ test('events of a newer version keep nobody from the others, and wait for a work
   expect(await bench.deadLetters()).toBe(0);
 });
 
-/** Nobody waits for half a minute. */
+/** No test waits for half a minute. */
 async function dueNow({ database }: StageBench): Promise<void> {
   await database.pool.query(`update memfleet.tenant_queue set taken_until = '-infinity'`);
 }

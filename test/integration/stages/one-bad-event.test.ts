@@ -10,11 +10,11 @@ import { createStageBench, silent, type StageBench } from '../../support/stage.t
 import { until } from '../../support/until.ts';
 
 const IDENTITY = { name: 'test', version: 1 };
-/** The position of the event that goes wrong, among its neighbours. */
+/** The position among its neighbours of the event that goes wrong. */
 const BAD = 3;
 const EVENTS = 6;
 
-/** What came to nobody: in a process of its own each of these would end it. */
+/** Errors that nobody caught: in a process of its own, each would end the process. */
 const uncaught: unknown[] = [];
 const onUncaught = (error: unknown): void => void uncaught.push(error);
 beforeEach(() => {
@@ -26,7 +26,7 @@ afterEach(() => {
   if (uncaught.length > 0) throw new Error('a promise was rejected that nobody waits for');
 });
 
-/** Thrown values that have no message, or none that can be had. */
+/** Thrown values without a message, or with one that cannot be read. */
 const THROWN: [string, unknown][] = [
   ['an error', new TypeError('x is not a function')],
   ['a string', 'just a string'],
@@ -56,7 +56,7 @@ function isBad(decoded: Decoded): boolean {
 function stageWith(bad: (event: Parameters<Stage['handle']>[0]) => unknown): Stage {
   return {
     ...IDENTITY,
-    // Not an async function: what it throws is thrown.
+    // Not an async function: its errors are thrown, not rejected.
     handle(event, { sequence }) {
       if (sequence === BAD) return bad(event) as Promise<Outcome>;
       return Promise.resolve({
@@ -67,7 +67,7 @@ function stageWith(bad: (event: Parameters<Stage['handle']>[0]) => unknown): Sta
   };
 }
 
-/** What the events came to; the letter by its reason and the position of its event. */
+/** The result of the events; each letter as its reason and the position of its event. */
 async function endOf(bench: StageBench): Promise<Record<string, unknown>> {
   await bench.settled();
   const { stream } = bench.config.deadLetters;
@@ -80,7 +80,7 @@ async function endOf(bench: StageBench): Promise<Record<string, unknown>> {
   };
 }
 
-/** All done but the one, which is parked for this reason. */
+/** All are done but the bad one, which is parked for this reason. */
 function onlyOneParked(reason: string): Record<string, unknown> {
   return { derived: EVENTS - 1, letters: 1, reason, sequence: String(BAD) };
 }
@@ -195,7 +195,7 @@ test.each<[string, string, (event: Parameters<Stage['handle']>[0]) => unknown]>(
   expect(await endOf(bench)).toEqual(onlyOneParked(reason));
 });
 
-test('storing that throws for several at once is tried in parts, without another call', async () => {
+test('a store that throws for several at once is tried in parts, without another call', async () => {
   await using bench = await createStageBench({ 'stages.extraction.linger': '50ms' });
   await publish(bench);
   let [stores, calls] = [0, 0];
@@ -219,7 +219,7 @@ test('storing that throws for several at once is tried in parts, without another
   expect(await bench.deadLetters()).toBe(0);
 });
 
-test('an answer that cannot be given keeps nobody else from its own', async () => {
+test('an answer that cannot be sent blocks no other answer', async () => {
   const inFlight = new InFlight(10);
   let beats = 0;
   const message = (working: () => void): Delivery => ({ working }) as unknown as Delivery;
@@ -238,7 +238,7 @@ test('an answer that cannot be given keeps nobody else from its own', async () =
   heartbeat.stop();
 });
 
-test('a stage whose connection closes ends with the reason, not with what it holds', async () => {
+test('a stage whose connection closes ends with the reason, and does not wait for held events', async () => {
   await using bench = await createStageBench();
   await publish(bench);
   const answer = Promise.withResolvers<void>();

@@ -20,7 +20,7 @@ import { until } from '../../support/until.ts';
 
 const STAGE = IDENTITY.name;
 
-/** A process of the stage, which heeds its operator. */
+/** A process of the stage, which heeds the operator's pause. */
 async function started(
   bench: StageBench,
   stage: ReturnType<typeof storing>,
@@ -30,7 +30,7 @@ async function started(
   return { running: bench.start(stage, { operator, turns: true }), operator };
 }
 
-test('before the database has said whether the stage is paused, nothing is taken', async () => {
+test('until the database says whether the stage is paused, the stage takes nothing', async () => {
   await using bench = await createStageBench();
   const failing = failingPool(bench.database.pool);
   let isAway = true;
@@ -40,7 +40,7 @@ test('before the database has said whether the stage is paused, nothing is taken
   expect(operator.pause?.cause).toMatch(/does not say whether .* paused .*ECONNREFUSED/);
   isAway = false;
   await until('it has said so', () => operator.pause === undefined);
-  // What it said once holds.
+  // The last answer holds.
   await pauseStage(bench.database.pool, STAGE, 'wrong model');
   await until('it is paused', () => operator.pause !== undefined);
   isAway = true;
@@ -57,7 +57,7 @@ async function done(bench: StageBench, events: number): Promise<readonly WorkRow
   });
 }
 
-test('a pause is heeded by all processes, by those that start later too, until it ends', async () => {
+test('all processes heed a pause until it ends, including those that start later', async () => {
   await using bench = await createStageBench({
     'stages.extraction.concurrency': '4',
     'stages.extraction.batch': '4',
@@ -76,7 +76,7 @@ test('a pause is heeded by all processes, by those that start later too, until i
   await bench.publish(...notes(40).slice(20));
   processes.push(await started(bench, stage));
   for (const { running } of processes) await pausedBecause(running, /wrong model/);
-  // A second pause says why now, and not that it is new.
+  // A second pause gives its own reason, but keeps the time of the first.
   const second = await pauseStage(pool, STAGE, 'still the wrong model');
   expect([first.isNew, second.isNew, second.since]).toEqual([true, false, first.since]);
   for (const { running } of processes) await pausedBecause(running, /still the wrong model/);
@@ -91,7 +91,7 @@ test('a pause is heeded by all processes, by those that start later too, until i
   for (const { operator } of processes) operator.stop();
 });
 
-test('what is under way when the pause begins is finished and recorded', async () => {
+test('work under way when the pause begins is finished and recorded', async () => {
   await using bench = await createStageBench({ 'stages.extraction.concurrency': '2' });
   const { pool } = bench.database;
   const call = Promise.withResolvers<void>();

@@ -129,7 +129,7 @@ test.concurrent('an event that this process holds is not claimed again, however 
   await bench.database.pool.query(
     `update memfleet.stage_work set lease_until = now() - interval '1 second'`,
   );
-  // The same event at another place in the log, as of a publisher that came back late; and one more.
+  // The same event at another position in the log, as from a publisher that retries late; and one more.
   const { jetstream, jsm } = bench.broker;
   const { stream, root } = bench.config.log;
   await jetstream.publish(`${root}.acme.note.content.created`, JSON.stringify(event));

@@ -20,7 +20,7 @@ import {
 import { until } from '../../support/until.ts';
 
 /*
- * What happens to results that the log does not take: one of them, parts of one, or any while it is full.
+ * What happens to results that the log refuses: one of them, parts of one, or any while the log is full.
  */
 
 const BAD = 'note 2';
@@ -39,11 +39,11 @@ function threeOf(cause: MemoryEvent, sequence: number, what: string): Envelope[]
 }
 
 test.each([[[0]], [[1]], [[2]], [[0, 2]], [[0, 1]]])(
-  'of a result of which the log has parts (%j) in another form the rest is published',
+  'when the log has parts of a result (%j) in another form, the rest is published',
   async (there) => {
     await using bench = await createStageBench();
     const stage = storing(storesNothing, async (event, { sequence }) => {
-      // From before its dedupe row, as after a restore of the database.
+      // They date from before its dedupe row, as after a restore of the database.
       for (const [index, other] of threeOf(event, sequence, 'old').entries()) {
         if (there.includes(index)) await bench.publisher.append(other, { timeIsAssigned: true });
       }
@@ -57,7 +57,7 @@ test.each([[[0]], [[1]], [[2]], [[0, 2]], [[0, 1]]])(
   },
 );
 
-test('of results one of which the log refuses for good, the others are published', async () => {
+test('when the log refuses one result for good, the others are published', async () => {
   await using bench = await createStageBench({ 'stages.extraction.linger': '50ms' });
   const { jsm } = bench.broker;
   const { stream, root } = bench.config.log;
@@ -89,7 +89,7 @@ test('of results one of which the log refuses for good, the others are published
   expect([stage.calls.length, await bench.derived(), await bench.deadLetters()]).toEqual([9, 9, 0]);
 });
 
-test('a full log pauses the stage, costs no call, and all goes on when it has room', async () => {
+test('a full log pauses the stage, costs no call, and work goes on when it has room', async () => {
   await using bench = await flooded();
   const { jsm } = bench.broker;
   const { stream } = bench.config.log;
@@ -98,16 +98,16 @@ test('a full log pauses the stage, costs no call, and all goes on when it has ro
   const stage = storing(storesNothing);
   const running = bench.start(stage);
   await pausedBecause(running, /the log is full: .*maximum messages exceeded.*raise the limit/);
-  // What was in hand when it filled: twice the slots at most.
+  // The events in hand when it filled: twice the slots at most.
   const inFlight = 2 * 16;
   expect(stage.calls.length).toBeLessThanOrEqual(50 + inFlight);
   expect(await watched(bench, stage, 8_000)).toEqual({ deliveries: 0, calls: 0 });
   expect(stage.calls.length).toBeLessThanOrEqual(50 + inFlight);
   expect(running.progress.state).toMatchObject({ state: 'paused' });
-  // What is held is held: by heartbeats, and recorded.
+  // Held events stay held, by heartbeats, and recorded.
   const rows = await bench.work();
   expect(rows.filter(({ state }) => state === 'claimed')).toEqual([]);
-  // Room for some is not room for all.
+  // Room for some events is not room for all.
   await jsm.streams.update(stream, { max_msgs: FLOOD + 60 });
   await until('it is used', async () => (await bench.derived()) === 60);
   expect(running.progress.state).toMatchObject({ state: 'paused' });
@@ -118,7 +118,7 @@ test('a full log pauses the stage, costs no call, and all goes on when it has ro
   expect(running.progress.state.state).not.toBe('paused');
 }, 90_000);
 
-test('told to stop while the log is full, a stage leaves what is recorded to others at once', async () => {
+test('a stage told to stop while the log is full leaves recorded results to others at once', async () => {
   await using bench = await flooded({ 'workers.shutdownGrace': '20s' });
   const { jsm } = bench.broker;
   const { stream } = bench.config.log;

@@ -14,7 +14,7 @@ import {
 import { until } from '../../support/until.ts';
 
 /*
- * What happens while dead letters are not taken: one of them for good, or any.
+ * What happens while dead letters are refused: one of them for good, or any.
  */
 
 test.concurrent.each([1, 16])(
@@ -35,7 +35,7 @@ test.concurrent.each([1, 16])(
     );
     const running = bench.start(stage);
     await pausedBecause(running, /no dead letter is accepted/);
-    // Letters that are taken show who is to blame.
+    // Letters that are accepted show which one is to blame.
     await bench.broker.jetstream.publish(
       `${bench.config.log.root}.acme.note.content.created`,
       'no event',

@@ -16,7 +16,7 @@ import {
 import { until } from '../../support/until.ts';
 
 /*
- * What happens to results that the database does not take: one of them, all of them, for a while or for good.
+ * What happens to results that the database refuses: one of them, all of them, for a while or for good.
  */
 
 const BAD = 'note 2';
@@ -49,14 +49,14 @@ test.concurrent.each([
     'spend',
     storesNothing,
     (async (event, { sequence }) => {
-      // The sum of its tenant is as large as the column takes.
+      // The tenant's sum is already as large as the column allows.
       const usage = { calls: 1, input_tokens: 10, output_tokens: 0 };
       const events = [nothingExtracted(event, sequence, IDENTITY)];
       return { kind: 'done', events, use: { usage, cost_usd: 1, duration_ms: 1, cached: false } };
     }) satisfies Handle,
   ],
 ])(
-  'a result that is refused at %s costs its own event its tries, and no other anything',
+  'a result refused at %s costs its own event its tries, and costs the others nothing',
   async (_, persist, handle) => {
     await using bench = await createStageBench({
       'stages.extraction.maxAttempts': '2',
@@ -109,7 +109,7 @@ test.concurrent('a parked event whose cost cannot be written is parked all the s
 });
 
 test.concurrent.each(['22000', '23514', 'P0001'])(
-  'what refuses every event (%s) costs the first one try in a quiet stage, and parks none',
+  'a refusal of every event (%s) costs the first one try in a quiet stage, and parks none',
   async (code) => {
     await using bench = await createStageBench({
       'stages.extraction.concurrency': '1',
@@ -163,7 +163,7 @@ test.concurrent('a bad result after a bad result is parked too, when others are 
 });
 
 test.concurrent.each(['42501', 'XX000'])(
-  'a handler whose own statements are refused (%s) pauses the stage, and uses up nothing',
+  'a handler whose own statements are refused (%s) pauses the stage, and uses no attempt',
   async (code) => {
     await using bench = await createStageBench({
       'stages.extraction.concurrency': '4',
@@ -198,7 +198,7 @@ test.concurrent('a handler that fails so for one event alone uses up its tries',
   bench.start(stage);
   let more = 0;
   await until('it is parked', async () => {
-    // A stage under load: others are done all the while.
+    // A stage under load: it finishes other events all the while.
     await bench.publish(memoryCreated(`more ${more}`, { memory: `n${more}` }));
     more += 1;
     return (await bench.deadLetters()) === 1;
@@ -231,7 +231,7 @@ test.concurrent('events without anything to store do not put the blame on those 
   );
   const running = bench.start(stage);
   await pausedBecause(running, /not 16/);
-  // Several are tried again meanwhile, beside others that are recorded.
+  // Several are retried meanwhile, beside others that are recorded.
   const startedAt = performance.now();
   await until('it has lasted', () => performance.now() - startedAt > 2_500);
   isRefusing = false;
@@ -284,7 +284,7 @@ test.concurrent('told to stop, a stage gives back what it holds although no cost
 });
 
 test.concurrent.each(['57014', '53200', '25P03'])(
-  'a result that is cut off each time (%s) costs its own event its tries, and no other anything',
+  'a result that is cut off each time (%s) costs its own event its tries, and costs the others nothing',
   async (code) => {
     await using bench = await createStageBench({
       'stages.extraction.maxAttempts': '1',
@@ -313,7 +313,7 @@ test.concurrent('a cost that is cut off each time keeps no result from being sto
   failing.fail = (statement) =>
     statement === 'spend-add' ? coded('57014', 'canceling statement') : undefined;
   const usage = { calls: 1, input_tokens: 10, output_tokens: 1 };
-  // Only one of them has cost something: its tenant's row is locked, as by a person.
+  // Only one of them has a cost: its tenant's row is locked, as by a person.
   const stage = storing(storesNothing, async (event, { sequence }) => ({
     kind: 'done',
     events: [nothingExtracted(event, sequence, IDENTITY)],

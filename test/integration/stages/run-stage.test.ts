@@ -11,7 +11,7 @@ import { until } from '../../support/until.ts';
 
 const IDENTITY = { name: 'test', version: 1 };
 
-/** A stage whose every call is counted. */
+/** A stage that counts its calls. */
 function counting(handle?: Stage['handle']): Stage & { readonly calls: string[] } {
   const calls: string[] = [];
   return {
@@ -64,7 +64,7 @@ test('done without events, skip, park and retry each end as they should', async 
   expect(await bench.deadLetters()).toBe(1);
 });
 
-test('a redelivery of what is finished calls nothing and publishes nothing', async () => {
+test('a redelivery of a finished event calls nothing and publishes nothing', async () => {
   await using bench = await createStageBench();
   await bench.publish(memoryCreated('once'), memoryCreated('twice'));
   const stage = counting();
@@ -73,7 +73,7 @@ test('a redelivery of what is finished calls nothing and publishes nothing', asy
     await bench.settled();
     await first.stop();
   }
-  // The whole log again, as after a reset of the durable.
+  // Redelivers the whole log, as after a reset of the durable.
   await bench.broker.jsm.consumers.reset(bench.config.log.stream, 'extraction', 1);
   const again = bench.start(stage);
   await until('both are seen again', () => again.progress.processed === 2);
@@ -82,7 +82,7 @@ test('a redelivery of what is finished calls nothing and publishes nothing', asy
   expect(await bench.derived()).toBe(2);
 });
 
-test('what was recorded but not published is published from the record', async () => {
+test('a result that was recorded but not published is published from the record', async () => {
   await using bench = await createStageBench();
   await bench.publish(memoryCreated('a note'), memoryCreated('a bad note'));
   const stage = counting(async (event, { sequence }) =>
@@ -95,7 +95,7 @@ test('what was recorded but not published is published from the record', async (
     await bench.settled();
     await first.stop();
   }
-  // As a crash between record and publish leaves it.
+  // The state after a crash between record and publish.
   const [, , derived] = await readLog(bench.broker.connection, bench.config.log);
   const results = {
     done: JSON.stringify([JSON.parse(Buffer.from(derived?.bytes ?? []).toString())]),
@@ -110,7 +110,7 @@ test('what was recorded but not published is published from the record', async (
   bench.start(stage);
   await bench.settled();
   expect(stage.calls).toHaveLength(2);
-  // The same ids and Msg-Ids: still one of each.
+  // The ids and Msg-Ids are the same, so each event still exists once.
   expect([await bench.derived(), await bench.deadLetters()]).toEqual([1, 1]);
   expect((await bench.work()).every(({ published }) => published)).toBe(true);
 });
@@ -120,7 +120,7 @@ test('the same event twice in one batch is handled once', async () => {
   const event = memoryCreated('said twice');
   const subject = publishSubject(bench.config.log.root, 'acme', 'note', 'content', 'created');
   const bytes = JSON.stringify(event);
-  // Without a Msg-Id, as a publisher that retried after the duplicate window.
+  // Without a Msg-Id, as from a publisher that retries after the duplicate window.
   await bench.broker.jetstream.publish(subject, bytes);
   await bench.broker.jetstream.publish(subject, bytes);
   const stage = counting();
@@ -130,7 +130,7 @@ test('the same event twice in one batch is handled once', async () => {
   expect(await bench.derived()).toBe(1);
 });
 
-test('what is in hand is not claimed a second time, although its lease has run out', async () => {
+test('an event in hand is not claimed a second time, although its lease has expired', async () => {
   await using bench = await createStageBench({ 'log.duplicateWindow': '1s' });
   const event = memoryCreated('said twice');
   const subject = publishSubject(bench.config.log.root, 'acme', 'note', 'content', 'created');
@@ -160,7 +160,7 @@ test('what is in hand is not claimed a second time, although its lease has run o
   expect(await bench.work()).toMatchObject([{ state: 'done', abandoned: 0 }]);
 });
 
-test('the same id with another payload is parked, the first one stands', async () => {
+test('the same id with another payload is parked, and the first one holds', async () => {
   await using bench = await createStageBench();
   const event = memoryCreated('the truth');
   const other = { ...event, data: { content: 'something else' } };
@@ -180,7 +180,7 @@ test('the same id with another payload is parked, the first one stands', async (
   expect(JSON.parse(new TextDecoder().decode(letter?.data))).toEqual(other);
 });
 
-test('bytes that are no event are parked as they are, the neighbours are not harmed', async () => {
+test('bytes that are no event are parked as they are, and their neighbours are not harmed', async () => {
   await using bench = await createStageBench();
   const subject = publishSubject(bench.config.log.root, 'acme', 'note', 'content', 'created');
   const broken = new Uint8Array([0xff, 0x00, 0x7b, 0x22]);
@@ -212,7 +212,7 @@ test('unknown types and newer versions are left for a newer worker, not parked a
   const { progress } = bench.start(stage);
   await until('both are put off', () => progress.counts['retried'] === 2);
   await until('the third is done', () => progress.counts['done'] === 1);
-  // Where they keep nobody from the others.
+  // They block no others there.
   await bench.settled();
   const waiting = await bench.database.pool.query('select from memfleet.tenant_queue');
   expect(waiting.rowCount).toBe(2);
@@ -220,7 +220,7 @@ test('unknown types and newer versions are left for a newer worker, not parked a
   expect(await bench.work()).toHaveLength(1);
 });
 
-test('an outage uses up no attempt, parks nothing, and ends by itself', async () => {
+test('an outage uses no attempt, parks nothing, and ends by itself', async () => {
   await using bench = await createStageBench();
   const events = Array.from({ length: 40 }, (_, index) => memoryCreated(`note ${index}`));
   await bench.publish(...events);
@@ -240,7 +240,7 @@ test('an outage uses up no attempt, parks nothing, and ends by itself', async ()
   const before = calls;
   const pausedAt = performance.now();
   await until('it has probed twice', () => calls >= before + 2);
-  // 500 ms, then a second: a pause of that length has a call or two, however many events wait.
+  // 500 ms, then a second: a pause of that length allows one or two calls, however many events wait.
   const seconds = (performance.now() - pausedAt) / 1_000;
   expect(calls - before).toBeLessThanOrEqual(2 + 2 * seconds);
   expect((await bench.work()).every(({ attempts }) => attempts === 0)).toBe(true);
@@ -319,7 +319,7 @@ test('stopping finishes what is held and gives the rest back at once', async () 
   await bench.publish(...Array.from({ length: 8 }, (_, index) => memoryCreated(`note ${index}`)));
   const quick = Promise.withResolvers<void>();
   const stage = counting(async (event, { sequence, signal }) => {
-    // One that hangs until it is told to stop, three that finish.
+    // One call hangs until it is told to stop, three finish.
     if (sequence === 1) {
       await new Promise((_, reject) => {
         signal.addEventListener('abort', () => reject(new Error('told to stop')), { once: true });
@@ -335,7 +335,7 @@ test('stopping finishes what is held and gives the rest back at once', async () 
   const startedAt = performance.now();
   await stopping;
   expect(performance.now() - startedAt).toBeLessThan(2_000);
-  // Nobody asked for more than the slots, and the one that was stopped is free for others at once.
+  // The stage requested no more than its slots, and the stopped event is free for others at once.
   const rows = await bench.work();
   expect(rows.map(({ state }) => state)).toEqual(['claimed', 'done', 'done', 'done']);
   expect(rows[0]).toMatchObject({ attempts: 0, abandoned: 0 });
@@ -346,14 +346,14 @@ test('stopping finishes what is held and gives the rest back at once', async () 
   expect(await bench.derived()).toBe(8);
 });
 
-test('the grace period counts from the signal, whatever an input waits for', async () => {
+test('the grace period counts from the signal, even if an input still waits', async () => {
   await using bench = await createStageBench({ 'workers.shutdownGrace': '1s' });
   const [held, over] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   let isHeld = false;
   const holding = createPool(bench.database.url, bench.config.database, { name: 'test' });
   const query = holding.query.bind(holding) as (...all: unknown[]) => Promise<unknown>;
   holding.query = (async (...asked: [{ name?: string }]) => {
-    // The look into the queue does not come to an end.
+    // The look into the queue never ends.
     if (isHeld && asked[0].name === 'tenant-queue-waiting') {
       held.resolve();
       await over.promise;
@@ -388,7 +388,7 @@ test('the grace period counts from the signal, whatever an input waits for', asy
   await holding.end();
 });
 
-test('a deleted durable ends the stage and is not made again', async () => {
+test('a deleted durable ends the stage and is not recreated', async () => {
   await using bench = await createStageBench();
   const { stream } = bench.config.log;
   const running = bench.start(counting());
@@ -401,7 +401,7 @@ test('a deleted durable ends the stage and is not made again', async () => {
   await expect(bench.broker.jsm.consumers.info(stream, 'extraction')).rejects.toThrow(/not found/);
 });
 
-test('a result that would be no valid event is parked before it is recorded', async () => {
+test('a result that would not be a valid event is parked before it is recorded', async () => {
   await using bench = await createStageBench();
   await bench.publish(memoryCreated('a note'));
   bench.start(
@@ -414,7 +414,7 @@ test('a result that would be no valid event is parked before it is recorded', as
   expect(await bench.work()).toMatchObject([{ state: 'parked', reason: 'invalid_output' }]);
 });
 
-test('a result that the log already has in another form is dropped, its neighbours go in', async () => {
+test('a result that the log already has in another form is dropped, and its neighbours are appended', async () => {
   await using bench = await createStageBench();
   const events = [memoryCreated('one'), memoryCreated('two'), memoryCreated('three')];
   await bench.publish(...events);
@@ -427,7 +427,7 @@ test('a result that the log already has in another form is dropped, its neighbou
     await until('one is done', () => first.progress.processed === 3);
     await first.stop();
   }
-  // The dedupe table is lost, and the model says something else this time.
+  // The dedupe table is lost, and the model gives a different answer this time.
   await bench.database.pool.query('truncate memfleet.stage_work');
   await bench.broker.jsm.consumers.reset(bench.config.log.stream, 'extraction', 1);
   bench.start(

@@ -27,14 +27,14 @@ beforeEach(async () => {
   await bench.database.pool.query('truncate memfleet.stage_work, memfleet.spend');
 });
 
-/** A claimed event, and what is said to the broker about it. */
+/** A claimed event, and the answers sent to the broker about it. */
 interface Claimed {
   readonly held: Held;
   readonly event: Envelope;
   readonly said: string[];
 }
 
-/** Each call claims for another owner; the claim before must have run out. */
+/** Each call claims for a new owner; the earlier claim must have expired. */
 async function claimFor(event: Envelope, inFlight: InFlight): Promise<Claimed> {
   await bench.database.pool.query(
     `update memfleet.stage_work set lease_until = now() - interval '1 s'`,
@@ -112,7 +112,7 @@ async function settleAll(
   );
 }
 
-/** What the log says of the event: the reasons of its derived events. */
+/** The event's results in the log: the reasons of its derived events. */
 async function derivedFrom({ event }: Claimed): Promise<unknown[]> {
   const stored = await readLog(bench.broker.connection, bench.config.log);
   return stored
@@ -130,7 +130,7 @@ async function twice(): Promise<{ readonly stale: Claimed; readonly live: Claime
 }
 
 test.each(['stale', 'live'])(
-  'of two results for one event in one flush only that of the live claim exists (%s first)',
+  'when one flush has two results for one event, only that of the live claim exists (%s first)',
   async (first) => {
     const { stale, live } = await twice();
     const work = settling();
@@ -147,10 +147,10 @@ test.each(['stale', 'live'])(
   },
 );
 
-test('what a stale claim wants to have again is not naked while the live one works', async () => {
+test('a retry under a stale claim is not naked while the live one works', async () => {
   const { stale, live } = await twice();
   const again: Outcome<string> = { kind: 'retry', afterMs: 0, cause: 'no', countsAsAttempt: true };
-  // The live one is given back in the same flush.
+  // The live claim is given back in the same flush.
   const outcomes = [
     { claimed: stale, outcome: again },
     { claimed: live, outcome: { ...again, countsAsAttempt: false } },
@@ -160,7 +160,7 @@ test('what a stale claim wants to have again is not naked while the live one wor
   expect(await bench.work()).toMatchObject([{ state: 'claimed', attempts: 0 }]);
 });
 
-test('what a stale claim parks is not parked', async () => {
+test('a stale claim parks nothing', async () => {
   const { stale, live } = await twice();
   const before = await bench.deadLetters();
   const outcomes = [
@@ -175,7 +175,7 @@ test('what a stale claim parks is not parked', async () => {
   expect([stale.said, live.said]).toEqual([[], ['ack']]);
 });
 
-test('a result that was recorded under larger limits leaves all the same', async () => {
+test('a result that was recorded under larger limits is published all the same', async () => {
   const claimed = await claimFor(memoryCreated(`note ${randomUUID()}`), new InFlight(10));
   const { held, event } = claimed;
   const outcome = done(claimed, 'x'.repeat(200));
@@ -194,7 +194,7 @@ test('a result that was recorded under larger limits leaves all the same', async
     }),
   ).toBe('done');
   expect(await derivedFrom(claimed)).toEqual(['x'.repeat(200)]);
-  // One that is new must keep to them.
+  // A new result must keep to the current limits.
   const next = await claimFor(memoryCreated(`note ${randomUUID()}`), new InFlight(10));
   expect(
     await settler.settle({

@@ -14,7 +14,7 @@ import { until } from '../../support/until.ts';
 
 const NOTHING_IN_HAND: Taking = { takeOverUntil: ALWAYS, inHand: [] };
 
-test('what waits is dropped when the log has it no more, not when a replica does not have it yet', async () => {
+test('a waiting event is dropped when the log no longer has it, not when a replica lags', async () => {
   await using bench = await createStageBench();
   const { pool } = bench.database;
   await bench.publish(memoryCreated('one'), memoryCreated('two'));
@@ -60,7 +60,7 @@ test('an event whose headers cannot be parsed is taken like any other', async ()
   expect(taken.map(({ info }) => info.streamSequence)).toEqual([1, 2]);
 });
 
-test('the last answer to an event holds, however close the one before it came', async () => {
+test('the last answer to an event holds, however soon it follows the one before', async () => {
   await using bench = await createStageBench();
   const { pool } = bench.database;
   const events = Array.from({ length: 20 }, (_, index) => memoryCreated(`note ${index}`));
@@ -118,7 +118,7 @@ test('a later answer does not arrive before an earlier one', async () => {
   message?.working();
   await until('the first answer is on its way', () => reached.length === 1);
   message?.nak(0);
-  // Long enough for the second to overtake, if it may: the order holds without it.
+  // Long enough for the second to overtake, if it could: the order holds without this wait.
   await delay(100);
   reached[0]?.();
   await until('both have arrived', () => reached.length === 2);
@@ -128,11 +128,11 @@ test('a later answer does not arrive before an earlier one', async () => {
   expect(reached).toHaveLength(2);
 });
 
-test('a row that has run out is taken only while the database is trusted, one in hand not at all', async () => {
+test('an expired row is taken only while the database is trusted, and never while in hand', async () => {
   await using bench = await createStageBench();
   const { pool } = bench.database;
   await bench.publish(...Array.from({ length: 5 }, (_, index) => memoryCreated(`note ${index}`)));
-  // 1 was never taken, 2 was given back, 3 and 4 have run out, 5 is with somebody.
+  // 1 was never taken, 2 was given back, 3 and 4 have expired, 5 is held by another process.
   await pool.query(
     `insert into memfleet.tenant_queue (stage, tenant, sequence, deliveries, taken_until) values
      ('test', 'acme', 1, 0, '-infinity'), ('test', 'acme', 2, 1, '-infinity'),
@@ -153,17 +153,17 @@ test('a row that has run out is taken only while the database is trusted, one in
   };
   const count = async (takeOverUntil: number | undefined): Promise<number | undefined> =>
     (await queue.waiting([], 10, takeOverUntil)).get('acme');
-  // By the clock of the database; here it is that of the test.
+  // By the database's clock, which here is that of the test.
   const [past, soon] = [Date.now() - 1, Date.now() + 60_000];
   expect([await count(undefined), await count(past), await count(soon)]).toEqual([2, 2, 4]);
   expect(await take(undefined, [2])).toEqual([1]);
-  // As a statement that was sent before an outage, and arrives after it.
+  // Like a statement that was sent before an outage and arrives after it.
   expect(await take(past, [])).toEqual([2]);
   expect(await take(soon, [4])).toEqual([3]);
   expect(await take(soon, [])).toEqual([4]);
 });
 
-test('what is given back at once is nobody’s, what is given back for later is so in its time', async () => {
+test('an event given back at once is free at once; one given back for later, at its time', async () => {
   await using bench = await createStageBench();
   const { pool } = bench.database;
   await bench.publish(memoryCreated('one'), memoryCreated('two'));

@@ -5,14 +5,14 @@ import { notes, storesNothing, storing } from '../../support/storing-stage.ts';
 import { unreadableHeaders } from '../../support/unreadable-headers.ts';
 
 /*
- * What no version can read is parked, and stops nobody.
+ * An event that no version can read is parked, and blocks no other.
  */
 
-/** A name of a header that the client cannot parse. */
+/** Names of headers that the client cannot parse. */
 const MALFORMED = ['bad key', 'üx'];
 
 test.each(MALFORMED)(
-  'an event with a header named %j is parked, and stops nobody',
+  'an event with a header named %j is parked, and blocks no other',
   async (name) => {
     await using bench = await createStageBench();
     const { jetstream, jsm } = bench.broker;
@@ -20,7 +20,7 @@ test.each(MALFORMED)(
     const subject = `${root}.acme.note.content.created`;
     const headers = unreadableHeaders(name);
     await jetstream.publish(subject, 'no event', { headers });
-    // Of one that can be read the headers do not matter.
+    // For an event that can be read, the headers do not matter.
     await jetstream.publish(subject, JSON.stringify(memoryCreated('readable')), { headers });
     await bench.publish(...notes(3));
     const stage = storing(storesNothing);

@@ -22,14 +22,14 @@ async function publish({ broker, config }: StageBench, payload: string): Promise
   await broker.jetstream.publish(subject, payload, { headers: unreadableHeaders() });
 }
 
-test('an event whose headers cannot be read is worked on, or parked, as any other', async () => {
+test('an event whose headers cannot be read is worked on, or parked, like any other', async () => {
   await using bench = await createStageBench();
   await publish(bench, 'not an event');
   await publish(bench, JSON.stringify(memoryCreated('said')));
   await bench.publish(memoryCreated('another'));
   const { progress } = bench.start(STAGE);
   await bench.settled();
-  // The server knows of an ack before its confirmation is back.
+  // The server knows about an ack before its confirmation arrives.
   await until('all three are counted', () => progress.processed === 3);
   expect(progress.counts).toEqual({ done: 2, parked: 1 });
   expect([await bench.derived(), await bench.deadLetters()]).toEqual([2, 1]);
@@ -55,7 +55,7 @@ test.each([
       bench.config.log.stream,
       'extraction',
     );
-    // Only the queue has it.
+    // Only the queue has the event.
     (await consumer.next())?.ack();
     const troubles: string[] = [];
     void (async () => {
