@@ -16,12 +16,12 @@ test('a free slot goes to the tenant that has the fewest', () => {
   );
 });
 
-test('what a tenant does not need others get', () => {
+test('slots that a tenant does not need go to others', () => {
   expect(shareOut(8, of({}), of({ a: 5_000, b: 1 }))).toEqual(of({ a: 7, b: 1 }));
   expect(shareOut(8, of({}), of({ a: 1, b: 1 }))).toEqual(of({ a: 1, b: 1 }));
 });
 
-test('of equals the first comes first, so that whoever waits longest can be put there', () => {
+test('among equals the first in the list wins, so that the one that waits longest can be put there', () => {
   expect(shareOut(2, of({}), of({ c: 9, a: 9, b: 9 }))).toEqual(of({ c: 1, a: 1 }));
   expect(shareOut(0, of({}), of({ a: 1 }))).toEqual(of({}));
 });

@@ -11,7 +11,7 @@ function watched(): { readonly faults: HandlerFaults; readonly gate: OutputGate 
   return { faults: new HandlerFaults(gate), gate };
 }
 
-/** What is said of one event that fails again and again, while another is done in between, or not. */
+/** The verdicts on one event that fails again and again, while others are done in between, or not. */
 function verdicts(
   { faults }: { readonly faults: HandlerFaults },
   code: string,
@@ -24,7 +24,7 @@ function verdicts(
 }
 
 test.each(['42501', '42P01', '42883', '3D000', '28P01', '26000'])(
-  'for %s no event is to blame, whatever else is done',
+  'for %s no event is to blame, even if others are done',
   (code) => {
     expect(verdicts(watched(), code, { times: 100, isAlone: false })).not.toContain(true);
     expect(verdicts(watched(), code, { times: 100, isAlone: true })).not.toContain(true);
@@ -42,14 +42,14 @@ test.each(['ECONNREFUSED', '57P03', '53100', '40P01', '40001', '55P03'])(
 );
 
 test.each(['XX000', '0A000', '25P02', '42601', '42804'])(
-  'for %s the event is to blame that fails so again after others were done',
+  'for %s an event is to blame if it fails this way again after others were done',
   (code) => {
     expect(verdicts(watched(), code, { times: 2, isAlone: false })).toEqual([false, true]);
   },
 );
 
 test.each(['XX000', '57014', '53200'])(
-  'for %s the only one that fails is to blame in the end, and never one of several',
+  'for %s a single failing event is to blame in the end, but never one of several',
   (code) => {
     const alone = verdicts(watched(), code, { times: 20, isAlone: true });
     expect(alone.indexOf(true)).toBe(19);
@@ -59,17 +59,17 @@ test.each(['XX000', '57014', '53200'])(
   },
 );
 
-test('a statement that takes too long is to blame when it did so many times beside others', () => {
+test('a statement that takes too long is to blame after many times, when others were done', () => {
   expect(verdicts(watched(), '57014', { times: 20, isAlone: false }).indexOf(true)).toBe(19);
 });
 
-test('the cause stands until an event is done or skipped', () => {
+test('the cause holds until an event is done or skipped', () => {
   const { faults, gate } = watched();
   faults.failed('a', coded('42P01', 'no such table'));
   expect(gate.cause).toMatch(/handlers fail: no such table/);
   faults.ended('b', skip('nothing to do'));
   expect(gate.cause).toBeUndefined();
-  // Who skips has shown nothing.
+  // A skip proves nothing.
   faults.failed('a', coded('XX000'));
   faults.ended('c', skip('nothing to do'));
   expect(faults.failed('a', coded('XX000'))).toBe(false);

@@ -38,18 +38,18 @@ async function all<Value>(results: readonly (Value | Promise<Value>)[]): Promise
 
 const taken = (item: number): Taken<string> => new Taken(`took ${item}`, true);
 
-test('what is taken has its result at once, and the gate stays open', async () => {
+test('an accepted item has its result at once, and the gate stays open', async () => {
   const { outlet, gate } = benchOf(taken);
   expect(await outlet.put([1, 2])).toEqual(['took 1', 'took 2']);
   expect([outlet.isOpen, gate.cause, gate.pause]).toEqual([true, undefined, undefined]);
 });
 
-test('a place that refuses is probed by one item, and then takes the rest in growing batches', async () => {
+test('a place that refuses is probed with one item, and then gets the rest in growing batches', async () => {
   let isFull = true;
   const { outlet, gate, attempts } = benchOf((item) => (isFull ? FULL : taken(item)));
   const first = await outlet.put([1, 2, 3]);
   expect([gate.cause, gate.pause?.untilMs]).toEqual(['it is full', Number.POSITIVE_INFINITY]);
-  // What comes meanwhile is not even offered.
+  // Items that arrive meanwhile are not even offered.
   const later = await outlet.put([4, 5, 6, 7, 8, 9]);
   await until('it is probed twice', () => attempts.length === 3);
   expect(attempts.slice(1).map(({ items }) => items.length)).toEqual([1, 1]);
@@ -67,7 +67,7 @@ test('a place that refuses is probed by one item, and then takes the rest in gro
   expect([gate.cause, gate.pause]).toEqual([undefined, undefined]);
 });
 
-test('one that is refused for ever holds up no other', async () => {
+test('an item that is refused for ever holds up no other', async () => {
   const unclear = new Refused('no', PROBE_AFTER_MS.unclear);
   let isDown = true;
   const { outlet } = benchOf((item) => (isDown || item === 1 ? unclear : taken(item)));
@@ -77,7 +77,7 @@ test('one that is refused for ever holds up no other', async () => {
   expect(outlet.isOpen).toBe(false);
 });
 
-test('the end ends all waits', async () => {
+test('the end of the stage ends all waits', async () => {
   const { outlet, gate, end } = benchOf(() => FULL);
   const results = await outlet.put([1, 2]);
   end.abort();
@@ -86,7 +86,7 @@ test('the end ends all waits', async () => {
   expect(gate.cause).toBeUndefined();
 });
 
-test('nothing is let through a closed gate; a probe is where only another event can tell', async () => {
+test('a closed gate lets nothing through, except a probe where only another event can tell', async () => {
   const gate = new OutputGate();
   const stop = new AbortController();
   expect(await gate.ready(stop.signal)).toBe(Number.POSITIVE_INFINITY);
@@ -103,13 +103,13 @@ test('nothing is let through a closed gate; a probe is where only another event 
   gate.open(certain);
   await waiting;
   expect([room, gate.pause, gate.cause]).toEqual([1, undefined, 'perhaps']);
-  // One at a time.
+  // One event at a time.
   const second = gate.ready(stop.signal);
   gate.open(unclear);
   expect(await second).toBe(Number.POSITIVE_INFINITY);
 });
 
-/** A place that may be probed soon, and one that may not be for long. */
+/** A place that may be probed soon, and one that may not be probed for long. */
 const UNCLEAR = new Refused('perhaps', 200);
 const LIKELY = new Refused('very likely', 60_000);
 
@@ -118,7 +118,7 @@ async function isReady(gate: OutputGate, withinMs: number): Promise<boolean> {
   return (await gate.ready(end)) === 1;
 }
 
-test('what is unclear after it was certain is probed, if not at once', async () => {
+test('a refusal that is unclear after a certain one is probed, if not at once', async () => {
   const [gate, holder] = [new OutputGate(), {}];
   gate.close(holder, FULL);
   expect(gate.pause?.untilMs).toBe(Number.POSITIVE_INFINITY);
@@ -126,7 +126,7 @@ test('what is unclear after it was certain is probed, if not at once', async () 
   expect([gate.cause, await isReady(gate, 10_000)]).toEqual(['perhaps', true]);
 });
 
-test('what is certain after it was unclear is not probed any more, nor by the probe under way', async () => {
+test('a certain refusal after an unclear one is not probed, not even by the probe under way', async () => {
   const [gate, holder] = [new OutputGate(), {}];
   gate.close(holder, UNCLEAR);
   expect(await isReady(gate, 10_000)).toBe(true);
@@ -136,7 +136,7 @@ test('what is certain after it was unclear is not probed any more, nor by the pr
   expect(await isReady(gate, 500)).toBe(false);
 });
 
-test('refusals that take turns do not put the probe off for ever', async () => {
+test('alternating refusals do not put the probe off for ever', async () => {
   const [gate, holder] = [new OutputGate(), {}];
   gate.close(holder, LIKELY);
   let turns = 0;
@@ -151,14 +151,14 @@ test('refusals that take turns do not put the probe off for ever', async () => {
   }
 });
 
-test('what the place neither takes nor refuses holds up nothing behind it', async () => {
+test('an item that the place neither accepts nor refuses holds up nothing behind it', async () => {
   const { outlet, gate, attempts } = benchOf((item) =>
     item === 0 ? new Refused('no', PROBE_AFTER_MS.unclear) : new Taken(`passed ${item}`, false),
   );
   const results = await outlet.put(Array.from({ length: 201 }, (_, item) => item));
   const later = await outlet.put(Array.from({ length: 200 }, (_, item) => 201 + item));
   await all([...results.slice(1), ...later]);
-  // The one is tried again after waits of its own; the others pass in batches in between.
+  // The refused one is retried after waits of its own; the others pass in batches in between.
   expect(attempts.length).toBeLessThan(60);
   expect([outlet.isOpen, gate.cause]).toEqual([false, 'no']);
 });

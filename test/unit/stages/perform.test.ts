@@ -38,7 +38,7 @@ function throwing(error: Error): Stage['handle'] {
   };
 }
 
-test('what the handler says is the outcome', async () => {
+test('the return value of the handler is the outcome', async () => {
   expect(await outcomeOf(async () => skip('nothing'))).toEqual(skip('nothing'));
 });
 
@@ -80,7 +80,7 @@ test.each(['57P01', '25P03', '58030'])(
 );
 
 test.each(['42501', '26000', 'XX000'])(
-  'of what a database says of itself (%s) it is asked whether the event is to blame',
+  'when a database complains about itself (%s), the stage asks whether the event is to blame',
   async (code) => {
     const handle = throwing(coded(code));
     expect(await outcomeOf(handle, { attempt: 3, isToBlame: () => false })).toMatchObject({
@@ -92,7 +92,7 @@ test.each(['42501', '26000', 'XX000'])(
   },
 );
 
-test('what was given up before it began is not begun, and uses up no attempt', async () => {
+test('an event given up before its handler began is not handled, and uses no attempt', async () => {
   const handle = async (): Promise<never> => {
     throw new Error('must not be called');
   };

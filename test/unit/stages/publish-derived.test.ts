@@ -5,7 +5,7 @@ import { DerivedPublisher } from '../../../shared/stages/src/pipeline/publish-de
 import { memoryCreated } from '../../support/events.ts';
 import { silent } from '../../support/stage.ts';
 
-test('a chunk that is refused is tried in parts, few at a time, and only the one is refused', async () => {
+test('a refused chunk is tried in parts, a few at a time, and only the bad cause is refused', async () => {
   let [running, most] = [0, 0];
   const publisher = {
     prepareAgain: (event: Envelope) => event,

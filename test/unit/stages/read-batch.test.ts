@@ -23,7 +23,7 @@ function readWith(patience: Patience, ...messages: readonly Message[]): ReadBatc
     ({ body, verb = 'created', tenant = 'acme', deliveries = 1 }, index) => {
       const subject = publishSubject('memory.3', tenant, 'note', 'content', verb);
       const data = body instanceof Uint8Array ? body : Buffer.from(JSON.stringify(body));
-      // What reading looks at of a delivery.
+      // The parts of a delivery that reading uses.
       const delivery: Pick<Delivery, 'data' | 'subject' | 'info'> = {
         data,
         subject,
@@ -55,7 +55,7 @@ test('a known event asks for its claim with key, place and digest', () => {
   expect([twins, unreadable]).toEqual([[], []]);
 });
 
-test('a twin is set apart, another tenant with the same id is none', () => {
+test('a twin is set apart; the same id of another tenant is no twin', () => {
   const event = memoryCreated('a note');
   const { readable, twins } = read(
     { body: event },
@@ -76,13 +76,13 @@ test.each<[string, Uint8Array]>([
   ['two documents', Buffer.from('{}{}')],
   ['an HTML page', Buffer.from('<html></html>')],
   ['gzip', new Uint8Array([0x1f, 0x8b, 0x08, 0x00])],
-])('%s is parked as no event', (_, body) => {
+])('%s is parked as an invalid event', (_, body) => {
   const { readable, unreadable } = read({ body }, { body: memoryCreated('a neighbour') });
   expect(unreadable[0]?.outcome).toMatchObject({ kind: 'park', reason: 'invalid_event' });
   expect(readable).toHaveLength(1);
 });
 
-test('a subject that says otherwise than the body is parked', () => {
+test('an event whose subject contradicts its body is parked', () => {
   const { unreadable } = read({ body: memoryCreated('a note'), tenant: 'mallory' });
   expect(unreadable[0]?.outcome).toMatchObject({ kind: 'park', reason: 'invalid_event' });
 });
@@ -94,7 +94,7 @@ test.each([
   const body = { ...memoryCreated('from tomorrow'), ...change };
   let now = 0;
   const patience = new Patience(() => now);
-  // What else has delivered it often, as an outage does, has no part in it.
+  // Frequent deliveries for other reasons, such as an outage, do not count.
   const read1 = readWith(patience, { body, verb, deliveries: 500 });
   expect([read1.early.length, read1.unreadable]).toEqual([1, []]);
   expect(read1.early[0]?.decoded.reason).toMatch(/newer than|unknown event type/);
@@ -105,6 +105,6 @@ test.each([
   now = 600_000;
   const read3 = readWith(patience, { body, verb }, ...others);
   expect(read3.unreadable.map(({ outcome }) => outcome)).toMatchObject([{ kind: 'park', reason }]);
-  // The other one was met later.
+  // The other event was met later.
   expect(read3.early).toHaveLength(1);
 });

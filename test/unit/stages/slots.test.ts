@@ -4,10 +4,10 @@ import { InFlight } from '../../../shared/stages/src/admission/in-flight.ts';
 import { InputSlots } from '../../../shared/stages/src/admission/input-slots.ts';
 
 const signal = new AbortController().signal;
-// The slots look at no message.
+// The slots never look at a message.
 const message = {} as Delivery;
 
-test('what is asked for and what is held never exceed the slots', async () => {
+test('requested and held events never exceed the slots', async () => {
   const inFlight = new InFlight(10);
   const input = new InputSlots(inFlight, { batch: 8, lingerMs: 1, inputs: 1 });
   expect(await input.reserve(Number.POSITIVE_INFINITY, signal)).toBe(8);
@@ -16,14 +16,14 @@ test('what is asked for and what is held never exceed the slots', async () => {
   expect(await input.reserve(Number.POSITIVE_INFINITY, signal)).toBe(2);
   expect(inFlight.free).toBe(0);
   input.hold(message);
-  // One came, one did not: the next request may ask for it again.
+  // One came, one did not: the next request may ask for the latter again.
   for (const one of held) inFlight.letGo(one);
   expect(await input.reserve(Number.POSITIVE_INFINITY, signal)).toBe(8);
   input.end();
   expect(inFlight.free).toBe(9);
 });
 
-test('a bound of one is one, and no slot means a wait', async () => {
+test('a bound of one allows one, and without a free slot it waits', async () => {
   const inFlight = new InFlight(1);
   const input = new InputSlots(inFlight, { batch: 8, lingerMs: 1, inputs: 1 });
   expect(await input.reserve(1, signal)).toBe(1);
@@ -37,7 +37,7 @@ test('a bound of one is one, and no slot means a wait', async () => {
   expect(reserved).toBe(1);
 });
 
-test('a quiet input leaves the slots to a busy one, which grows into them', async () => {
+test('an idle input leaves the slots to a busy one, which grows into them', async () => {
   const inFlight = new InFlight(256);
   const options = { batch: 128, lingerMs: 1, inputs: 2 };
   const [quiet, busy] = [new InputSlots(inFlight, options), new InputSlots(inFlight, options)];
@@ -47,7 +47,7 @@ test('a quiet input leaves the slots to a busy one, which grows into them', asyn
     const count = await busy.reserve(Number.POSITIVE_INFINITY, signal);
     asked.push(count);
     for (let index = 0; index < count; index += 1) busy.hold(message);
-    // As a stage does before it waits for anything else.
+    // As a stage does before any other wait.
     busy.end();
   }
   expect(asked.slice(0, 3)).toEqual([8, 32, 128]);
@@ -65,7 +65,7 @@ test('an abort ends every wait', async () => {
   expect(await inFlight.drained(1)).toBe(false);
 });
 
-test('what is being settled has given its slot back, up to as many again', () => {
+test('events being settled have given their slots back, up to as many events as slots', () => {
   const inFlight = new InFlight(4);
   const input = new InputSlots(inFlight, { batch: 4, lingerMs: 0, inputs: 1 });
   const first = Array.from({ length: 4 }, () => input.hold(message));

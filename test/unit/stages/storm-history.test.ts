@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
 import { type History, problemsOf } from '../../chaos/storm-history.ts';
 
-// The checker of the storms, on histories that are made up: one that is right, and one for each way
-// in which it can be wrong.
+// Tests the checker of the storms on made-up histories: a correct one, and one for each way in which a
+// history can be wrong.
 
 const AT = 1_000_000;
 
-/** Two events; the worker that called for the second was killed before it had recorded it. */
+/** Two events; the worker that called for the second was killed before it could record the result. */
 const RIGHT: History = {
   events: [
     { id: 'a', content: 'note number 1' },
@@ -31,7 +31,7 @@ function row(eventId: string, recordedAt: number): History['rows'][number] {
   return { eventId, state: 'done', attempts: 0, abandoned: 0, isPublished: true, recordedAt };
 }
 
-test('a history with one effect an event, and a call again for a kill, is right', () => {
+test('a history with one effect per event, and a second call after a kill, is right', () => {
   expect(problemsOf(RIGHT)).toEqual([]);
 });
 
