@@ -37,7 +37,7 @@ export class PreparedEvent {
   readonly subject: string;
   /** As it will be in the log. */
   readonly json: string;
-  /** Of `json` as UTF-8. */
+  /** The size of `json` as UTF-8. */
   readonly bytes: number;
   /** Msg-Id, and the event's key in every dedupe table. */
   readonly key: string;

@@ -16,7 +16,7 @@ export interface NearestQuery {
   /** The approximate number of the tenant's memories. */
   readonly tenantRows: number;
   readonly space: string;
-  /** Of length 1. */
+  /** The query's vector, of length 1. */
   readonly vector: Float32Array;
   /** Vectors less similar than this are left out. */
   readonly above: number;

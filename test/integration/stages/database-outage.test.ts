@@ -102,7 +102,7 @@ test.each([
       return calls.length === EVENTS && claims === CALLED && taken === CALLED;
     });
     for (const { gate } of ways) goAway(gate);
-    await until('everything has run out', async () => {
+    await until('everything has expired', async () => {
       const [claims, taken] = await inHand(bench, true);
       return claims === CALLED && taken === CALLED;
     });

@@ -83,7 +83,7 @@ test.concurrent.each([
   90_000,
 );
 
-test.concurrent('a dead-letter stream that is gone pauses the stage until it is there', async () => {
+test.concurrent('a dead-letter stream that is gone pauses the stage until it exists again', async () => {
   await using bench = await flooded();
   const { jsm } = bench.broker;
   const { stream } = bench.config.deadLetters;

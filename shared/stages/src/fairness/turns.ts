@@ -25,7 +25,7 @@ export interface TurnsOptions {
 const QUEUE_RATE = 2_000;
 const LOOK_EVERY_MS = 1_000;
 const SHORT_MS = 50;
-/** How long until a redriven event is looked at again whose tenant has spent its budget. */
+/** The delay before the next look at a redriven event whose tenant has spent its budget. */
 const REDRIVEN_AGAIN_MS = 30_000;
 
 /**

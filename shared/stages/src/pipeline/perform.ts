@@ -12,7 +12,7 @@ import type { Stage, StageContext } from '../stage.ts';
 import { backoffMs } from './backoff.ts';
 import { DeadlineExceeded, LeaseLost } from './heartbeat.ts';
 
-/** By the redelivery the spent budget is known, and the event then waits where it blocks nothing. */
+/** At the redelivery the spent budget is known, and the event then waits where it blocks no other. */
 const BUDGET_RETRY_MS = 1_000;
 
 export interface PerformOptions {

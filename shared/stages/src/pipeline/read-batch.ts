@@ -20,7 +20,7 @@ export interface Readable {
   readonly request: ClaimRequest;
 }
 
-/** One that this version of the stage cannot read. */
+/** An event that this version of the stage cannot read. */
 interface Unknown {
   readonly held: Held;
   readonly decoded: Exclude<Decoded, Known>;
