@@ -2,6 +2,7 @@ import { messageAt } from '@memfleet/events';
 import { provisionFleet } from '@memfleet/fleet';
 import { durableOf, hashTables, laneStatus } from '@memfleet/projections';
 import { partitionFilter, RuntimeError } from '@memfleet/runtime';
+import { JetStreamApiError } from '@nats-io/jetstream';
 import { errors } from '@nats-io/transport-node';
 import { expect, test, vi } from 'vitest';
 import type { Delivery } from '../../../shared/runtime/src/broker/delivery.ts';
@@ -136,7 +137,10 @@ test('an event that comes does not wait for what a quiet lane has asked', async 
 
 test.each([
   ['nobody answers', new errors.TimeoutError()],
-  ['the stream is not known yet', new RuntimeError('STREAM_MISSING', 'no stream')],
+  [
+    'the stream is not known yet',
+    new JetStreamApiError({ code: 404, err_code: 10_059, description: 'stream not found' }),
+  ],
 ])('a quiet lane goes on when %s', async (_, error) => {
   const { skipTo, quiet } = quietLane(Promise.reject(error));
   await quiet.follow();
