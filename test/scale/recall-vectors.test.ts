@@ -82,14 +82,20 @@ test.each([
   'the ten nearest of the exact scan are found: %s',
   async (name, scope) => {
     const texts = new GeneratedTexts(2);
+    const queries = Array.from({ length: QUESTIONS }, () => texts.text(6));
     const times: number[] = [];
-    let [found, wanted] = [0, 0];
-    for (let question = 0; question < QUESTIONS; question += 1) {
-      const query = texts.text(6);
+    const answers: (readonly number[])[] = [];
+    for (const query of queries) {
       const { similarities, notes, ms } = await ask(query, { scope });
       times.push(ms);
+      answers.push(similarities);
       expect(notes).toEqual([]);
+    }
+    let [found, wanted] = [0, 0];
+    // Afterwards: an exact scan reads everything, and the question behind it would find cold caches.
+    for (const [question, query] of queries.entries()) {
       if (question % 5 !== 0) continue;
+      const similarities = answers[question] ?? [];
       // Any of several equally near ones is correct.
       const exact = await exactly(query, scope);
       const least = (exact.at(-1) ?? 1) - 1e-6;
