@@ -82,7 +82,7 @@ test('a spent budget stops calls, says so, and resumes when the window moves', a
   const isSpent = (): boolean => progress.state.cause?.includes('has spent') ?? false;
   await until('it pauses', () => progress.state.state === 'paused' && isSpent());
   expect(one.calls).toHaveLength(10);
-  expect(progress.state.cause).toBe('budget: the stage has spent its 1000 tokens of this hour');
+  expect(progress.state.cause).toBe('budget: the stage has spent its 1000 tokens for this hour');
   const health = healthOf({ worker: 'w', progress, stalledAfterMs: 0, backlog: () => 15 });
   expect(health).toMatchObject({ healthy: true, state: 'paused' });
   const spent = await readSpend(bench.database.pool, IDENTITY.name, [EVERY_TENANT, 'acme']);
@@ -183,7 +183,7 @@ test('the day counts when the hour has room, and a call larger than the rest is 
     { tenant: 'a', use: USE },
     { tenant: 'b', use: USE },
   ]);
-  await expect(budget.reserve('c', COST)).rejects.toThrow('its 250 tokens of this day');
+  await expect(budget.reserve('c', COST)).rejects.toThrow('its 250 tokens for this day');
   expect(budget.pause?.cause).toContain('this day');
   await expect(budget.reserve('c', { tokens: 10, usd: 0 })).rejects.toThrow(BudgetSpent);
 });
