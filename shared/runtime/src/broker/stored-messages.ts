@@ -95,7 +95,7 @@ export async function countStored(
   return { count: 0, first: undefined };
 }
 
-/** What the server is asked for: its own names. */
+/** A direct get, in the server's own names. */
 interface PageQuery {
   readonly batch: number;
   readonly max_bytes: number;
@@ -151,10 +151,10 @@ async function* page(
   }
 }
 
-/** The server's word about an answer. */
+/** A status message of the server, in place of a stored one. */
 type AnswerStatus = Pick<MsgHdrs, 'code' | 'description'>;
 
-/** That there is no more, or nothing at all. */
+/** Nothing more to read, or nothing at all. */
 const ORDERLY: ReadonlySet<number> = new Set([204, 404]);
 const NO_RESPONDERS = 503;
 
@@ -166,7 +166,7 @@ function checkEnd({ code, description }: AnswerStatus, target: string): void {
 
 const SEQUENCE = 'Nats-Sequence';
 
-/** The server adds its headers behind those that were stored, which may have the same names. */
+/** The server appends its headers to the stored ones, which may have the same names: the last one counts. */
 function storedMessage(message: Msg): StoredMessage | AnswerStatus {
   const { data } = message;
   const header = headersOf(message);
@@ -184,7 +184,7 @@ function storedMessage(message: Msg): StoredMessage | AnswerStatus {
   };
 }
 
-/** Those that can be read: the server stores names that the client refuses. */
+/** The headers that the client can read: the server also stores names that the client refuses. */
 function headersOf(message: Msg): MsgHdrs {
   try {
     return message.headers ?? headers();
@@ -195,14 +195,14 @@ function headersOf(message: Msg): MsgHdrs {
       try {
         if (at > 0) header.append(line.slice(0, at), line.slice(at + 1).trim());
       } catch {
-        // This one is what cannot be read.
+        // The header whose name the client refuses.
       }
     }
     return header;
   }
 }
 
-/** They stand before the data, in the same bytes; the client knows their length, but does not declare it. */
+/** The headers precede the data in the same buffer. `size` of the client tells their length; its types omit it. */
 function headerText(message: Msg): string {
   const { data, subject, reply = '' } = message;
   const all = (message as Msg & { size(): number }).size();

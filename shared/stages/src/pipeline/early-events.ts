@@ -41,7 +41,7 @@ export class EarlyEvents {
     const { reason } = first.decoded;
     log.warn(
       { events: early.length, reason },
-      'events left to a newer version of the stage for a while',
+      'events wait for a newer version of the stage: deploy it, or they are parked after ten minutes',
     );
     for (const _ of early) progress.advanced('retried');
     const { ofLog = [], others = [] } = Object.groupBy(

@@ -12,7 +12,7 @@ import type { Inbox } from './inbox.ts';
 
 /** How often a lane without events asks whether the log has moved on without it. */
 export const QUIET_MS = 500;
-/** A delivery that has not come by then went to somebody else: answers that were sent later came. */
+/** A delivery missing for this long went to another reader: answers sent after it have arrived. */
 const STRAY_MS = 5_000;
 
 /** What a lane reads. */
@@ -24,7 +24,7 @@ export interface LaneSource {
   readonly filter: string;
 }
 
-/** What the broker says of a lane without events. */
+/** The broker's view of a lane without events. */
 export interface Ahead {
   /** End of the log, up to which there is nothing for the lane. */
   readonly end?: number;
@@ -90,10 +90,10 @@ export class QuietLane {
       },
     );
     await this.#inbox.filled(1, looking);
-    // What it says was true before this event came.
+    // The answer is older than this event.
     if (this.#inbox.size > 0) return;
     if (failure !== undefined) {
-      // Whether the stream or the durable is gone is for the pull to find out, which asks twice.
+      // The pull decides whether the stream or the durable is gone: it asks twice.
       if (saysNothing(failure.error)) return;
       throw failure.error;
     }
@@ -115,8 +115,8 @@ function saysNothing(error: unknown): boolean {
 }
 
 /**
- * Tells a delivery that is under way from one that went to another reader. That one is not seen as a
- * break between two deliveries while nothing comes after it, and once acknowledged it never comes again.
+ * Distinguishes a delivery that is still under way from one that went to another reader. While nothing
+ * follows it, the lane sees no gap between two deliveries, and an acknowledged event is not redelivered.
  */
 export class StrayWatch {
   readonly #patienceMs: number;
@@ -127,7 +127,7 @@ export class StrayWatch {
     this.#patienceMs = patienceMs;
   }
 
-  /** Told, whenever the lane is quiet, what `lookAhead` has found. @throws BrokenDelivery */
+  /** Call it with each result of `lookAhead`. @throws BrokenDelivery */
   check(seq: number | undefined): void {
     if (seq !== this.#seq) {
       this.#seq = seq;
