@@ -335,10 +335,22 @@ test('two commands that swap at once do not swap twice', async () => {
   const { pool } = fleet;
   await promoteNext(pool, notes, PROMOTE);
   await rebuild(broker, fleet, notes);
-  const outcomes = await Promise.allSettled([
-    rollBack(pool, notes, SWAP),
-    rollBack(pool, notes, SWAP),
-  ]);
+  // A command that began after the other had ended would rightly go back once more: neither may swap
+  // before both have chosen.
+  const blocking = await pool.connect();
+  await blocking.query(
+    'begin; lock table memfleet.projection_generations in share row exclusive mode',
+  );
+  const haveChosen = new Set<number>();
+  const swapping = Promise.allSettled(
+    [1, 2].map((command) =>
+      rollBack(pool, notes, { ...SWAP, onRetry: () => void haveChosen.add(command) }),
+    ),
+  );
+  await until('both have chosen a generation', () => haveChosen.size === 2);
+  await blocking.query('commit');
+  blocking.release();
+  const outcomes = await swapping;
   expect(await states(fleet)).toEqual(['live', 'previous', 'next']);
   expect(outcomes.map(({ status }) => status)).toContain('fulfilled');
 });
