@@ -27,7 +27,7 @@ export interface StageBench extends AsyncDisposable {
   publish(...events: readonly Envelope[]): Promise<void>;
   /** Runs a stage inside the test, on the durable of the extraction stage, until it is stopped. */
   start<Extra>(stage: Stage<Extra>, options?: StartOptions): RunningStage;
-  /** Waits until everything is acked or terminated. */
+  /** Waits until everything is acked or terminated, and every running stage knows. */
   settled(): Promise<void>;
   /** Rows of the dedupe table. */
   work(): Promise<WorkRow[]>;
@@ -91,7 +91,13 @@ export async function createStageBench(
       running.push(one);
       return one;
     },
-    settled: () => settled(broker.jsm, config.log.stream, durable),
+    async settled() {
+      await settled(broker.jsm, config.log.stream, durable);
+      // The server knows about an ack before its confirmation arrives.
+      await until('nothing is in flight', () =>
+        running.every(({ progress }) => progress.inFlight === 0),
+      );
+    },
     async work() {
       const { rows } = await database.pool.query<WorkRow>(
         `select event_id, sequence, state, reason, attempts, abandoned,
