@@ -54,7 +54,7 @@ export { appliedId, type AppliedKey } from './sql/applied.ts';
 export { type BoundStatement, inFlight, runBound, type WriteStep } from './sql/statement.ts';
 export { ProjectionWriter } from './sql/writer.ts';
 export { fold } from './text/fold.ts';
-export { type Language, LANGUAGES, lexemesOf } from './text/languages.ts';
+export { indexedWord, type Language, LANGUAGES, lexemesOf } from './text/languages.ts';
 export { lexemesIn } from './text/analyse.ts';
 export { textOf, type Word, words } from './text/words.ts';
 export { PROJECTIONS } from './projections/index.ts';

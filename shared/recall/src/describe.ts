@@ -1,7 +1,6 @@
 import type { MemoryKind } from '@memfleet/events';
 import type { Language } from '@memfleet/projections';
 import type { Queryable } from '@memfleet/runtime';
-import type { ContextTurn } from './result.ts';
 import type { Scope } from './scope.ts';
 
 /** What the database knows about a memory, apart from its place in the rankings. */
@@ -24,7 +23,10 @@ export interface Described {
   readonly fact: string | null;
 }
 
-/** Describes the memories that still exist and are in the scope: some may have been forgotten meanwhile. */
+/**
+ * Describes the memories that still exist and are in the scope: some may have been forgotten meanwhile. Facts
+ * that were extracted before the content was revised are not those of its content.
+ */
 export async function describe(
   db: Queryable,
   scope: Scope,
@@ -39,7 +41,8 @@ export async function describe(
         memories.speaker_name as name, coalesce(memories.created_at, memories.revised_at) as "when",
         memories.valid_from as "validFrom", memories.revised_at as "revisedAt",
         array(select facts.text from memory.facts where facts.tenant = $1
-          and facts.memory = memories.memory order by ordinal) as facts,
+          and facts.memory = memories.memory and facts.sequence >= memories.content_sequence
+          order by ordinal) as facts,
         (select facts.text from memory.facts where facts.tenant = $1
           and facts.memory = memories.memory and facts.ordinal = wanted.fact) as fact
       from unnest($11::text[], $12::int[]) as wanted (memory, fact)
@@ -53,52 +56,4 @@ export async function describe(
     ],
   });
   return new Map(rows.map((row) => [row.memory, row]));
-}
-
-export interface Context {
-  readonly before: ContextTurn[];
-  readonly after: ContextTurn[];
-}
-
-interface ContextRow {
-  readonly hit: string;
-  readonly isBefore: boolean;
-  readonly memory: string;
-  readonly content: string;
-  readonly when: Date;
-  readonly role: string | null;
-  readonly name: string | null;
-}
-
-/** The turns around each hit, as far as they are in the scope. */
-export async function contextOf(
-  db: Queryable,
-  scope: Scope,
-  hits: readonly { readonly memory: string; readonly beside: readonly string[] }[],
-): Promise<Map<string, Context>> {
-  const pairs = hits.flatMap(({ memory, beside }) => beside.map((turn) => [memory, turn] as const));
-  if (pairs.length === 0) return new Map();
-  const { rows } = await db.query<ContextRow>({
-    name: `recall-context-${scope.shape}`,
-    text: `select pairs.hit, memories.memory, memories.content,
-        (memories.created_at, memories.position) < (hits.created_at, hits.position) as "isBefore",
-        memories.created_at as "when", memories.speaker_role as role, memories.speaker_name as name
-      from unnest($11::text[], $12::text[]) as pairs (hit, turn)
-      cross join lateral (
-        select created_at, position from memory.memories
-        where tenant = $1 and memory = pairs.hit offset 0
-      ) as hits
-      cross join lateral (
-        select * from memory.memories where memories.memory = pairs.turn and ${scope.seen} offset 0
-      ) as memories
-      order by memories.created_at, memories.position`,
-    values: [...scope.values, pairs.map(([hit]) => hit), pairs.map(([, turn]) => turn)],
-  });
-  const contexts = new Map<string, Context>();
-  for (const { hit, isBefore, memory, content, when, role, name } of rows) {
-    const context = contexts.get(hit) ?? { before: [], after: [] };
-    contexts.set(hit, context);
-    context[isBefore ? 'before' : 'after'].push({ memory, content, when, speaker: { role, name } });
-  }
-  return contexts;
 }

@@ -19,41 +19,52 @@ export async function compareNewest(db: Queryable, query: NearestQuery): Promise
 }
 
 /**
- * A revised memory may have fewer facts than before: the digest identifies vectors of facts that no longer
- * exist.
+ * Whether a vector is that of a text the memory still has. A memory may have been revised since, and its new
+ * content is not embedded yet; a newer extraction may have fewer facts, whose vectors the digest identifies.
  */
-export const IS_CURRENT = `(found.target = 'content' or found.content_sha256
-  = encode(sha256(convert_to(facts.text, 'UTF8')), 'hex'))`;
+export const IS_CURRENT = `found.sequence >= seen.content_sequence and (found.target = 'content'
+  or found.content_sha256 = encode(sha256(convert_to(facts.text, 'UTF8')), 'hex'))`;
 export const WITH_FACTS = `left join memory.facts on found.target = 'fact' and facts.tenant = $1
   and facts.memory = found.memory and facts.ordinal = found.ordinal`;
 
+const VECTOR = 'embeddings.memory, target, ordinal, content_sha256, embeddings.sequence';
+
 /**
+ * Each way to choose candidates consists of `candidates`, at most $12 and one more, newest first, which says
+ * that there are others; and of the part of them that counts.
+ *
  * @param memories selects memories, and whether there are more of them
  *
  * `offset 0` makes PostgreSQL look each row up by its key: without statistics the planner would compare
  * every row with every other.
  */
 const vectorsOf = (memories: string): string => `
-  select found.*, seen.is_bounded or count(*) over () > $12 as is_bounded
-  from (${memories}) as seen
-  cross join lateral (
-    select embeddings.memory, target, ordinal, content_sha256, sequence from memory.embeddings
-    where embeddings.tenant = $1 and embeddings.memory = seen.memory and embeddings.space = $11 offset 0
-  ) as found
-  ${WITH_FACTS}
-  where ${IS_CURRENT}
-  order by found.sequence desc
-  limit $12`;
+  candidates as materialized (
+    select found.*, seen.is_bounded
+    from (${memories}) as seen
+    cross join lateral (
+      select ${VECTOR} from memory.embeddings
+      where embeddings.tenant = $1 and embeddings.memory = seen.memory and embeddings.space = $11 offset 0
+    ) as found
+    ${WITH_FACTS}
+    where ${IS_CURRENT}
+    order by found.sequence desc
+    limit $12::int + 1
+  ), found as materialized (
+    select * from candidates order by sequence desc limit $12
+  )`;
 
 const ofAll = (seen: string): string =>
   vectorsOf(
-    `select memories.memory, false as is_bounded from memory.memories where ${seen} offset 0`,
+    `select memories.memory, memories.content_sequence, false as is_bounded
+      from memory.memories where ${seen} offset 0`,
   );
 
 const ofNewestMemories = (seen: string): string =>
   vectorsOf(`
-    select newest.memory, count(*) over () > $12 as is_bounded from (
-      select memories.memory, memories.position from memory.memories where ${seen}
+    select newest.*, count(*) over () > $12 as is_bounded from (
+      select memories.memory, memories.content_sequence, memories.position
+      from memory.memories where ${seen}
         and exists (select from memory.embeddings where embeddings.tenant = $1
           and embeddings.memory = memories.memory and embeddings.space = $11)
       order by memories.position desc
@@ -62,31 +73,34 @@ const ofNewestMemories = (seen: string): string =>
     order by newest.position desc
     limit $12`);
 
+/** The newest of the tenant are looked at; how many of them are in the scope is not known before. */
 const ofNewestVectors = (seen: string): string => `
-  select found.* from (
-    select newest.*, count(*) over () > $12 as is_bounded from (
-      select memory, target, ordinal, content_sha256, sequence from memory.embeddings
-      where tenant = $1 and space = $11
-      order by sequence desc
-      limit $12::int + 1
-    ) as newest
-    order by newest.sequence desc
-    limit $12
-  ) as found
-  cross join lateral (
-    select from memory.memories where memories.memory = found.memory and ${seen} offset 0
-  ) as seen
-  ${WITH_FACTS}
-  where ${IS_CURRENT}`;
+  candidates as materialized (
+    select ${VECTOR}, false as is_bounded from memory.embeddings
+    where tenant = $1 and space = $11
+    order by sequence desc
+    limit $12::int + 1
+  ), found as materialized (
+    select found.* from (select * from candidates order by sequence desc limit $12) as found
+    cross join lateral (
+      select memories.content_sequence from memory.memories
+      where memories.memory = found.memory and ${seen} offset 0
+    ) as seen
+    ${WITH_FACTS}
+    where ${IS_CURRENT}
+  )`;
+
+const BOUND = `(select coalesce(bool_or(is_bounded), false) or count(*) > $12 as is_bounded
+  from candidates) as bound`;
 
 async function compare(
   db: Queryable,
   query: NearestQuery,
   name: string,
-  found: string,
+  candidates: string,
 ): Promise<Compared> {
   const compareWhere = (await hasVectorColumn(db)) ? compareThere : compareHere;
-  return await compareWhere(db, query, name, found);
+  return await compareWhere(db, query, name, candidates);
 }
 
 const vectorColumns = new WeakMap<Queryable, Promise<boolean>>();
@@ -121,12 +135,11 @@ async function compareThere(
   db: Queryable,
   { scope, space, vector, above, limit, bounds }: NearestQuery,
   name: string,
-  found: string,
+  candidates: string,
 ): Promise<Compared> {
-  const { rows } = await db.query<ThereRow | { isBounded: boolean | null; memory: null }>({
+  const { rows } = await db.query<ThereRow | { isBounded: boolean; memory: null }>({
     name: `recall-compare-${name}`,
-    text: `with found as materialized (${found}
-      ), nearest as (
+    text: `with ${candidates}, nearest as (
         select distinct on (memory) memory, target, ordinal,
           memfleet.cosine_similarity(embedding, $15::real[]) as similarity
         from found
@@ -136,8 +149,7 @@ async function compareThere(
       ), best as (
         select * from nearest where similarity > $13 order by similarity desc limit $14
       )
-      select best.*, bound.is_bounded as "isBounded"
-      from (select bool_or(is_bounded) as is_bounded from found) as bound left join best on true`,
+      select best.*, bound.is_bounded as "isBounded" from ${BOUND} left join best on true`,
     values: [...scope.values, space, bounds.comparedVectors, above, limit, realArray([vector])],
   });
   return {
@@ -146,12 +158,14 @@ async function compareThere(
   };
 }
 
-function boundOf(isBounded: boolean | null | undefined): Pick<Compared, 'bound'> {
+function boundOf(isBounded: boolean | undefined): Pick<Compared, 'bound'> {
   return isBounded === true ? { bound: 'comparedVectors' } : {};
 }
 
-/** A memory, its fact (null for the content), the digest of the text, and whether there are more. */
+/** A memory, its fact (null for the content), and the digest of the text; whether there are more. */
 type Found = [memory: string, fact: number | null, digest: string, isBounded: boolean];
+/** When nothing was found. */
+type NothingFound = [memory: null, fact: null, digest: null, isBounded: boolean];
 
 const memory = new VectorMemory();
 
@@ -163,20 +177,22 @@ async function compareHere(
   db: Queryable,
   { scope, space, vector, bounds }: NearestQuery,
   name: string,
-  found: string,
+  candidates: string,
 ): Promise<Compared> {
-  const { rows } = await db.query<Found>({
+  const { rows } = await db.query<Found | NothingFound>({
     name: `recall-found-${name}`,
-    text: `select memory, case target when 'fact' then ordinal end, content_sha256, is_bounded
-      from (${found}) as found`,
+    text: `with ${candidates}
+      select memory, case target when 'fact' then ordinal end, content_sha256, bound.is_bounded
+      from ${BOUND} left join found on true`,
     values: [...scope.values, space, bounds.comparedVectors],
     // There are hundreds of rows: as objects they take half as long again.
     rowMode: 'array',
   });
-  const vectors = await memory.read(db, space, new Set(rows.map(([, , digest]) => digest)));
+  const found = rows.filter((row): row is Found => row[0] !== null);
+  const vectors = await memory.read(db, space, new Set(found.map(([, , digest]) => digest)));
   const similarityTo = similarityOf(vector);
   return {
-    vectors: rows.flatMap(([id, fact, digest]): readonly Nearest[] => {
+    vectors: found.flatMap(([id, fact, digest]): readonly Nearest[] => {
       const stored = vectors.get(digest);
       if (stored === undefined) return [];
       const similarity = similarityTo(stored);

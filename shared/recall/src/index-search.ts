@@ -100,11 +100,12 @@ async function takeNearest(
         select found.*, taken.content_sha256 as key
         from taken
         cross join lateral (
-          select memory, target, ordinal, content_sha256 from memory.embeddings
+          select memory, target, ordinal, content_sha256, sequence from memory.embeddings
           where space = $11 and content_sha256 = taken.digest and tenant = $1 offset 0
         ) as found
         cross join lateral (
-          select from memory.memories where memories.memory = found.memory and ${scope.seen} offset 0
+          select memories.content_sequence from memory.memories
+          where memories.memory = found.memory and ${scope.seen} offset 0
         ) as seen
         ${WITH_FACTS}
         where ${IS_CURRENT}

@@ -49,5 +49,5 @@ function isNamed(name: string | null | undefined, spoken: ReadonlySet<string>): 
   if (name === null || name === undefined) return false;
   return words(fold(name))
     .map(textOf)
-    .some((word) => spoken.has(word) || spoken.has(`${word}'s`));
+    .some((word) => ['', "'s", '’s'].some((ending) => spoken.has(word + ending)));
 }

@@ -8,6 +8,7 @@ import {
   type Word,
   words,
 } from '@memfleet/projections';
+import { RuntimeError } from '@memfleet/runtime';
 
 /** The indexed form of a word, or of words in a row, in each language that has one. */
 export type ByLanguage = Readonly<Partial<Record<Language, string>>>;
@@ -27,16 +28,24 @@ export interface ParsedQuery {
 
 /** Beyond this many words a query is a whole text: its first words tell what it is about. */
 const MOST_WORDS = 64;
+/** Each is looked for in every row. */
+const MOST_CONDITIONS = 32;
 /** `-"phrase"`, `"phrase"`, `-word`, or anything else up to the next blank. */
 const PART =
   /(?<!\S)(?<minus>-?)"(?<phrase>[^"]+)"|(?<!\S)-(?<excluded>\p{L}\S*)|(?<plain>[^\s"]+)/gu;
 
-/** Total: any text is a query, if only an empty one. */
+/** Quotation marks that people and their keyboards write. */
+const QUOTES = /[“”„‟«»＂]/gu;
+
+/**
+ * Any text is a query, if only an empty one.
+ * @throws RuntimeError RECALL_QUERY_INVALID when it has more phrases and exclusions than can be looked for
+ */
 export function parseQuery(query: string): ParsedQuery {
   const asked: string[] = [];
   const phrases: ByLanguage[] = [];
   const exclusions: ByLanguage[] = [];
-  for (const { groups = {} } of query.matchAll(PART)) {
+  for (const { groups = {} } of query.replaceAll(QUOTES, '"').matchAll(PART)) {
     const { minus, phrase, excluded, plain } = groups;
     if (plain !== undefined) asked.push(plain);
     else if (excluded !== undefined) exclusions.push(...sequence(excluded));
@@ -45,6 +54,13 @@ export function parseQuery(query: string): ParsedQuery {
       asked.push(phrase);
       phrases.push(...sequence(phrase));
     }
+  }
+  if (phrases.length + exclusions.length > MOST_CONDITIONS) {
+    // To leave some out would return what the query excludes.
+    throw new RuntimeError(
+      'RECALL_QUERY_INVALID',
+      `the query must have at most ${MOST_CONDITIONS} phrases and exclusions together`,
+    );
   }
   const text = asked.join(' ');
   const found = words(fold(text));

@@ -24,7 +24,7 @@ export type Halves = 'both' | 'text' | 'vectors';
 
 /**
  * Which memories of a session lend their score to the turns before and after them: those that somebody
- * said (kind `message`, or with a speaker), any memory of a session, or none.
+ * said (of kind `message`, and notes with a speaker), any memory of a session, or none.
  */
 export type Neighbours = 'messages' | 'all' | 'off';
 
@@ -37,7 +37,7 @@ export interface RecallQuery {
    */
   readonly query: string;
   readonly scope?: RecallScope;
-  /** The most hits to return. Default: 10. */
+  /** The most hits to return, 1 to 1,000. Default: 10. */
   readonly limit?: number;
   /** The embedder that made the vectors. Without it the text half decides alone. */
   readonly embedder?: Embedder | undefined;
@@ -72,7 +72,7 @@ export interface RecallBounds {
  * from the index of 100,000 takes 150 ms.
  */
 export const RECALL_BOUNDS: RecallBounds = {
-  textMatches: 10_000,
+  textMatches: 5_000,
   comparedVectors: 10_000,
   indexedVectors: 20_000,
 };

@@ -1,7 +1,8 @@
 import { ProviderError } from '@memfleet/models';
 import { waitFor } from '@memfleet/projections';
-import { type Queryable, RuntimeError } from '@memfleet/runtime';
-import { type Context, contextOf, describe, type Described } from './describe.ts';
+import { type Queryable, raceAbort, RuntimeError } from '@memfleet/runtime';
+import { checkQuery } from './check-query.ts';
+import { describe, type Described } from './describe.ts';
 import type { Embedder } from './embedder.ts';
 import { type Lent, lentScores } from './lent-scores.ts';
 import type { Nearest } from './nearest-query.ts';
@@ -12,7 +13,7 @@ import { fuse } from './rank-fusion.ts';
 import type { RecallHit, RecallNote, RecallResult } from './result.ts';
 import { type Scope, scopeOf } from './scope.ts';
 import { snippetOf } from './snippet.ts';
-import { type Surroundings, surroundingsOf } from './surroundings.ts';
+import { type Context, contextOf, surroundingsOf } from './surroundings.ts';
 import { tenantStatistics } from './tenant-statistics.ts';
 import { type TextRanking, textRanking } from './text-ranking.ts';
 import { TUNING, type Tuning } from './tuning.ts';
@@ -33,7 +34,7 @@ const CONTEXT = 2;
  * Finds the memories that answer a query: by their words, by vectors, and by the turns around them.
  * Forgotten and superseded memories are never returned: one is gone, the other is wrong by now. The only
  * model call embeds the query; without its answer only the words decide, and the result says so.
- * @throws RuntimeError RECALL_QUERY_EMPTY; the errors of `waitFor`, with `after`; ProviderError when the
+ * @throws RuntimeError RECALL_QUERY_EMPTY | RECALL_QUERY_INVALID; the errors of `waitFor`, with `after`; ProviderError when the
  * query asks for vectors alone and cannot be embedded; the signal's reason
  */
 export async function recall(db: Queryable, query: RecallQuery): Promise<RecallResult> {
@@ -46,6 +47,7 @@ export async function recallTuned(
   query: RecallQuery,
   tuning: Tuning,
 ): Promise<RecallResult> {
+  checkQuery(query);
   const { tenant, limit = LIMIT, neighbours = 'messages', signal } = query;
   // Text that PostgreSQL refuses has no meaning in a query either.
   const asked = query.query.slice(0, LONGEST_QUERY).replaceAll('\u0000', ' ').toWellFormed();
@@ -74,7 +76,7 @@ export async function recallTuned(
     memories: [...new Set([...text.memories, ...vectors.nearest].map(({ memory }) => memory))],
     scope: search.scope,
     which: neighbours,
-    reach: Math.max(tuning.lend.length, CONTEXT),
+    reach: tuning.lend.length,
   });
   const spoken = { ...around, spoken: parsed.spoken };
   const byWords = lentScores(text.memories, spoken, tuning);
@@ -92,7 +94,12 @@ export async function recallTuned(
       search.scope,
       best.map(({ memory }) => ({ memory, fact: factOf(places.nearest.get(memory)) })),
     ),
-    contextsOf(search, best, around),
+    contextOf(db, {
+      memories: best.map(({ memory }) => memory),
+      scope: search.scope,
+      which: neighbours,
+      reach: CONTEXT,
+    }),
   ]);
   const hits = best.flatMap(({ memory, score }) => {
     const row = described.get(memory);
@@ -124,7 +131,7 @@ async function byText({
   bounds,
   candidates,
 }: Search): Promise<TextRanking> {
-  if (query.halves === 'vectors') return { memories: [], isBounded: false };
+  if (query.halves === 'vectors') return { memories: [] };
   return await textRanking(db, {
     words: parsed.words,
     scope,
@@ -189,10 +196,12 @@ async function embedded(
   const timeout = AbortSignal.timeout(EMBEDDER_TIMEOUT_MS);
   try {
     const both = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
-    const { vectors } = await embedder.embed([text], both);
+    // An embedder may ignore its signal.
+    const { vectors } = await raceAbort(embedder.embed([text], both), both);
     return vectors[0];
   } catch (error) {
-    if (signal?.aborted !== true && timeout.aborted) {
+    signal?.throwIfAborted();
+    if (timeout.aborted) {
       throw new ProviderError('transient', `no answer within ${EMBEDDER_TIMEOUT_MS / 1_000} s`);
     }
     throw error;
@@ -207,20 +216,6 @@ function placesOf(ranking: readonly Lent[]): Map<string, Placed> {
 
 function factOf(nearest: Nearest | undefined): number | undefined {
   return nearest?.target === 'fact' ? nearest.ordinal : undefined;
-}
-
-async function contextsOf(
-  { db, scope }: Search,
-  best: readonly { readonly memory: string }[],
-  { neighbours }: Surroundings,
-): Promise<Map<string, Context>> {
-  const known = best.map(({ memory }) => ({
-    memory,
-    beside: (neighbours.get(memory) ?? [])
-      .filter(({ distance }) => distance <= CONTEXT)
-      .map((neighbour) => neighbour.memory),
-  }));
-  return await contextOf(db, scope, known);
 }
 
 function hitOf(
@@ -272,9 +267,12 @@ async function notesOf(
     const message = `the query could not be embedded (${vectors.away}): words alone decided`;
     notes.push({ code: 'EMBEDDER_AWAY', message });
   }
-  if (text.isBounded) {
+  if (text.bound !== undefined) {
+    const { textMatches } = bounds;
     const message =
-      'a word of the query is in too many memories: it only added to what others found';
+      text.bound === 'cut'
+        ? `every word of the query is in more memories than textMatches (${textMatches}): only some of them were ranked; ask with a rarer word, or narrow the scope`
+        : `a word of the query is in more memories than textMatches (${textMatches}): it only added to what others found`;
     notes.push({ code: 'TEXT_BOUND_REACHED', message });
   }
   if (vectors.bound !== undefined) {

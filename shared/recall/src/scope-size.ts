@@ -1,17 +1,23 @@
 import type { Queryable } from '@memfleet/runtime';
 import type { Scope } from './scope.ts';
 
+/** Rows of a tenant that are read to count those which a filter without an index lets through. */
+const MOST_READ = 100_000;
+
 /**
- * How many memories the index behind a scope leads to: those of the user, agent or session that the scope
- * names, counted to one more than `most`; otherwise the approximate number of the tenant's.
+ * How many memories a search must look at to see the whole scope: those of the user, agent or session that
+ * it names, or else those that pass its other filters, counted to one more than `most`. For a tenant too
+ * large to be counted, and without any filter, the approximate number of the tenant's.
  */
 export async function rowsOfScope(
   db: Queryable,
-  { indexed, shape }: Scope,
+  scope: Scope,
   { tenantRows, most }: { readonly tenantRows: number; readonly most: number },
 ): Promise<number> {
-  if (tenantRows <= most || indexed === undefined) return tenantRows;
-  const { condition, values } = indexed;
+  const { indexed, isNarrow, shape, seen } = scope;
+  if (tenantRows <= most || !isNarrow) return tenantRows;
+  if (indexed === undefined && tenantRows > MOST_READ) return tenantRows;
+  const { condition, values } = indexed ?? { condition: seen, values: scope.values };
   const { rows } = await db.query<{ rows: number }>({
     name: `recall-rows-${shape}`,
     text: `select count(*)::int as rows from (

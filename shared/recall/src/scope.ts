@@ -12,7 +12,12 @@ export interface Scope {
    */
   readonly seen: string;
   /**
-   * The same for a statement that finds rows by their keys, which include the tenant. `is true` keeps the
+   * The same without the phrases: a turn around a hit need not have them. Whether a row has them is `phrased`.
+   */
+  readonly around: string;
+  readonly phrased: string;
+  /**
+   * `seen` for a statement that finds rows by their keys, which include the tenant. `is true` keeps the
    * planner from also reading all rows of the tenant, a user or an agent besides those of a key.
    */
   readonly seenByKeys: string;
@@ -50,6 +55,8 @@ const FILTERS: readonly Filter[] = [
   { condition: (excluded) => `not exists (${placeOf(excluded)} > 0)`, type: 'jsonb' },
 ];
 
+const PHRASES = 7;
+
 const SEEN = `memories.content is not null
     and memories.forgotten_at is null and memories.superseded_at is null`;
 const OF_TENANT = 'memories.tenant = $1';
@@ -80,6 +87,11 @@ export function scopeOf(
   const conditions = FILTERS.map(({ condition, type }, at) =>
     isAsked(at) ? condition(`$${at + 2}`) : `$${at + 2}::${type} is null`,
   );
+  const isGiven = `$${PHRASES + 2}::${FILTERS[PHRASES]?.type} is not null`;
+  // The statement must still give the parameter a type.
+  const around = conditions.map((condition, at) =>
+    at === PHRASES && isAsked(at) ? isGiven : condition,
+  );
   const byKeys = conditions.map((condition, at) =>
     FILTERS[at]?.isIndexed === true ? `(${condition}) is true` : condition,
   );
@@ -89,6 +101,8 @@ export function scopeOf(
   return {
     values: [tenant, ...values.map((value) => value ?? null)],
     seen: [OF_TENANT, SEEN, ...conditions].join(' and '),
+    around: [OF_TENANT, SEEN, ...around].join(' and '),
+    phrased: conditions[PHRASES] ?? 'true',
     seenByKeys: [`(${OF_TENANT}) is true`, SEEN, ...byKeys].join(' and '),
     shape: FILTERS.map((_, at) => (isAsked(at) ? '1' : '0')).join(''),
     isNarrow: values.some((value) => value !== undefined),

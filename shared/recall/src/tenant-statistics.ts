@@ -14,8 +14,10 @@ interface Kept {
 }
 
 const SHORTEST_MS = 2_000;
-/** Reading the statistics takes at most one part in this many of the time. */
+/** Reading the statistics takes at most one part in this many of the time … */
 const SPARSE = 200;
+/** … but however long it took, as on a cold or busy server, they are read again after this time. */
+const LONGEST_MS = 60_000;
 const MOST_TENANTS = 10_000;
 
 const kept = new WeakMap<Queryable, Map<string, Kept>>();
@@ -33,7 +35,10 @@ export async function tenantStatistics(db: Queryable, tenant: string): Promise<T
   try {
     const found = await value;
     const took = performance.now() - now;
-    tenants.set(tenant, { value, goodUntil: now + Math.max(SHORTEST_MS, took * SPARSE) });
+    tenants.set(tenant, {
+      value,
+      goodUntil: now + Math.min(LONGEST_MS, Math.max(SHORTEST_MS, took * SPARSE)),
+    });
     return found;
   } catch (error) {
     tenants.delete(tenant);

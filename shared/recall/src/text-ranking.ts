@@ -8,44 +8,84 @@ import type { TextTuning } from './tuning.ts';
 export interface TextRanking {
   /** Best first, by BM25 of their own words. */
   readonly memories: readonly { readonly memory: string; readonly score: number }[];
-  /** Whether a word was too common to bring all of its memories into the ranking. */
-  readonly isBounded: boolean;
+  /**
+   * What a bound left out: `only-added` when a word in too many memories only added to what others found;
+   * `cut` when there were no others, so that only some of the memories with it were ranked.
+   */
+  readonly bound?: 'cut' | 'only-added';
 }
 
 /** Up to this many rows every word matches, however common. */
 const SMALL_TENANT = 100;
+/** Rows that tell how common a word is whose rows were not all read: within 2 percentage points, as a rule. */
+const SAMPLE_ROWS = 500;
 /** A scope with up to this many memories is searched row by row: 2 µs a word, where a key costs more. */
 const FEW_ROWS = 2_000;
 
+interface TextSearch {
+  readonly words: readonly ByLanguage[];
+  readonly scope: Scope;
+  readonly statistics: TenantStatistics;
+  readonly tuning: TextTuning;
+  /** The most memories that one word may bring into the ranking. */
+  readonly mostMatches: number;
+  readonly limit: number;
+}
+
 /** Ranks memories of the scope by their words: BM25, with the tenant's own frequencies. */
-export async function textRanking(
-  db: Queryable,
-  search: {
-    readonly words: readonly ByLanguage[];
-    readonly scope: Scope;
-    readonly statistics: TenantStatistics;
-    readonly tuning: TextTuning;
-    /** The most memories that one word may bring into the ranking. */
-    readonly mostMatches: number;
-    readonly limit: number;
-  },
-): Promise<TextRanking> {
-  const { words, scope, statistics, tuning, mostMatches, limit } = search;
-  if (words.length === 0) return { memories: [], isBounded: false };
-  const { rows: count, averageLength } = statistics;
-  const { k1, b, match, idf } = tuning;
-  const half = count > SMALL_TENANT ? Math.floor(count / 2) : mostMatches;
+export async function textRanking(db: Queryable, search: TextSearch): Promise<TextRanking> {
+  const { words, scope, statistics, mostMatches } = search;
+  if (words.length === 0) return { memories: [] };
+  const { rows: count } = statistics;
   const isFew =
     scope.indexed !== undefined &&
     (await rowsOfScope(db, scope, { tenantRows: count, most: FEW_ROWS })) <= FEW_ROWS;
-  const { rows } = await db.query<{ memory: string; score: number; bounded: boolean }>({
+  // Without a scope, the rows of a word need not be read beyond half of the tenant's to know that most have it.
+  const half = count > SMALL_TENANT && !scope.isNarrow ? Math.floor(count / 2) : mostMatches;
+  const found = await rank(db, search, isFew, Math.min(half, mostMatches));
+  // There are no rarer words, so these decide, and all of their rows count.
+  if (found.matched !== 'frequent' || half >= mostMatches) return rankingOf(found);
+  return rankingOf(await rank(db, search, isFew, mostMatches));
+}
+
+interface Ranked {
+  readonly memories: TextRanking['memories'];
+  /** Which words brought memories in: rare ones, or, for want of any, those that most of the rows have. */
+  readonly matched: 'rare' | 'frequent';
+  /** Whether a word has more rows than were read, and is not one that most rows have. */
+  readonly isBounded: boolean;
+  /** Whether not even all rows of the words that decide were read. */
+  readonly isCut: boolean;
+}
+
+function rankingOf({ memories, isBounded, isCut }: Ranked): TextRanking {
+  if (isCut) return { memories, bound: 'cut' };
+  return { memories, ...(isBounded ? { bound: 'only-added' } : {}) };
+}
+
+/** @param most rows that are read of a word, and one more */
+async function rank(
+  db: Queryable,
+  { words, scope, statistics, tuning, limit }: TextSearch,
+  isFew: boolean,
+  most: number,
+): Promise<Ranked> {
+  const { rows: count, averageLength } = statistics;
+  const { k1, b, match, idf } = tuning;
+  const { rows } = await db.query<{
+    memory: string;
+    score: number;
+    bounded: boolean;
+    frequent: boolean;
+    cut: boolean;
+  }>({
     name: `recall-text-${scope.shape}-${isFew ? 'few' : 'keys'}`,
     text: bm25Sql(isFew ? `${HAS_WORD} and ${scope.seen}` : `${HAS_KEY} and ${scope.seenByKeys}`),
     values: [
       ...scope.values,
       words.map(keysOf),
       words.map((word) => JSON.stringify(word)),
-      Math.min(half, mostMatches),
+      most,
       count,
       averageLength,
       k1,
@@ -53,14 +93,16 @@ export async function textRanking(
       idf,
       match === 'all',
       limit,
-      mostMatches < half,
+      count > SMALL_TENANT ? count / 2 : Number.POSITIVE_INFINITY,
       scope.isNarrow,
     ],
   });
+  const [first] = rows;
   return {
     memories: rows.map(({ memory, score }) => ({ memory, score })),
-    // A word in most rows carries no information: leaving it out of the match loses nothing.
-    isBounded: mostMatches < half && rows[0]?.bounded === true,
+    matched: first?.frequent === true ? 'frequent' : 'rare',
+    isBounded: first?.bounded === true,
+    isCut: first?.cut === true,
   };
 }
 
@@ -85,15 +127,17 @@ function keysOf(word: ByLanguage): string {
 }
 
 /**
- * $11 keys and $12 lexemes of each word, $13 most rows a word may bring in, $14 rows and $15 average
+ * $11 keys and $12 lexemes of each word, $13 the most rows to read of a word, $14 rows and $15 average
  * length of the tenant, $16 k1, $17 b, $18 whether rarity counts, $19 whether all words must be there,
- * $20 the limit, $21 whether words with more rows count at all, $22 whether the scope is narrow.
+ * $20 the limit, $21 rows of the tenant beyond which most have a word, $22 whether the scope is narrow.
  *
- * Every word looks its rows up by itself, so that a row is visited once for each of its words. The rows of
- * a word are counted on the way; in a narrow scope, the tenant's are counted separately. A lexeme stands
- * between two blanks, so the length that a text loses without it shows how often it occurred. Words with
- * more rows than they may bring in only add to the score of the best rows that the others found, unless
- * there are no others; a word that most rows have adds nothing.
+ * Every word looks its rows up by itself, so that a row is visited once for each of its words. A lexeme
+ * stands between two blanks, so the length that a text loses without it shows how often it occurred.
+ *
+ * The frequency of a word is that in the tenant, whatever the scope. Without a scope its rows are counted on
+ * the way; where not all were read, a sample of the tenant says how many have it. Words that most rows have
+ * bring none in and add nothing; words with more rows than may be read bring none in either, and only add to
+ * the score of the best rows that the others found. If there are no others, these words decide.
  */
 const bm25Sql = (isMatch: string): string => `
 with words as materialized (
@@ -109,23 +153,38 @@ with words as materialized (
     where ${isMatch}
     limit $13::int + 1
   ) as found
+), sample as materialized (
+  select memories.language, memories.lexemes from memory.memories
+  where memories.tenant = $1 and memories.length > 0
+  order by memories.memory limit ${SAMPLE_ROWS}
 ), counted as (
   select place, count(*) as rows from matches group by place
-), weighed as materialized (
-  select place, rows > $13::int as is_common,
-    rows <= $13::int or min(rows) over () > $13::int as is_matched,
-    case when $18::boolean
-      then ln(1 + (greatest($14::float8, frequency) - frequency + 0.5) / (frequency + 0.5))
-      else 1 end as idf
-  from counted join words using (place) cross join lateral (
-    select case when $22::boolean then (
+), found as (
+  select place, words.lexemes, counted.rows, case when $22::boolean then (
       select count(*) from (
         select from memory.memories
         where ${HAS_KEY} and (memories.tenant = $1) is true
         limit $13::int + 1
       ) as found
-    ) else rows end as frequency
-  ) as tenants
+    ) else counted.rows end as read
+  from counted join words using (place)
+), frequencies as materialized (
+  select place, rows, case when read <= $13::int then read else greatest(read, (
+      select $14::float8 * avg(
+        case when position(found.lexemes ->> sample.language in sample.lexemes) > 0 then 1 else 0 end)
+      from sample
+    )) end::float8 as frequency
+  from found
+), common as materialized (
+  select place, frequency, frequency > $21::float8 as is_frequent, rows > $13::int as is_cut,
+    frequency > $21::float8 or rows > $13::int as is_common
+  from frequencies
+), weighed as materialized (
+  select place, is_frequent, is_cut, not is_common or bool_and(is_common) over () as is_matched,
+    case when $18::boolean
+      then ln(1 + (greatest($14::float8, frequency) - frequency + 0.5) / (frequency + 0.5))
+      else 1 end as idf
+  from common
 ), scored as materialized (
   select memory, count(*) as words, sum(idf * ${WEIGHT}) as score
   from matches join weighed using (place)
@@ -134,15 +193,17 @@ with words as materialized (
   order by score desc
   limit 10 * $20::int
 )
-select memory, scored.score + coalesce(common.score, 0) as score,
-  exists (select from weighed where is_common) as bounded
+select memory, scored.score + coalesce(added.score, 0) as score,
+  exists (select from weighed where is_cut and not is_frequent and not is_matched) as bounded,
+  exists (select from weighed where is_cut and is_matched) as cut,
+  not exists (select from weighed where not is_frequent) as frequent
 from scored left join lateral (
   select sum(idf * ${WEIGHT}) as score
   from weighed join words using (place)
   join memory.memories on memories.tenant = $1 and memories.memory = scored.memory
   cross join lateral (select ${TIMES} as times) as counted
-  where not is_matched and times > 0
-) as common on $21::boolean and exists (select from weighed where not is_matched)
+  where not is_matched and not is_frequent and times > 0
+) as added on exists (select from weighed where not is_matched and not is_frequent)
 where not $19::boolean or scored.words = cardinality($11)
 order by score desc, memory
 limit $20::int`;

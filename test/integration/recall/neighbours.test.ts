@@ -41,6 +41,10 @@ beforeAll(async () => {
     turn('z-2', 'In the garden.', { session: 's-8', kind: 'note' }),
     turn('y-1', 'The pelican likes fish.', { session: 's-7', kind: 'fact' }),
     turn('y-2', 'Somebody has a boat.', { session: 's-7', kind: 'fact' }),
+    turn('p-1', 'Which tea do you like?', { session: 's-9', speaker: 'Bob' }),
+    turn('p-2', 'I love green tea.', { session: 's-9' }),
+    turn('p-3', 'With jasmine.', { session: 's-9' }),
+    turn('p-4', 'More green tea, please.', { session: 's-9' }),
     // Notes stand by themselves.
     { memory: 'n-1', content: 'Buy walnuts.', session: 's-5' },
     { memory: 'n-2', content: 'Call the plumber.', session: 's-5' },
@@ -99,6 +103,25 @@ test('they are context, in the order in which they were said', async () => {
     content: 'Where did you go for your holidays?',
     speaker: { role: 'user', name: 'Bob' },
   });
+});
+
+test('a hit that its neighbours brought has its own context', async () => {
+  const hits = await ask('Where were the holidays?');
+  const lent = hits.find(({ memory }) => memory === 't-3');
+  expect(lent?.text?.ownScore).toBe(0);
+  expect(lent?.context.before.map(({ memory }) => memory)).toEqual(['t-1', 't-2']);
+  expect(lent?.context.after.map(({ memory }) => memory)).toEqual(['t-4', 't-5']);
+});
+
+test('a turn without the phrase is no hit, but keeps its place beside one', async () => {
+  const hits = await ask('"green tea"');
+  expect(hits.map(({ memory }) => memory).toSorted()).toEqual(['p-2', 'p-4']);
+  const [second, fourth] = ['p-2', 'p-4'].map((name) => hits.find(({ memory }) => memory === name));
+  expect(second?.context.before.map(({ memory }) => memory)).toEqual(['p-1']);
+  expect(second?.context.after.map(({ memory }) => memory)).toEqual(['p-3', 'p-4']);
+  // They lend across the turn between them: a quarter.
+  const [own, other] = [second?.text?.ownScore ?? 0, fourth?.text?.ownScore ?? 0];
+  expect(second?.text?.score).toBeCloseTo(own + other / 4, 5);
 });
 
 test('another session is none of them', async () => {

@@ -158,6 +158,7 @@ describe('an index of vectors', () => {
       user: index % 100 === 7 ? 'rare' : 'common',
       agent: `agent-${index % 40}`,
       ...(index === 50 ? { forgotten: true } : {}),
+      ...(index < 4 ? { kind: 'fact' as const } : {}),
     };
   });
   const other = many.map((memory): Remembered => ({ ...memory, tenant: 'other' }));
@@ -245,6 +246,18 @@ describe('an index of vectors', () => {
     }
   });
 
+  test('compares what few memories pass a filter that no index leads to', async () => {
+    const query = 'the kayak in the shed';
+    const scope: RecallScope = { kinds: ['fact'] };
+    const isFact = ({ kind }: Remembered): boolean => kind === 'fact';
+    expect((await ask(query, { scope })).notes).toEqual([]);
+    expect(await found(query, { scope })).toEqual(exactly(query, isFact));
+    await lite.exec(`drop index memfleet.${vectorIndexName(lexicalEmbedder.space)}`);
+    db = asQueryable(lite);
+    expect((await ask(query, { scope })).notes).toEqual([]);
+    expect(await found(query, { scope })).toEqual(exactly(query, isFact));
+  });
+
   test('says so when its bound was reached, with the best of what it saw', async () => {
     const narrow = { scope: { agent: 'agent-3' }, bounds: { ...bounds, indexedVectors: 50 } };
     const { hits, notes } = await ask('the kayak in the shed', narrow);
@@ -268,6 +281,16 @@ describe('an index of vectors', () => {
       expect(hits).not.toEqual([]);
     },
   );
+
+  test('without it, the answer says so even if none of the newest is in the scope', async () => {
+    await lite.exec(`drop index memfleet.${vectorIndexName(lexicalEmbedder.space)}`);
+    db = asQueryable(lite);
+    // The first sixty of more than eight hundred events.
+    const scope = { until: new Date('2026-01-01T00:01:00Z') };
+    const { hits, notes } = await ask('the kayak in the shed', { scope });
+    expect(hits).toEqual([]);
+    expect(notes).toMatchObject([{ code: 'VECTOR_BOUND_REACHED' }]);
+  });
 
   test('without it, memories that have no vector yet take no place of those that have', async () => {
     await lite.exec(`drop index memfleet.${vectorIndexName(lexicalEmbedder.space)};

@@ -132,6 +132,47 @@ test('a vector of a fact that is no more is not matched', async () => {
   expect(await recall(own.pool, { ...input, query: 'sings' })).toMatchObject({ hits: [] });
 });
 
+test('a memory is not found by what it said before it was revised', async () => {
+  await using own = await createTestDatabase();
+  await own.pool.query(READ_MODELS);
+  const models = await remember(own.pool, lexicalEmbedder, [
+    { memory: 'm', content: 'Ada plays chess.', facts: ['Ada likes chess.'] },
+    { memory: 'n', content: 'Bob sings.' },
+  ]);
+  // No vector and no fact of the new content is there yet.
+  await models.happen('acme', 'm', 'memory.revised', { content: 'Ada rows.' });
+  const input = { tenant: 'acme', embedder: lexicalEmbedder, halves: 'vectors' as const };
+  expect(await recall(own.pool, { ...input, query: 'plays chess' })).toMatchObject({ hits: [] });
+  const { hits } = await recall(own.pool, { tenant: 'acme', query: 'rows' });
+  expect(hits).toMatchObject([{ memory: 'm', content: 'Ada rows.', facts: [] }]);
+});
+
+test('only the newest vectors are compared, and the answer says so, whatever the scope leaves of them', async () => {
+  await using own = await createTestDatabase();
+  await own.pool.query(READ_MODELS);
+  await remember(
+    own.pool,
+    lexicalEmbedder,
+    Array.from({ length: 40 }, (_, index) => ({
+      memory: `m-${index}`,
+      content: `A kayak, number ${index}.`,
+      kind: index < 10 ? ('fact' as const) : ('note' as const),
+    })),
+  );
+  const input = {
+    tenant: 'acme',
+    query: 'kayak',
+    embedder: lexicalEmbedder,
+    halves: 'vectors' as const,
+  };
+  const ofFacts = { ...input, scope: { kinds: ['fact' as const] } };
+  const few = await recall(own.pool, { ...ofFacts, bounds: { comparedVectors: 10 } });
+  expect([few.hits.length, few.notes]).toEqual([10, []]);
+  const cut = await recall(own.pool, { ...ofFacts, bounds: { comparedVectors: 9 } });
+  expect(cut.hits).toEqual([]);
+  expect(cut.notes).toMatchObject([{ code: 'VECTOR_BOUND_REACHED' }]);
+});
+
 describe('without vectors words alone decide', () => {
   test('none stored', async () => {
     await using own = await createTestDatabase();
@@ -184,10 +225,17 @@ describe('an embedder that is away', () => {
   });
 
   test('a caller who gives up is told the reason', async () => {
-    const hanging = failing(() => Promise.reject(new Error('aborted')));
-    const signal = AbortSignal.abort(new Error('enough'));
-    const input = { tenant: 'acme', query: 'tea', embedder: hanging, signal };
-    await expect(recall(database.pool, input)).rejects.toThrow('aborted');
+    const hanging = [
+      () => Promise.reject(new Error('aborted')),
+      () => Promise.reject(new ProviderError('transient', 'aborted')),
+      // One that ignores its signal.
+      () => new Promise<never>(() => undefined),
+    ];
+    for (const embed of hanging) {
+      const signal = AbortSignal.abort(new Error('enough'));
+      const input = { tenant: 'acme', query: 'tea', embedder: failing(embed), signal };
+      await expect(recall(database.pool, input)).rejects.toThrow('enough');
+    }
   });
 });
 
@@ -209,7 +257,37 @@ test.each([
   ['words that say nothing', 'what is it?'],
   ['a JSON path', '$.tea[*]'],
   ['very long', 'tea '.repeat(10_000)],
+  ['a long word of characters outside of the basic plane', `a${'𐐨'.repeat(40)}`],
   ['many words', Array.from({ length: 900 }, (_, index) => `w${index}`).join(' ')],
 ])('odd queries are answered: %s', async (_, query) => {
   expect(Array.isArray(await ask(query))).toBe(true);
+});
+
+test.each<[string, Partial<RecallQuery>]>([
+  ['limit', { limit: 0 }],
+  ['limit', { limit: -1 }],
+  ['limit', { limit: 2.5 }],
+  ['limit', { limit: Number.NaN }],
+  ['limit', { limit: 1e9 }],
+  ['scope.importance', { scope: { importance: Number.NaN } }],
+  ['scope.importance', { scope: { importance: 1.5 } }],
+  ['scope.since', { scope: { since: new Date(Number.NaN) } }],
+  ['scope.until', { scope: { until: new Date('no date') } }],
+  ['tenant', { tenant: 'a\u0000b' }],
+  ['user', { scope: { user: 'a\u0000b' } }],
+  ['session', { scope: { session: '\ud800' } }],
+  ['bounds.textMatches', { bounds: { textMatches: 0 } }],
+  ['bounds.comparedVectors', { bounds: { comparedVectors: 2 ** 31 } }],
+  ['after', { after: -1 }],
+  ['vectors alone', { halves: 'vectors', embedder: undefined }],
+])('what no search can mean is refused, and named: %s', async (name, options) => {
+  await expect(ask('tea', options)).rejects.toMatchObject({
+    code: 'RECALL_QUERY_INVALID',
+    message: expect.stringContaining(name) as string,
+  });
+});
+
+test('more exclusions than can be looked for are an error: none is left out', async () => {
+  const many = Array.from({ length: 33 }, (_, index) => `-w${index}`).join(' ');
+  await expect(ask(`tea ${many}`)).rejects.toMatchObject({ code: 'RECALL_QUERY_INVALID' });
 });

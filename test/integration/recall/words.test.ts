@@ -27,7 +27,10 @@ beforeAll(async () => {
       tenant: 'many',
       memory: `m-${index}`,
       content: `The house: ${FILLERS[index % 5]} number ${index}${index % 100 === 0 ? ' leaks' : ''}.`,
+      ...(index % 3 === 0 ? { user: 'ada' } : {}),
     })),
+    // Last, so that it is behind most rows with the word.
+    { tenant: 'many', memory: 'm-short', content: 'House.' },
   ]);
 });
 afterAll(async () => {
@@ -72,9 +75,36 @@ test('accents are optional, and full-width letters are letters', async () => {
 test('a rare word decides, and one that most memories have brings none in', async () => {
   const found = await ask('house leaks', { tenant: 'many' });
   expect(found.toSorted()).toEqual(['m-0', 'm-100', 'm-200']);
-  // Unless there is no other.
-  expect(await ask('house', { tenant: 'many' })).toHaveLength(50);
 });
+
+test('a scope makes no common word rare', async () => {
+  const found = await ask('house leaks', { tenant: 'many', scope: { user: 'ada' } });
+  expect(found).toEqual(['m-0']);
+});
+
+test('without a rarer word the common ones decide, and all of their memories are ranked', async () => {
+  for (const query of ['house', 'the house', 'house number']) {
+    expect(await ask(query, { tenant: 'many' })).toHaveLength(50);
+  }
+  const { hits, notes } = await recall(database.pool, { tenant: 'many', query: 'house' });
+  expect(hits[0]?.memory).toBe('m-short');
+  expect(notes).toEqual([]);
+});
+
+test.each([
+  ['many', 'house', 20],
+  ['many', 'roof', 20],
+  ['acme', 'tea', 2],
+])(
+  'in %s, "%s" alone has too many memories, and the answer says that some were left out',
+  async (tenant, query, textMatches) => {
+    const { hits, notes } = await recall(database.pool, { tenant, query, bounds: { textMatches } });
+    expect(hits).not.toEqual([]);
+    expect(notes).toMatchObject([
+      { code: 'TEXT_BOUND_REACHED', message: expect.stringMatching(/only some of them/) as string },
+    ]);
+  },
+);
 
 test('a word with more memories than one search looks at only adds to what others found', async () => {
   const input = { tenant: 'many', limit: 5, query: 'roof leaks' };
@@ -85,6 +115,9 @@ test('a word with more memories than one search looks at only adds to what other
   const exact = await recall(database.pool, input);
   expect(exact.notes).toEqual([]);
   expect(exact.hits.length).toBe(5);
+  // What most memories have adds nothing, however few of them were looked at.
+  const more = await recall(database.pool, { ...input, bounds, query: 'roof house leaks' });
+  expect(more.hits).toEqual(hits);
 });
 
 test('a revision is found by its own words, and no longer by the old ones', async () => {

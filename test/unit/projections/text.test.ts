@@ -71,9 +71,9 @@ describe('lexemes', () => {
     ['unknown words running', 'xx', ['unknown', 'words', 'running']],
     ['東京都', 'ja', ['東', '東京', '京', '京都', '都']],
     ['カメラを', 'ja', ['カメ', 'メラ']],
-    ['고양이가', 'ko', ['고양', '양이', '이가']],
+    ['고양이가', 'ko', ['고', '고양', '양', '양이', '이', '이가', '가']],
     ['개', 'ko', ['개']],
-    ['กาแฟ', 'th', ['กาแ', 'าแฟ']],
+    ['กาแฟ', 'th', ['กา', 'กาแ', 'าแ', 'าแฟ', 'แฟ']],
   ])('%s (%s)', (text, language, expected) => {
     expect(lexemes(text, language)).toEqual(expected);
   });
@@ -84,6 +84,8 @@ describe('lexemes', () => {
       ['東京都に住んでいます', '京都'],
       ['เมื่อวานผมดื่มกาแฟ', 'ดื่มกาแฟ'],
       ['우리 고양이가 잔다', '고양이'],
+      ['책을 샀어요', '책'],
+      ['ฉันชอบชามาก', 'ชา'],
     ] as const) {
       const whole = analyse(text);
       expect(whole.lexemes).toContain(analyse(part, whole.language).lexemes);

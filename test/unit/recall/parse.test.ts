@@ -26,6 +26,9 @@ test.each([
   ['tea -the', { words: ['tea'], exclusions: [] }],
   ['a "quote that does not end', { words: ['quot', 'end'], phrases: [] }],
   ['"" tea', { words: ['tea'], phrases: [] }],
+  ['“green tea” cup', { phrases: ['green  tea'] }],
+  ['„green tea“ -«black tea»', { phrases: ['green  tea'], exclusions: ['black  tea'] }],
+  ['＂green tea＂', { phrases: ['green  tea'] }],
 ])('%s', (query, expected) => {
   expect(inEnglish(query)).toMatchObject(expected);
 });

@@ -5,7 +5,12 @@ export interface Failure {
 }
 
 /** Codes that blame the user's input or configuration rather than an event at run time. */
-const USAGE_CODES: ReadonlySet<string> = new Set(['USAGE', 'CONFIG_INVALID', 'RECALL_QUERY_EMPTY']);
+const USAGE_CODES: ReadonlySet<string> = new Set([
+  'USAGE',
+  'CONFIG_INVALID',
+  'RECALL_QUERY_EMPTY',
+  'RECALL_QUERY_INVALID',
+]);
 
 /** Wrong usage that a command detects only when it checks its arguments. */
 export class UsageError extends Error {

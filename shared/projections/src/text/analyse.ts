@@ -7,7 +7,7 @@ import { type Word, words } from './words.ts';
  * Raise it whenever this code, or another version of a library it uses, would analyse a text
  * differently: the version of the projection `memories` is derived from it.
  */
-export const ANALYSIS_VERSION = 1;
+export const ANALYSIS_VERSION = 2;
 
 /** A text as it is indexed. */
 export interface Analysed {

@@ -105,6 +105,8 @@ export function stopWordsOf(language: Language): ReadonlySet<string> {
 
 /** A longer "word" is an encoded blob; its beginning is enough to distinguish it. */
 const LONGEST = 64;
+/** Half of a character that the cut went through. */
+const HALF_PAIR = /[\ud800-\udbff]$/;
 /** Contractions that English appends to a word. */
 const CONTRACTION = /['’](?:s|re|ve|ll|d|m|t)$/;
 
@@ -140,6 +142,6 @@ function stemmed(word: string, { stem, stopWords }: Rules): string[] {
     .filter(
       (part) => part !== '' && !stopWords.has(part) && (parts.length === 1 || part.length > 1),
     )
-    .map((part) => stem(part.slice(0, LONGEST)))
+    .map((part) => stem(part.slice(0, LONGEST).replace(HALF_PAIR, '')))
     .filter((lexeme) => lexeme !== '');
 }

@@ -46,18 +46,26 @@ export function words(folded: string): Word[] {
   });
 }
 
+/** Sizes of the grams, so that the shortest words of a script are one: 책, ชา. Kana has none of one syllable. */
+const GRAMS: Readonly<Record<UnpartedScript, readonly number[]>> = {
+  han: [1, 2],
+  kana: [2],
+  hangul: [1, 2],
+  // Its characters are parts of syllables.
+  brahmic: [2, 3],
+};
+
 /**
- * The grams that index a run without separate words: for Han every character and every pair; for kana
- * and Hangul every pair; for Thai and related scripts, whose characters are parts of syllables, every
- * three. A part of a text has the grams of its run in the same order, so that phrases are found.
+ * The grams that index a run without separate words. A part of a text has the grams of its run in the same
+ * order, so that phrases are found.
  */
 export function gramsOf({ text, script }: Run): string[] {
   const characters = Array.from(text);
-  const size = script === 'brahmic' ? 3 : 2;
   const grams: string[] = [];
-  for (const [at, character] of characters.entries()) {
-    if (script === 'han') grams.push(character);
-    if (at + size <= characters.length) grams.push(characters.slice(at, at + size).join(''));
+  for (const at of characters.keys()) {
+    for (const size of GRAMS[script]) {
+      if (at + size <= characters.length) grams.push(characters.slice(at, at + size).join(''));
+    }
   }
   if (grams.length > 0) return grams;
   // One syllable of hiragana alone is a particle: は, が, を.

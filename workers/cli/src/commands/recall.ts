@@ -2,6 +2,7 @@ import { MEMORY_KINDS, type MemoryKind } from '@memfleet/events';
 import { Command, InvalidArgumentError } from 'commander';
 import { globalsOf } from '../globals.ts';
 import { wholeNumber } from '../numbers.ts';
+import { parseTime } from '../parse-time.ts';
 
 const DEFAULT_LIMIT = 10;
 
@@ -30,8 +31,12 @@ export function recallCommand(): Command {
       `only of this kind (${MEMORY_KINDS.join(', ')}); may be repeated`,
       kinds,
     )
-    .option('--since <time>', 'only memories from that time or later, such as 2026-03-01', time)
-    .option('--until <time>', 'only memories from before that time', time)
+    .option(
+      '--since <time>',
+      'only memories from that time or later, such as 2026-03-01 (UTC)',
+      time,
+    )
+    .option('--until <time>', 'only memories from before that time (UTC)', time)
     .option('--importance <n>', 'only memories with at least this importance, 0 to 1', share)
     .option('--limit <n>', 'most results', wholeNumber(1, 1_000), DEFAULT_LIMIT)
     .option('--full', 'show whole contents, with facts and the surrounding turns')
@@ -64,10 +69,9 @@ function kinds(text: string, before: readonly MemoryKind[] = []): MemoryKind[] {
   return [...before, kind];
 }
 
-/** A day begins at midnight UTC. */
 function time(text: string): Date {
-  const value = new Date(text);
-  if (!/^\d{4}-\d{2}-\d{2}/.test(text) || Number.isNaN(value.getTime())) {
+  const value = parseTime(text);
+  if (value === undefined) {
     throw new InvalidArgumentError('It must be a day or a time, such as 2026-03-01T12:00:00Z.');
   }
   return value;

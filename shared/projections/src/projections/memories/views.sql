@@ -13,7 +13,8 @@ select tenant, memory, content, kind, importance, scope_user, scope_agent, scope
   greatest(abs(origin_seq), revised_seq, superseded_seq, abs(forgotten_seq)) as sequence,
   abs(origin_seq) as position,
   language, lexemes, length,
-  keys_of(tenant, language, lexemes) collate "C" as keys
+  keys_of(tenant, language, lexemes) collate "C" as keys,
+  abs(content_seq) as content_sequence
 from memories;
 
 create or replace view memory.accesses as

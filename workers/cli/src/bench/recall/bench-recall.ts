@@ -149,7 +149,11 @@ async function answersBy(
   const bar = new ProgressBar({ label: `asking ${ranking}`, total, plainLines: !globals.json });
   const ask: Ask = async ({ tenant, question, scope }) => {
     const query = { tenant, query: question, scope, limit: depth, embedder, halves, signal };
-    return (await recall(pool, query)).hits.map(({ memory }) => memory);
+    const { hits, notes } = await recall(pool, query);
+    const away = notes.find(({ code }) => code === 'EMBEDDER_AWAY');
+    // Otherwise the words alone would be measured under the name of both.
+    if (away !== undefined) throw new Error(away.message);
+    return hits.map(({ memory }) => memory);
   };
   try {
     return await askAll(questions, ask, (done) => bar.update(done));
@@ -182,7 +186,7 @@ async function asked(question: Question, ask: Ask): Promise<Answered> {
   } catch (error) {
     throw new CommandError(
       `line ${line} of questions.jsonl could not be asked: ${messageOf(error)}`,
-      'Correct the question if it is to blame.',
+      'Correct the question if it is to blame, or see that the embedding service answers.',
     );
   }
   const ms = performance.now() - started;

@@ -1,9 +1,11 @@
 import { join } from 'node:path';
 import { EventError, MEMORY_KINDS, TOKEN_PATTERN, validated } from '@memfleet/events';
+import { fold, words } from '@memfleet/projections';
 import type { RecallScope } from '@memfleet/recall';
 import { didYouMean } from '@memfleet/runtime';
 import { CommandError } from '../../failure.ts';
 import { note } from '../../output.ts';
+import { parseTime } from '../../parse-time.ts';
 import { openInput } from '../../publish/input.ts';
 import { eventOfLine, LineProblem } from '../../publish/line-event.ts';
 import { readLines } from '../../publish/lines.ts';
@@ -120,9 +122,9 @@ const QUESTION_FIELDS: Readonly<Record<string, Check>> = {
       ? undefined
       : 'must be 1 to 64 letters, digits, "_" or "-"',
   question: (value) =>
-    typeof value === 'string' && value.trim() !== '' && value.length <= LONGEST_QUESTION
+    typeof value === 'string' && words(fold(value)).length > 0 && value.length <= LONGEST_QUESTION
       ? undefined
-      : `must be a text of 1 to ${LONGEST_QUESTION} characters`,
+      : `must be a text of 1 to ${LONGEST_QUESTION} characters with a word in it`,
   expected: (value) =>
     Array.isArray(value) && value.length > 0 && value.every((each) => typeof each === 'string')
       ? undefined
@@ -187,8 +189,8 @@ export function questionOf(text: string, line: number, known: ReadonlySet<string
     scope: {
       ...rest,
       ...(kind === undefined ? {} : { kinds: [kind] }),
-      ...(since === undefined ? {} : { since: new Date(since) }),
-      ...(until === undefined ? {} : { until: new Date(until) }),
+      ...(since === undefined ? {} : { since: parseTime(since) as Date }),
+      ...(until === undefined ? {} : { until: parseTime(until) as Date }),
     },
   };
 }
@@ -220,5 +222,5 @@ function isText(value: unknown): boolean {
 }
 
 function isTime(value: unknown): boolean {
-  return typeof value === 'string' && !Number.isNaN(Date.parse(value));
+  return typeof value === 'string' && parseTime(value) !== undefined;
 }
