@@ -38,6 +38,24 @@ test('--check reports the difference with exit code 1 and changes nothing', asyn
   expect((await fleet.run(['provision', '--check'], { env: other })).code).toBe(0);
 });
 
+test('a projection that needs a rebuild fails --check alone: its new workers start after provisioning', async () => {
+  await using fleet = await createCliFleet();
+  const other = { MEMFLEET_PROJECTIONS_LANES: '8' };
+  const refused = 'refuse projection memories (lanes: 1 → 8, by a rebuild)';
+  for (const [args, expected] of [
+    [['provision'], 0],
+    [['provision', '--check'], 1],
+  ] as const) {
+    const { code, stdout, stderr } = await fleet.run(args, { env: other });
+    expect([code, stderr]).toEqual([expected, '']);
+    expect(stdout).toContain(refused);
+    expect(stdout).toContain('next: memfleet projection rebuild memories\n');
+  }
+  const { code, stdout } = await fleet.run(['provision', '--json'], { env: other });
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({ inSync: false, applied: true });
+});
+
 test('a difference that would require deleting is refused with exit code 1', async () => {
   await using fleet = await createCliFleet();
   const other = { MEMFLEET_LOG_PARTITIONS: '4' };

@@ -9,8 +9,10 @@ export function provisionCommand(): Command {
       'after',
       `
 Safe to repeat, and to run from several places at once. It never deletes anything, and refuses a change
-that would require it. It waits for readers of views, up to a minute per projection and never with locks
-held; when a query takes longer, it names the query as the cause (VIEWS_BUSY) and changes nothing.
+that would require it. A projection of another version, or with other lanes, needs a rebuild: its change
+is refused and named, and does not fail the command, since the rebuild needs the new workers. It waits for
+readers of views, up to a minute per projection and never with locks held; when a query takes longer, it
+names the query as the cause (VIEWS_BUSY) and changes nothing.
 
 Examples:
   $ memfleet provision

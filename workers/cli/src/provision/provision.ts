@@ -5,7 +5,10 @@ import type { Globals } from '../globals.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { note, printJson, printLine } from '../output.ts';
 
-/** With `checkOnly` it changes nothing, and a difference gives exit code 1. */
+/**
+ * With `checkOnly` it changes nothing, and a difference gives exit code 1. Otherwise a projection that needs
+ * a rebuild is no failure: its tables serve readers, and the workers that fill the new ones start after this.
+ */
 export async function provision(
   globals: Globals,
   { checkOnly }: { readonly checkOnly: boolean },
@@ -14,14 +17,17 @@ export async function provision(
   const changes = checkOnly
     ? await compareFleet(fleet)
     : await provisionFleet({ ...fleet, ...waiting() });
-  const isRefused = changes.some((change) => change.action === 'refuse');
-  if (changes.length > 0 && (checkOnly || isRefused)) process.exitCode = 1;
+  if (checkOnly && changes.length > 0) process.exitCode = 1;
   if (globals.json) {
     await printJson({ inSync: changes.length === 0, applied: !checkOnly, changes });
     return;
   }
   for (const change of changes) await printLine(describeChange(change));
   await printLine(summary(changes, checkOnly));
+  for (const { kind, action, name } of changes) {
+    if (kind !== 'projection' || action !== 'refuse') continue;
+    await printLine(`next: memfleet projection rebuild ${name}`);
+  }
 }
 
 /** Ctrl-C ends the wait for readers of the views; each projection is reported once. */
