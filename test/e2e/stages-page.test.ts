@@ -1,43 +1,41 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { PROVIDER_ERROR_CLASSES } from '@memfleet/models';
 import { expect, test } from 'vitest';
-import { type CliFleet, createCliFleet, startCli } from '../integration/cli/run-cli.ts';
+import { type CliFleet, createCliFleet, runCli, startCli } from '../integration/cli/run-cli.ts';
+import { blocksOf, filesOf } from '../support/page-blocks.ts';
 import { uniqueNames } from '../support/settings.ts';
 import { until } from '../support/until.ts';
 
-const PAGE = new URL('../../docs/stages.md', import.meta.url);
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const PAGE = join(ROOT, 'docs/stages.md');
 
 /** The test starts a fleet and runs commands, which take seconds each on a busy machine. */
 const LIMIT_MS = 300_000;
 const SLOW_MS = 120_000;
 
-/** ```lang … ``` */
-const BLOCK = /^```(?<language>\w+)\n(?<text>.*?)^```$/gms;
-/** The first line of a block that is a file names it. */
-const FILE = /^(?:\/\/|#) (?<name>[\w.-]+)\n/;
-
 test('docs/stages.md can be followed word by word', { timeout: LIMIT_MS }, async () => {
   const page = await readFile(PAGE, 'utf8');
-  const blocks = [...page.matchAll(BLOCK)].map(({ groups }) => groups ?? {});
+  const blocks = blocksOf(page);
   const folder = await mkdtemp(join(tmpdir(), 'memfleet-page-'));
   await using fleet = await createCliFleet({ provisioned: false });
   const env = environmentOf(fleet);
   const ended: Promise<unknown>[] = [];
   try {
-    const files = blocks.flatMap(({ text = '' }) => {
-      const name = FILE.exec(text)?.groups?.['name'];
-      return name === undefined ? [] : [[name, text.replace(FILE, '')] as const];
-    });
+    const files = filesOf(blocks);
     for (const [name, text] of files) await writeFile(join(folder, name), text);
     const commands = blocks
       .filter(({ language }) => language === 'console')
-      .flatMap(({ text = '' }) => text.trim().split('\n'))
+      .flatMap(({ text }) => text.trim().split('\n'))
       .map((line) => line.replace(/^\$ memfleet /, '').split(' '));
     const [up = [], ...others] = commands;
     expect([files.map(([name]) => name), up[0], others.map(([name]) => name)]).toEqual([
-      ['summary.mjs', 'fleet.yaml', 'ended.jsonl'],
+      ['summary.mjs', 'fleet.yaml', 'ended.jsonl', 'paid.ts', 'paid.yaml'],
       'up',
       ['publish', 'status', 'events'],
     ]);
@@ -72,6 +70,50 @@ test('docs/stages.md can be followed word by word', { timeout: LIMIT_MS }, async
     }
   } finally {
     await rm(folder, { recursive: true, force: true });
+  }
+});
+
+test('its samples type-check, and load as modules', { timeout: LIMIT_MS }, async () => {
+  // Below the repository, where the compiler finds the packages of the fleet.
+  await mkdir(join(ROOT, '.memfleet'), { recursive: true });
+  const folder = await mkdtemp(join(ROOT, '.memfleet', 'page-'));
+  try {
+    const files = filesOf(blocksOf(await readFile(PAGE, 'utf8')));
+    for (const [name, text] of files) await writeFile(join(folder, name), text);
+    const settings = {
+      extends: '../../tsconfig.json',
+      compilerOptions: { allowJs: true, checkJs: true },
+      include: ['*.ts', '*.mjs'],
+      exclude: [],
+    };
+    await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(settings));
+    const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+    const compiled = promisify(execFile)(process.execPath, [
+      tsc,
+      '-p',
+      folder,
+      '--pretty',
+      'false',
+    ]);
+    const refusals = await compiled.then(
+      ({ stdout }) => stdout,
+      (error: { readonly stdout: string }) => error.stdout,
+    );
+    expect(refusals).toBe('');
+    for (const config of ['fleet.yaml', 'paid.yaml']) {
+      const { code, stderr } = await runCli(['provision', '--config', config], { cwd: folder });
+      // Without servers; a module or a setting that is refused ends the command before, with 2.
+      expect([code, stderr]).toEqual([1, expect.stringContaining('no DATABASE_URL is set')]);
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+test('it has every class of provider errors', async () => {
+  const rows = (await readFile(PAGE, 'utf8')).split('\n').filter((line) => line.startsWith('| `'));
+  for (const errorClass of PROVIDER_ERROR_CLASSES) {
+    expect(rows.filter((row) => row.includes(`\`${errorClass}\``))).toHaveLength(1);
   }
 });
 
