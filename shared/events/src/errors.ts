@@ -1,6 +1,6 @@
 /**
- * Every error this package raises on purpose, in one table: the docs are made from it, and a
- * program can branch on the code. (The idea of one table for all codes is Fastify's.)
+ * Every error this package raises on purpose, in one table: docs/errors.md lists it, and a program can
+ * branch on the code. (The idea of one table for all codes is Fastify's.)
  */
 export const EVENT_ERRORS = {
   EVENT_INVALID:
@@ -11,9 +11,9 @@ export const EVENT_ERRORS = {
     'Another event with this id is already in the log; give the new fact an id of its own.',
   VERSION_CONFLICT:
     'The memory has moved on since it was read; read it again, decide again, append again.',
-  STREAM_MISSING: 'The stream does not exist; run `memfleet provision` first.',
+  STREAM_MISSING: 'Run `memfleet provision` first.',
   LOG_FULL:
-    'The stream is at its limit and refuses new events; raise the limit or trim archived history.',
+    'The stream is at its limit and refuses new events; raise log.maxBytes or log.maxMessages, then run `memfleet provision`.',
   BROKER_UNAVAILABLE:
     'NATS did not confirm the append; it may or may not be stored. Append the same event again: its id makes that safe.',
   APPEND_HELD_BACK:

@@ -1,6 +1,6 @@
 import { CodedError, EVENT_ERRORS } from '@memfleet/events';
 
-/** Every error that the runtime raises on purpose: its code, and what to do. The docs are made from it. */
+/** Every error that the fleet raises on purpose: its code, and what to do. docs/errors.md lists them. */
 export const RUNTIME_ERRORS = {
   CONFIG_INVALID: 'Fix the listed settings; config/fleet.yaml explains each one.',
   USAGE: 'See --help.',
@@ -13,7 +13,7 @@ export const RUNTIME_ERRORS = {
   DATABASE_OUTDATED: 'Run `memfleet provision` with this version.',
   DATABASE_NEWER: 'The database was migrated by a newer version; run that version, or a newer one.',
   MIGRATION_CHANGED: 'A migration that was applied has been edited; restore it and add a new one.',
-  STREAM_MISSING: 'Run `memfleet provision` first.',
+  STREAM_MISSING: EVENT_ERRORS.STREAM_MISSING,
   DEAD_LETTERS_FULL:
     'Raise the limit of the dead-letter stream, or discard letters; the stage takes no new events until it has room.',
   DEAD_LETTERS_REFUSED:
@@ -27,7 +27,7 @@ export const RUNTIME_ERRORS = {
     'Start a projection worker of that version; `memfleet projection status` shows every lane.',
   PROJECTION_BEHIND: 'Wait longer, or see with `memfleet projection status` what delays the lanes.',
   EVENT_PARKED:
-    '`memfleet projection status` names the memory; fix the cause, then `memfleet projection redrive`.',
+    '`memfleet projection list --parked` names the memory; fix the cause, then `memfleet projection redrive <projection>`.',
   VIEWS_BUSY:
     'Nothing was changed. End the long query on the views (pg_stat_activity shows it), or try again later.',
   VECTORS_NOT_INDEXABLE:
@@ -54,7 +54,7 @@ export class RuntimeError extends CodedError<RuntimeErrorCode> {
   }
 }
 
-/** Every code of the fleet, for the docs and their test. */
+/** Every code, for docs/errors.md and its test. */
 export const ALL_ERRORS: Readonly<Record<string, string>> = { ...EVENT_ERRORS, ...RUNTIME_ERRORS };
 
 /** The text of any thrown value, including causes, in one line. It never throws itself. */

@@ -17,7 +17,9 @@ test('stage pause and resume print the state, and status shows it', async () => 
     readonly workers: readonly { readonly worker: string; readonly cause: string | null }[];
   };
   const causes = new Map(status.workers.map(({ worker, cause }) => [worker, cause]));
-  expect(causes.get('extraction')).toMatch(/^no process reports; paused by an operator .*another/);
+  expect(causes.get('extraction')).toMatch(
+    /^no process reports; paused by an operator .*: another\. Resume it with `memfleet stage resume extraction`\.$/,
+  );
   expect(causes.get('embedding')).toBe('no process reports');
   expect(await text('stage', 'resume', 'extraction')).toMatch(
     /^extraction is resumed; it was paused since \d{4}/,

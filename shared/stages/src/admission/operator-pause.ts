@@ -60,8 +60,8 @@ export async function pausedStages(db: Queryable): Promise<ReadonlyMap<string, S
 }
 
 /** How a worker and `status` describe a pause. */
-export function pauseCause({ reason, since }: StagePause): string {
-  return `paused by an operator since ${since.toISOString()}: ${reason}. Resume it with \`memfleet stage resume\`.`;
+export function pauseCause({ stage, reason, since }: StagePause): string {
+  return `paused by an operator since ${since.toISOString()}: ${reason}. Resume it with \`memfleet stage resume ${stage}\`.`;
 }
 
 /**

@@ -108,7 +108,7 @@ export class CopyJudge {
     )) {
       log.error(
         { tenant, eventId, type, sequence, firstSequence },
-        'the log holds another payload under the same event id: compare both with `memfleet events show`, and publish the payload that should count under an id of its own',
+        'the log holds another payload under the same event id: compare both with `memfleet events show <id>`, and publish the payload that should count under an id of its own',
       );
     }
     const rest = conflicting.slice(MOST_LINES);
