@@ -1,8 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { loadConfig } from '@memfleet/fleet';
-import { type ConfigSources, DEFAULT_CONFIG, RuntimeError } from '@memfleet/runtime';
+import {
+  type ConfigSources,
+  DEFAULT_CONFIG,
+  moduleReferences,
+  RuntimeError,
+} from '@memfleet/runtime';
 import { afterAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { SETTINGS } from '../../support/settings.ts';
@@ -16,6 +21,7 @@ function load(sources: Partial<ConfigSources> = {}): ReturnType<typeof loadConfi
 
 function file(name: string, text: string): string {
   const path = join(folder, name);
+  mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, text);
   return path;
 }
@@ -65,6 +71,46 @@ test('every setting of the default file has a variable, and the variable sets it
     // A value of the wrong kind is refused by its path: the variable reaches the setting.
     expect(problemsOf({ env: { [variable]: '{ not: this }' } })).toContain(path);
   }
+});
+
+test('every setting is named in the default file, with the default of a model where it has one', () => {
+  const text = readFileSync(DEFAULT_CONFIG, 'utf8');
+  const unnamed = SETTINGS.filter(
+    ({ path, variable }) => !new RegExp(`\\b(?:${path.at(-1)}|${variable})\\b`).test(text),
+  );
+  expect(unnamed.map(({ path }) => path.join('.'))).toEqual([]);
+  const model = 'kind: openai-compatible, baseUrl: "https://m.example/v1", model: m';
+  const { extraction, embedding } = load({
+    file: file(
+      'models.yaml',
+      `stages: { extraction: { provider: { ${model} } }, embedding: { provider: { ${model}, dimensions: 3 } } }`,
+    ),
+  }).stages;
+  const given = ['kind', 'baseUrl', 'model', 'dimensions'];
+  for (const [key, value] of [extraction, embedding].flatMap(({ provider }) =>
+    Object.entries(provider),
+  )) {
+    if (!given.includes(key)) expect(text).toMatch(new RegExp(`#   ${key}: ${String(value)}\\s`));
+  }
+});
+
+test('the last source that names modules decides, and their paths start at it', () => {
+  const own = file('own/fleet.yaml', 'modules: [./ours.mjs, ours]');
+  const plain = file('plain/fleet.yaml', 'log: { stream: OURS }');
+  const none = file('none/fleet.yaml', 'modules: []');
+  const sources = { defaults: file('defaults/fleet.yaml', 'modules: [./theirs.mjs]'), env: {} };
+  const theirs = { specifier: './theirs.mjs', folder: join(folder, 'defaults') };
+  expect(moduleReferences(sources, '/cwd')).toEqual([theirs]);
+  expect(moduleReferences({ ...sources, file: plain }, '/cwd')).toEqual([theirs]);
+  expect(moduleReferences({ ...sources, file: none }, '/cwd')).toEqual([]);
+  expect(moduleReferences({ ...sources, file: own }, '/cwd')).toEqual([
+    { specifier: './ours.mjs', folder: join(folder, 'own') },
+    { specifier: 'ours', folder: join(folder, 'own') },
+  ]);
+  const env = { MEMFLEET_MODULES: '[./named.mjs]' };
+  expect(moduleReferences({ ...sources, file: own, env }, '/cwd')).toEqual([
+    { specifier: './named.mjs', folder: '/cwd' },
+  ]);
 });
 
 test('all mistakes are listed at once, with their paths and the near names', () => {

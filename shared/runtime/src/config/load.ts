@@ -68,16 +68,22 @@ export interface ModuleReference {
 
 /**
  * The modules that a configuration names. They are read before everything else, since they add sections.
- * @param cwd the folder for modules that the environment names instead of the file
+ * @param cwd the folder for modules that the environment names instead of a file
  * @throws RuntimeError CONFIG_INVALID when the configuration cannot be read
  */
-export function moduleReferences({ file, env }: ConfigSources, cwd: string): ModuleReference[] {
+export function moduleReferences(
+  { defaults, file, env }: ConfigSources,
+  cwd: string,
+): ModuleReference[] {
   const problems: string[] = [];
   const inEnv = env[MODULES_VARIABLE];
-  const inFile = file === undefined ? {} : readYaml(file, problems);
+  const inFiles = [...(file === undefined ? [] : [file]), defaults]
+    .map((path) => ({ path, modules: readYaml(path, problems)['modules'] }))
+    .find(({ modules }) => modules !== undefined);
   if (problems.length > 0) throw invalid(problems);
-  const named = inEnv === undefined ? inFile['modules'] : scalar(inEnv, 'modules');
-  const folder = inEnv === undefined && file !== undefined ? dirname(resolve(file)) : cwd;
+  const named = inEnv === undefined ? inFiles?.modules : scalar(inEnv, 'modules');
+  const isInFile = inEnv === undefined && inFiles !== undefined;
+  const folder = isInFile ? dirname(resolve(inFiles.path)) : cwd;
   // A value that is no list of texts is reported when the whole configuration is checked.
   const specifiers = Array.isArray(named) ? named.filter((one) => typeof one === 'string') : [];
   return specifiers.map((specifier) => ({ specifier, folder }));
