@@ -1,3 +1,4 @@
+import { PARK_REASONS } from '@memfleet/stages';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { program, run } from '../../../workers/cli/src/program.ts';
 
@@ -36,6 +37,11 @@ test.each(commandsOf(program()))('the help of memfleet %s has an example', (name
   expect(widest).toBeLessThanOrEqual(110);
 });
 
+test('the help of dead-letters names every reason that its filter takes', () => {
+  const [, list] = commandsOf(program()).find(([names]) => names === 'dead-letters list') ?? [];
+  for (const reason of PARK_REASONS) expect(list?.helpInformation()).toContain(reason);
+});
+
 test('the commands are those of the contract', () => {
   expect(commandsOf(program()).map(([names]) => names)).toEqual(
     expect.arrayContaining([
@@ -68,6 +74,9 @@ test.each([
   [['worker', 'extraktion'], 'unknown worker extraktion, did you mean extraction?'],
   [['provision', 'now'], 'too many arguments'],
   [['publish'], "missing required argument 'file'."],
+  [['bench', 'extraction', '--latency', '9', '--rounds', '2'], '--rounds does not apply with'],
+  [['bench', 'embedding', '--latency', '9', '--events', '2000'], '--events does not apply with'],
+  [['bench', 'embedding', '--concurrency', '8'], '--concurrency needs --latency'],
 ])('%j is wrong usage: exit code 2', async (args, sentence) => {
   expect(await runArgs(args)).toBe(2);
   expect(told).toContain(sentence);

@@ -6,7 +6,7 @@ export interface Globals {
   readonly json: boolean;
   /** A file with the settings that differ from config/fleet.yaml. */
   readonly configFile: string | undefined;
-  /** Where `memfleet up` keeps its fleet, and where `publish` records its progress. */
+  /** Where `memfleet up` keeps its fleet. */
   readonly stateDir: string;
   /** Name of a NATS context. */
   readonly context: string | undefined;
@@ -22,7 +22,10 @@ export function addGlobalOptions(command: Command): void {
       '--state <dir>',
       `folder of the fleet that \`memfleet up\` runs (MEMFLEET_STATE, default ${DEFAULT_STATE_DIR})`,
     )
-    .option('--context <name>', 'take the NATS server from this context of the `nats` tool');
+    .option(
+      '--context <name>',
+      'take the NATS server from this context of the `nats` tool (MEMFLEET_CONTEXT)',
+    );
 }
 
 /** Flags before environment before defaults. */

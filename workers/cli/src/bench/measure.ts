@@ -61,18 +61,23 @@ export function measureOf(
   };
 }
 
-export async function printMeasure({ json }: Globals, measure: Measure): Promise<void> {
+/** `nameLimit` says what the limit is, for people. */
+export async function printMeasure(
+  { json }: Globals,
+  measure: Measure,
+  nameLimit: (perSecond: string) => string = (perSecond) => `the raw client's ${perSecond}`,
+): Promise<void> {
   if (json) await printJson(measure);
-  else await printLine(describe(measure));
+  else await printLine(describe(measure, nameLimit));
 }
 
-function describe(measure: Measure): string {
+function describe(measure: Measure, nameLimit: (perSecond: string) => string): string {
   const { perSecond, limitPerSecond, ratio, p50ms, p95ms, p99ms } = measure;
   const rate = `${perSecond.toLocaleString('en')} events/s`;
   const limit =
     limitPerSecond === undefined
       ? ''
-      : `  ${String(ratio)} of the raw client's ${limitPerSecond.toLocaleString('en')}`;
+      : `  ${String(ratio)} of ${nameLimit(limitPerSecond.toLocaleString('en'))}`;
   const latency =
     p50ms === undefined
       ? ''

@@ -64,7 +64,11 @@ export async function benchSlowModel(
     ...(peakMB === undefined ? {} : { rssMB: peakMB }),
     settings,
   };
-  await printMeasure(globals, measureOf(run, measure, limit));
+  await printMeasure(
+    globals,
+    measureOf(run, measure, limit),
+    (perSecond) => `the ${perSecond} that the concurrency allows`,
+  );
 }
 
 /** Samples the calls in flight between two call counts, outside the ramps. */

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { UsageError } from '../failure.ts';
 import { globalsOf } from '../globals.ts';
 import { wholeNumber } from '../numbers.ts';
 
@@ -35,7 +36,7 @@ const WHERE = `Runs on a throw-away stream and database: on the servers named by
 export function benchCommand(): Command {
   return new Command('bench')
     .description(
-      'measure throughput and latency against the raw client in the same run, and what recall finds',
+      'measure throughput against the raw client in the same run, latency, and what recall finds',
     )
     .addCommand(publishCommand())
     .addCommand(stageCommand('extraction'))
@@ -86,8 +87,8 @@ function stageCommand(stage: 'extraction' | 'embedding'): Command {
 ${WHERE}
 The limit is the raw client's fetch → publish → ack of events of the same sizes, without any table.
 The first quarter of the events warms the worker up and does not count. With --latency, a model
-service in this process delays its answers, each slot calls it twelve times, and the limit is what
-the concurrency allows; \`settings\` has the calls in flight.
+service in this process delays its answers, each slot calls it twelve times (--events and --rounds do
+not apply), and the limit is what the concurrency allows; \`settings\` has the calls in flight.
 
 Examples:
   $ memfleet bench ${stage}
@@ -97,13 +98,21 @@ Examples:
     .action(async ({ latency, concurrency, ...options }: StageFlags, command: Command) => {
       const globals = globalsOf(command);
       if (latency === undefined) {
+        refuseIfGiven(command, ['concurrency'], 'needs --latency');
         const { benchStage } = await import('../bench/stage.ts');
         await benchStage(globals, stage, options);
       } else {
+        refuseIfGiven(command, ['events', 'rounds'], 'does not apply with --latency');
         const { benchSlowModel } = await import('../bench/stage-latency.ts');
         await benchSlowModel(globals, stage, { bytes: options.bytes, latency, concurrency });
       }
     });
+}
+
+/** For options that the chosen kind of run would ignore. @throws UsageError */
+function refuseIfGiven(command: Command, names: readonly string[], why: string): void {
+  const given = names.find((name) => command.getOptionValueSource(name) === 'cli');
+  if (given !== undefined) throw new UsageError(`--${given} ${why}`);
 }
 
 /** A command with the flags of a measurement over a backlog. */

@@ -129,7 +129,11 @@ function withFilters(command: Command): Command {
     .option('--stage <stage>', 'only of this stage')
     .option('--tenant <tenant>', 'only of this tenant')
     .option('--memory <memory>', 'only of this memory')
-    .option('--reason <reason>', 'only parked for this reason')
+    .option(
+      '--reason <reason>',
+      'only parked for this reason (invalid_event, unknown_type, newer_version, conflicting_payload, ' +
+        'invalid_input, invalid_output, attempts_exhausted)',
+    )
     .option('--older-than <age>', 'only if older than this age, such as 90d')
     .option('--newer-than <age>', 'only if newer than this age, such as 2h')
     .option('--limit <n>', 'most dead letters', wholeNumber(1, MOST));

@@ -16,9 +16,10 @@ export function publishCommand(): Command {
       'after',
       `
 A line is a whole CloudEvents envelope, or the short form
-  {"tenant","memory","type","data"[,"id","time","correlation"]}
-whose data has the latest version of its type. Bad lines are reported by number on standard error, and
-the good ones are published; the exit code is 1 when a line was rejected.
+  {"tenant","memory","type","data"[,"id","time","correlation","version"]}
+whose id is a UUID, and whose data has the latest version of its type, or the given one. Bad lines are
+reported by number on standard error, and the good ones are published; the exit code is 1 when a line was
+rejected.
 
 Publishing a file again adds nothing. A short-form line without an id gets one, derived from its
 content and from the number of equal lines before it in the file: you may publish a file again after it

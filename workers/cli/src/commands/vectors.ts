@@ -27,8 +27,8 @@ function statusCommand(): Command {
     .addHelpText(
       'after',
       `
-With --json one line per space: space, isLive, dimensions, vectors, index (name, state none, broken or
-ready, bytes, buildBytes).
+With --json one line per space: space, isLive, dimensions, vectors, index (name, state none, building,
+broken or ready, bytes, buildBytes).
 
 Examples:
   $ memfleet vectors status
