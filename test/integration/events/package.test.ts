@@ -1,10 +1,11 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { registry } from '@memfleet/events';
+import { latestVersion, registry } from '@memfleet/events';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { connectTestBroker } from '../../support/broker.ts';
 import { Consumer, REPOSITORY } from '../../support/consumer.ts';
 import { createLogStream, readLog } from '../../support/log-stream.ts';
+import { blocksOf } from '../../support/page-blocks.ts';
 
 let consumer: Consumer;
 let installed = '';
@@ -94,5 +95,27 @@ describe('a consumer in TypeScript', () => {
     const { refused, marked } = consumer.wrongUses('wrong.ts');
     expect(refused).toEqual(marked);
     expect(marked.length).toBeGreaterThan(5);
+  });
+});
+
+describe('the README', () => {
+  const readme = readFileSync(join(REPOSITORY, 'shared/events/README.md'), 'utf8');
+
+  test('its examples compile', () => {
+    const examples = blocksOf(readme).filter(({ language }) => language === 'ts');
+    expect(examples.length).toBeGreaterThan(1);
+    for (const { text } of examples) {
+      const given =
+        'declare const message: { readonly data: Uint8Array; readonly subject: string };';
+      consumer.write('example.ts', `${given}\n${text}`);
+      expect(consumer.compile('example.ts', '--skipLibCheck').stdout).toBe('');
+    }
+  });
+
+  test('its table has every event type, with its class and latest version', () => {
+    const rows = [...readme.matchAll(/^\| `(memory\.\w+)` \| (\w+) \| (\d+) \|/gm)];
+    expect(
+      rows.map(([, type, eventClass, version]) => [type, eventClass, Number(version)]),
+    ).toEqual(registry.types.map((type) => [type.type, type.eventClass, latestVersion(type)]));
   });
 });
