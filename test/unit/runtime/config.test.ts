@@ -10,6 +10,8 @@ import {
 } from '@memfleet/runtime';
 import { afterAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { REPOSITORY } from '../../support/consumer.ts';
+import { blocksOf } from '../../support/page-blocks.ts';
 import { SETTINGS } from '../../support/settings.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'memfleet-config-'));
@@ -92,6 +94,13 @@ test('every setting is named in the default file, with the default of a model wh
   )) {
     if (!given.includes(key)) expect(text).toMatch(new RegExp(`#   ${key}: ${String(value)}\\s`));
   }
+});
+
+test('the settings that README.md shows are valid', () => {
+  const blocks = blocksOf(readFileSync(join(REPOSITORY, 'README.md'), 'utf8'));
+  const shown = blocks.filter(({ language }) => language === 'yaml');
+  expect(shown.length).toBeGreaterThan(0);
+  for (const { text } of shown) load({ file: file('shown.yaml', text) });
 });
 
 test('the last source that names modules decides, and their paths start at it', () => {
