@@ -97,7 +97,7 @@ test('its samples type-check, and load as modules', { timeout: LIMIT_MS }, async
     ]);
     const refusals = await compiled.then(
       ({ stdout }) => stdout,
-      (error: { readonly stdout: string }) => error.stdout,
+      (error: unknown) => (error as { readonly stdout: string }).stdout,
     );
     expect(refusals).toBe('');
     for (const config of ['fleet.yaml', 'paid.yaml']) {

@@ -229,7 +229,7 @@ describe('an embedder that is away', () => {
       () => Promise.reject(new Error('aborted')),
       () => Promise.reject(new ProviderError('transient', 'aborted')),
       // One that ignores its signal.
-      () => new Promise<never>(() => undefined),
+      () => Promise.withResolvers<never>().promise,
     ];
     for (const embed of hanging) {
       const signal = AbortSignal.abort(new Error('enough'));

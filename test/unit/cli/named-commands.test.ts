@@ -11,7 +11,7 @@ import { blocksOf } from '../../support/page-blocks.ts';
 type Command = ReturnType<typeof program>;
 
 const ROOT = program();
-const NAMES = ROOT.commands.map((command) => command.name());
+const NAMES = new Set(ROOT.commands.map((command) => command.name()));
 
 const PAGES = [
   'README.md',
@@ -55,7 +55,7 @@ function commandsIn(path: string): string[] {
   const lines = path.endsWith('.md') ? terminals.map((block) => block.text).join('\n') : text;
   const inline = [...text.replaceAll(BLOCK, '').matchAll(INLINE)]
     .map(({ groups }) => groups?.['words'] ?? '')
-    .filter((words) => NAMES.includes(words.split(' ')[0] ?? ''));
+    .filter((words) => NAMES.has(words.split(' ')[0] ?? ''));
   return [...typedIn(lines.split('\n')), ...inline];
 }
 

@@ -4,7 +4,7 @@ import { analyse, ANALYSIS_VERSION } from '../../../shared/projections/src/text/
 import { SENTENCES } from '../../integration/recall/sentences.ts';
 
 const TEXTS = [
-  ...SENTENCES.flatMap(({ answers, who, what }) => [...answers.flat(), ...who, ...what]),
+  ...SENTENCES.flatMap(({ answers, who, what }) => [answers.flat(), who, what].flat()),
   "Don't forget: l'amour, naïve cafés, 3.5 km, ＴＰ－Ｌｉｎｋ, x-ray, O'Brien’s, 東京タワー, 책, ชา 🍵",
 ];
 
