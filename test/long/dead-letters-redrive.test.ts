@@ -218,10 +218,12 @@ test('an event that an older version could not read takes effect once', async ()
     connection: broker.connection,
     batch: 1,
     lingerMs: 0,
-    room: async () => 1,
+    room: async () => ({ count: 1 }),
     signal: new AbortController().signal,
   });
-  for await (const [message] of batches) {
+  for await (const {
+    messages: [message],
+  } of batches) {
     if (message === undefined) continue;
     await parkMessage(broker.connection, config, message, {
       stage: NAME,

@@ -49,11 +49,11 @@ async function readEvents(fleet: TestFleet, count: number) {
     connection: broker.connection,
     batch: count,
     lingerMs: 1_000,
-    room: async () => count,
+    room: async () => ({ count }),
     signal: stop.signal,
   });
   const events = [];
-  for await (const messages of batches) {
+  for await (const { messages } of batches) {
     events.push(...messages.map((message) => reader.read(message)));
     if (events.length >= count) stop.abort();
   }

@@ -57,9 +57,9 @@ async function readEvents({ config }: TestFleet, count: number) {
   const consumer = await broker.jetstream.consumers.get(stream, 'projection-notes-1-0');
   const stop = new AbortController();
   const events = [];
-  const room = async (): Promise<number> => count;
+  const room = async () => ({ count });
   const from = { connection: broker.connection, batch: count, lingerMs: 1_000, room };
-  for await (const messages of pull(consumer, { ...from, signal: stop.signal })) {
+  for await (const { messages } of pull(consumer, { ...from, signal: stop.signal })) {
     events.push(...messages.map((message) => reader.read(message)));
     if (events.length >= count) stop.abort();
   }

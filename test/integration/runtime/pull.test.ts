@@ -69,13 +69,13 @@ function start(
       connection: broker.connection,
       batch: options.batch,
       lingerMs: options.lingerMs ?? 20,
-      room: options.room ?? (async () => options.batch),
+      room: async () => ({ count: (await options.room?.()) ?? options.batch }),
       signal: stop.signal,
       onEmpty: () => {
         empty += 1;
       },
     });
-    for await (const batch of batches) {
+    for await (const { messages: batch } of batches) {
       sizes.push(batch.length);
       messages.push(...batch);
       if (options.ack !== false) for (const message of batch) message.ack();
@@ -135,6 +135,31 @@ test('the signal ends it at once, and what has arrived is still handed out', asy
   // A consumer hears of what is stored a moment after the publisher does.
   await until('the consumer knows of it', async () => (await bench.state()).pending === 1);
   expect(await bench.state()).toMatchObject({ unanswered: 3, pending: 1 });
+});
+
+test('each batch names the request that brought it, the last one as well', async () => {
+  await using bench = await createBench();
+  await bench.send(5);
+  const stop = new AbortController();
+  const names = ['first', 'second'];
+  const came: string[] = [];
+  const read = async (): Promise<void> => {
+    const batches = pull(bench.consumer, {
+      connection: broker.connection,
+      batch: 2,
+      lingerMs: 60_000,
+      room: async () => ({ count: 2, name: names.shift() ?? 'last' }),
+      signal: stop.signal,
+    });
+    for await (const { messages, request } of batches) {
+      came.push(...messages.map(() => request.name));
+    }
+  };
+  const ended = read();
+  await until('all are delivered', async () => (await bench.state()).unanswered === 5);
+  stop.abort();
+  await ended;
+  expect(came).toEqual(['first', 'first', 'second', 'second', 'last']);
 });
 
 test('a deleted durable ends it, a deleted stream as well', async () => {

@@ -38,10 +38,12 @@ async function deliver(bytes: Uint8Array, header?: MsgHdrs): Promise<Delivery> {
     connection: bench.broker.connection,
     batch: 1,
     lingerMs: 0,
-    room: async () => 1,
+    room: async () => ({ count: 1 }),
     signal: new AbortController().signal,
   });
-  for await (const [message] of batches) {
+  for await (const {
+    messages: [message],
+  } of batches) {
     if (message === undefined) continue;
     message.ack();
     return message;

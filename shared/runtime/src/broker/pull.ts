@@ -5,17 +5,28 @@ import { RuntimeError } from '../errors.ts';
 import { Deliveries } from './deliveries.ts';
 import type { Delivery } from './delivery.ts';
 
-export interface PullOptions {
+/** One request for messages. A caller may add what it needs to know when they come. */
+export interface PullRequest {
+  /** Most messages; none are requested for 0. */
+  readonly count: number;
+}
+
+export interface Pulled<Request extends PullRequest> {
+  readonly messages: Delivery[];
+  readonly request: Request;
+}
+
+export interface PullOptions<Request extends PullRequest = PullRequest> {
   readonly connection: NatsConnection;
   /** Most messages in one batch. */
   readonly batch: number;
   /** How long a batch that has a message waits for more, in ms. */
   readonly lingerMs: number;
   /**
-   * How many messages may be asked for now; waits while there is no room. The ack timer starts when
-   * a message reaches the client, so nothing is asked for that cannot be worked on at once.
+   * What may be requested now; waits while there is no room. The ack timer starts when a message reaches
+   * the client, so nothing is requested that cannot be worked on at once.
    */
-  readonly room: () => Promise<number>;
+  readonly room: () => Promise<Request>;
   readonly signal: AbortSignal;
   /** Told when a request failed and will be made again. */
   readonly onTrouble?: (error: unknown) => void;
@@ -37,23 +48,29 @@ const SECOND_LOOK_MS = 500;
  * A loop as an async generator over an AbortSignal is Emmett's idea.
  * @throws RuntimeError CONSUMER_MISSING when the stream or the durable is gone
  */
-export async function* pull(consumer: Consumer, options: PullOptions): AsyncGenerator<Delivery[]> {
+export async function* pull<Request extends PullRequest>(
+  consumer: Consumer,
+  options: PullOptions<Request>,
+): AsyncGenerator<Pulled<Request>> {
   const { connection, signal } = options;
   const { stream_name: stream, name } = await consumer.info(true);
   const deliveries = new Deliveries(connection, { stream, name });
   const onAbort = (): void => deliveries.giveUp();
   signal.addEventListener('abort', onAbort, { once: true });
   let failures = 0;
+  let request: Request | undefined;
   try {
     while (!signal.aborted) {
-      const wanted = Math.min(options.batch, await options.room());
+      const next = await options.room();
       if (signal.aborted) break;
+      request = next;
+      const wanted = Math.min(options.batch, next.count);
       if (wanted <= 0) continue;
       deliveries.ask(wanted);
       let isEmpty = true;
-      for await (const batch of batches(deliveries, options.lingerMs)) {
+      for await (const messages of batches(deliveries, options.lingerMs)) {
         isEmpty = false;
-        yield batch;
+        yield { messages, request: next };
       }
       const { failure } = deliveries;
       if (failure === undefined) {
@@ -66,8 +83,8 @@ export async function* pull(consumer: Consumer, options: PullOptions): AsyncGene
       await recover(consumer, options, failures, failure);
     }
     await deliveries.close();
-    const rest = deliveries.take();
-    if (rest.length > 0) yield rest;
+    const messages = deliveries.take();
+    if (request !== undefined && messages.length > 0) yield { messages, request };
   } finally {
     signal.removeEventListener('abort', onAbort);
     await deliveries.close();
@@ -88,7 +105,7 @@ async function* batches(deliveries: Deliveries, lingerMs: number): AsyncGenerato
 /** Waits until it makes sense to ask again. @throws RuntimeError CONSUMER_MISSING */
 async function recover(
   consumer: Consumer,
-  { connection, signal, onTrouble }: PullOptions,
+  { connection, signal, onTrouble }: Pick<PullOptions, 'connection' | 'onTrouble' | 'signal'>,
   failures: number,
   cause: Error,
 ): Promise<void> {

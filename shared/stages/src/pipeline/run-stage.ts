@@ -177,9 +177,10 @@ class StageCycle<Extra> {
           slots.end();
           await turns?.patience(signal);
           isAhead = turns?.areTaken ?? false;
-          if (turns !== undefined && isAhead) return await turns.roomAhead(signal);
+          if (turns !== undefined && isAhead) return { count: await turns.roomAhead(signal) };
           const there = (await redrive?.waiting(signal)) ?? Number.POSITIVE_INFINITY;
-          return await slots.reserve(Math.min(there, await gate.ready(signal)), signal);
+          const most = Math.min(there, await gate.ready(signal));
+          return { count: await slots.reserve(most, signal) };
         },
         signal,
         onEmpty: () => turns?.nothingCame(durable),
@@ -188,7 +189,7 @@ class StageCycle<Extra> {
           log.warn({ reason: messageOf(error) }, 'could not pull, trying again');
         },
       });
-      for await (const messages of batches) {
+      for await (const { messages } of batches) {
         if (turns !== undefined && isAhead && !signal.aborted) await turns.putAside(messages);
         else await this.#take((await redrive?.originals(messages)) ?? messages, slots);
       }

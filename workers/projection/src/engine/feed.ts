@@ -30,11 +30,11 @@ export async function feed(options: FeedOptions): Promise<void> {
       batch: options.batch,
       // Messages are handed on at once: the lane decides how long to wait for more.
       lingerMs: 0,
-      room: () => inbox.room(),
+      room: async () => ({ count: await inbox.room() }),
       signal,
       onTrouble: options.onTrouble,
     });
-    for await (const messages of batches) {
+    for await (const { messages } of batches) {
       const [first] = messages;
       if (isFirst && first !== undefined) await checkFirst(first.seq, position, nextInLog);
       isFirst = false;
