@@ -5,7 +5,7 @@ import { PROJECTIONS } from '@memfleet/projections';
 import { createEmbedder, type Embedder } from '@memfleet/recall';
 import { createLogger, type Pool, Progress } from '@memfleet/runtime';
 import { type Stage, TenantQueue } from '@memfleet/stages';
-import { runStage } from '../../shared/stages/src/pipeline/run-stage.ts';
+import { runStage } from '../../shared/stages/src/run-stage.ts';
 import {
   type Corpus,
   type Question,

@@ -11,8 +11,8 @@ import {
 import { type Stage, TenantQueue } from '@memfleet/stages';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { OperatorPause } from '../../shared/stages/src/admission/operator-pause.ts';
-import type { Reader } from '../../shared/stages/src/pipeline/read-batch.ts';
-import { runStage } from '../../shared/stages/src/pipeline/run-stage.ts';
+import type { Reader } from '../../shared/stages/src/pipeline/read.ts';
+import { runStage } from '../../shared/stages/src/run-stage.ts';
 import { connectTestBroker, type TestBroker } from './broker.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 import { testSettings } from './settings.ts';

@@ -28,9 +28,9 @@ export {
 export { removeLetter, requeueLetter } from './dead-letters/requeue.ts';
 export { originalBytes, type StoredLetter } from './dead-letters/stored-letter.ts';
 export { TenantQueue } from './fairness/tenant-queue.ts';
-export { shareOut } from './fairness/turns.ts';
+export { shareOut } from './fairness/tenant-fairness.ts';
 export { type Outcome, park, PARK_REASONS, type ParkReason, retry, skip } from './outcome.ts';
 export { stageTopology } from './topology.ts';
 export { runStageWorker } from './stage-worker.ts';
 export type { Stage, StageContext } from './stage.ts';
-export type { Settled } from './pipeline/settle.ts';
+export type { Settled } from './job.ts';

@@ -13,7 +13,7 @@ import { redriveConsumer } from './dead-letters/redrive-queue.ts';
 import { type StageDefinition, stageSettings } from './definition.ts';
 import { ALWAYS, TenantQueue } from './fairness/tenant-queue.ts';
 import { renewalSettings } from './pipeline/heartbeat.ts';
-import { runStage } from './pipeline/run-stage.ts';
+import { runStage } from './run-stage.ts';
 import type { StageIdentity } from './stage.ts';
 import { stageConsumers } from './topology.ts';
 

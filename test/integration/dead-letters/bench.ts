@@ -15,7 +15,7 @@ import {
   redriveConsumer,
   redriveStreamName,
 } from '../../../shared/stages/src/dead-letters/redrive-queue.ts';
-import { runStage } from '../../../shared/stages/src/pipeline/run-stage.ts';
+import { runStage } from '../../../shared/stages/src/run-stage.ts';
 import { nothingExtracted } from '../../support/events.ts';
 import { count, dropStreams, settled, silent } from '../../support/stage.ts';
 import { until } from '../../support/until.ts';

@@ -10,7 +10,7 @@ import { ProviderGate } from '@memfleet/models';
 import type { Embedder } from '@memfleet/recall';
 import { createLogger, Progress, provisionTopology } from '@memfleet/runtime';
 import { TenantQueue } from '@memfleet/stages';
-import { runStage } from '../../../shared/stages/src/pipeline/run-stage.ts';
+import { runStage } from '../../../shared/stages/src/run-stage.ts';
 import { embeddingStage } from '../../../workers/embedding/src/stage.ts';
 import { connectTestBroker, type TestBroker } from '../../support/broker.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';

@@ -3,9 +3,11 @@ import { ProviderError, ProviderGate } from '@memfleet/models';
 import { type Stage, TenantQueue } from '@memfleet/stages';
 import { expect, test } from 'vitest';
 import type { Delivery } from '../../../shared/runtime/src/broker/delivery.ts';
-import { InFlight } from '../../../shared/stages/src/admission/in-flight.ts';
-import { InputSlots } from '../../../shared/stages/src/admission/input-slots.ts';
-import { Turns } from '../../../shared/stages/src/fairness/turns.ts';
+import { Admission } from '../../../shared/stages/src/admission/admission.ts';
+import { OutputGate } from '../../../shared/stages/src/admission/output-gate.ts';
+import { RequestSize } from '../../../shared/stages/src/admission/request-size.ts';
+import { Slots } from '../../../shared/stages/src/admission/slots.ts';
+import { TenantFairness } from '../../../shared/stages/src/fairness/tenant-fairness.ts';
 import { memoryCreated, nothingExtracted } from '../../support/events.ts';
 import { traceQueue } from '../../support/queue-trace.ts';
 import { createStageBench, silent, type StageBench } from '../../support/stage.ts';
@@ -70,7 +72,7 @@ test('behind a flood of one tenant, another is served within the stated bound', 
   await publish(bench, 'small', 20);
   await until('the small tenant is served', async () => (await done(bench, 'small')) === 20);
   const floodMeanwhile = (await done(bench, 'flood')) - floodBefore;
-  // In the order of the log all 5,000 would come first. The bound of fairness/turns.ts: noticing, reading
+  // In the order of the log all 5,000 would come first. The bound of fairness/tenant-fairness.ts: noticing, reading
   // ahead, a free slot, and twenty turns of two tenants; counted in calls, since a slow machine makes fewer.
   const boundMs = 1_000 + 1_000 + (flood / 2_000) * 1_000 + CALL_MS + (20 * CALL_MS * 2) / 8;
   expect(floodMeanwhile).toBeLessThan((boundMs / CALL_MS) * 8);
@@ -160,7 +162,7 @@ test('an outage is no flood: tenants take no turns, and it ends by itself', asyn
 });
 
 /** Tenants take turns as soon as an event waits for a slot. @returns also the number of looks at the queue */
-function turnsOf(bench: StageBench, gate: ProviderGate, inFlight: InFlight) {
+function fairnessOf(bench: StageBench, gate: ProviderGate, slots: Slots) {
   const queue = new TenantQueue({
     db: bench.database.pool,
     jsm: bench.broker.jsm,
@@ -171,9 +173,9 @@ function turnsOf(bench: StageBench, gate: ProviderGate, inFlight: InFlight) {
   });
   const options = {
     queue,
-    areAllowed: true,
+    areTurnsAllowed: true,
     takeOverUntil: () => undefined,
-    gate,
+    gate: new Admission(gate, new OutputGate()),
     batch: 8,
     afterMs: 1,
     lookahead: 100,
@@ -185,48 +187,48 @@ function turnsOf(bench: StageBench, gate: ProviderGate, inFlight: InFlight) {
     looks += 1;
     return await waiting(...asked);
   };
-  return { turns: new Turns(options, inFlight), looks: () => looks };
+  return { fairness: new TenantFairness(options, slots), looks: () => looks };
 }
 
 test('when an outage begins during turns with no event waiting, one event is read ahead as a probe', async () => {
   await using bench = await createStageBench();
   const { signal } = new AbortController();
   const gate = new ProviderGate();
-  const inFlight = new InFlight(1);
+  const slots = new Slots(1);
   // No code here looks at its message.
-  inFlight.hold({} as Delivery);
-  const { turns } = turnsOf(bench, gate, inFlight);
-  await turns.patience(signal);
-  expect(turns.areTaken).toBe(true);
-  expect(await turns.roomAhead(signal)).toBe(8);
+  slots.hold({} as Delivery);
+  const { fairness } = fairnessOf(bench, gate, slots);
+  await fairness.patience(signal);
+  expect(fairness.areTurnsTaken).toBe(true);
+  expect(await fairness.roomAhead(signal)).toBe(8);
   await closed(gate);
-  expect(await turns.roomAhead(signal)).toBe(1);
+  expect(await fairness.roomAhead(signal)).toBe(1);
   expect(gate.cause).toBe('the service fails: down');
 });
 
 test('turns end when other processes have taken the events behind the last delivery', async () => {
   await using bench = await createStageBench();
   const stop = new AbortController();
-  const inFlight = new InFlight(1);
-  inFlight.hold({} as Delivery);
-  const { turns, looks } = turnsOf(bench, new ProviderGate(), inFlight);
-  const slots = new InputSlots(inFlight, { batch: 8, lingerMs: 0, inputs: 1 });
-  const giving = turns.deliveries(slots, stop.signal).next();
+  const slots = new Slots(1);
+  slots.hold({} as Delivery);
+  const { fairness, looks } = fairnessOf(bench, new ProviderGate(), slots);
+  const size = new RequestSize(slots, { batch: 8, lingerMs: 0, sources: 1 });
+  const giving = fairness.deliveries(size, stop.signal).next();
   const subject = 'memory.acme.note.content.created';
   const delivery = { subject, redrives: 0, info: { consumer: 'extraction', pending: 50 } };
-  turns.delivered([delivery as Delivery]);
-  await turns.patience(stop.signal);
+  fairness.delivered([delivery as Delivery]);
+  await fairness.patience(stop.signal);
   const lookedAtAgain = async (): Promise<void> => {
     const before = looks();
     await until('the queue was looked at', () => looks() >= before + 2);
   };
   await lookedAtAgain();
-  expect(turns.areTaken).toBe(true);
-  turns.nothingCame('another');
+  expect(fairness.areTurnsTaken).toBe(true);
+  fairness.nothingCame('another');
   await lookedAtAgain();
-  expect(turns.areTaken).toBe(true);
-  turns.nothingCame('extraction');
-  await until('no turns are taken', () => !turns.areTaken);
+  expect(fairness.areTurnsTaken).toBe(true);
+  fairness.nothingCame('extraction');
+  await until('no turns are taken', () => !fairness.areTurnsTaken);
   stop.abort();
   expect(await giving).toEqual({ done: true, value: undefined });
 });

@@ -1,8 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Delivery } from '../../../shared/runtime/src/broker/delivery.ts';
-import { type Held, InFlight } from '../../../shared/stages/src/admission/in-flight.ts';
+import { Slots } from '../../../shared/stages/src/admission/slots.ts';
 import { claim } from '../../../shared/stages/src/claims/dedupe.ts';
+import { advance, type Job } from '../../../shared/stages/src/job.ts';
 import {
   DeadlineExceeded,
   Heartbeat,
@@ -26,29 +27,29 @@ afterAll(async () => {
 });
 
 interface Watched {
-  readonly held: Held;
+  readonly job: Job;
   readonly beats: () => number;
 }
 
 /** An event that counts the answers sent to the broker about it. */
-function hold(inFlight: InFlight): Watched {
+function hold(slots: Slots): Watched {
   let beats = 0;
   const message: Pick<Delivery, 'working'> = {
     working: () => {
       beats += 1;
     },
   };
-  return { held: inFlight.hold(message as Delivery), beats: () => beats };
+  return { job: slots.hold(message as Delivery), beats: () => beats };
 }
 
-async function claimFor(held: Held): Promise<void> {
+async function claimFor(job: Job): Promise<void> {
   const [key, token] = [randomUUID(), randomUUID()];
   const asked = { key, tenant: 'a', eventId: key, sequence: 1, digest: randomBytes(32) };
   await claim(database.pool, STAGE, [asked], token, 60_000);
-  held.claim = { key, token, redrives: 0 };
+  advance(job, { claim: { key, token, redrives: 0 } });
 }
 
-async function steal({ claim: lost }: Held): Promise<void> {
+async function steal({ claim: lost }: Job): Promise<void> {
   await database.pool.query(
     'update memfleet.stage_work set lease_token = gen_random_uuid() where event_key = $1',
     [lost?.key],
@@ -56,10 +57,10 @@ async function steal({ claim: lost }: Held): Promise<void> {
 }
 
 /** The timers of these never fire: the tests send beats by hand. */
-function heartbeatOf(inFlight: InFlight, options: Partial<HeartbeatOptions> = {}): Heartbeat {
+function heartbeatOf(slots: Slots, options: Partial<HeartbeatOptions> = {}): Heartbeat {
   return new Heartbeat({
     stage: STAGE,
-    inFlight,
+    slots,
     db: database.pool,
     ackWaitMs: 600_000,
     leaseMs: 600_000,
@@ -70,10 +71,10 @@ function heartbeatOf(inFlight: InFlight, options: Partial<HeartbeatOptions> = {}
 }
 
 test('every held event is kept alive from receipt on, claimed or not', async () => {
-  const inFlight = new InFlight(10);
-  const [waiting, claimed] = [hold(inFlight), hold(inFlight)];
-  await claimFor(claimed.held);
-  const heartbeat = heartbeatOf(inFlight);
+  const slots = new Slots(10);
+  const [waiting, claimed] = [hold(slots), hold(slots)];
+  await claimFor(claimed.job);
+  const heartbeat = heartbeatOf(slots);
   await heartbeat.beat();
   await heartbeat.beat();
   expect([waiting.beats(), claimed.beats()]).toEqual([2, 2]);
@@ -81,85 +82,85 @@ test('every held event is kept alive from receipt on, claimed or not', async () 
 });
 
 test('at the deadline the work stops and no further beat goes out', async () => {
-  const inFlight = new InFlight(10);
-  const { held, beats } = hold(inFlight);
-  held.begunAt = performance.now();
-  const settling = hold(inFlight);
-  inFlight.beginSettling(settling.held);
-  const heartbeat = heartbeatOf(inFlight, { deadlineMs: 0 });
+  const slots = new Slots(10);
+  const { job, beats } = hold(slots);
+  advance(job, { begunAt: performance.now() });
+  const settling = hold(slots);
+  slots.beginSettling(settling.job);
+  const heartbeat = heartbeatOf(slots, { deadlineMs: 0 });
   await heartbeat.beat();
   await heartbeat.beat();
-  expect(held.abort.signal.reason).toBeInstanceOf(DeadlineExceeded);
+  expect(job.abort.signal.reason).toBeInstanceOf(DeadlineExceeded);
   expect(beats()).toBe(0);
   // Its handler has returned: the later steps have limits of their own.
-  expect([settling.held.abort.signal.aborted, settling.beats()]).toEqual([false, 2]);
+  expect([settling.job.abort.signal.aborted, settling.beats()]).toEqual([false, 2]);
   heartbeat.stop();
 });
 
 test('an event that waits for its claim has no deadline yet', async () => {
-  const inFlight = new InFlight(10);
-  const { held, beats } = hold(inFlight);
-  const heartbeat = heartbeatOf(inFlight, { deadlineMs: 0 });
+  const slots = new Slots(10);
+  const { job, beats } = hold(slots);
+  const heartbeat = heartbeatOf(slots, { deadlineMs: 0 });
   await heartbeat.beat();
-  expect([held.abort.aborted, beats()]).toEqual([false, 1]);
+  expect([job.abort.aborted, beats()]).toEqual([false, 1]);
   heartbeat.stop();
 });
 
 test('when one event has two claims, the work of the stale one stops and the live one goes on', async () => {
-  const inFlight = new InFlight(10);
-  const [stale, live] = [hold(inFlight), hold(inFlight)];
-  await claimFor(live.held);
-  const { key = '', redrives = 0 } = live.held.claim ?? {};
-  stale.held.claim = { key, token: randomUUID(), redrives };
-  const heartbeat = heartbeatOf(inFlight);
+  const slots = new Slots(10);
+  const [stale, live] = [hold(slots), hold(slots)];
+  await claimFor(live.job);
+  const { key = '', redrives = 0 } = live.job.claim ?? {};
+  advance(stale.job, { claim: { key, token: randomUUID(), redrives } });
+  const heartbeat = heartbeatOf(slots);
   expect(await heartbeat.renew()).toBe(true);
-  expect(stale.held.abort.reason).toBeInstanceOf(LeaseLost);
-  expect(live.held.abort.aborted).toBe(false);
+  expect(stale.job.abort.reason).toBeInstanceOf(LeaseLost);
+  expect(live.job.abort.aborted).toBe(false);
   heartbeat.stop();
 });
 
 test('a claim whose result waits to be recorded is renewed', async () => {
-  const inFlight = new InFlight(10);
-  const { held } = hold(inFlight);
-  await claimFor(held);
-  inFlight.beginSettling(held);
-  held.awaitsRecord = true;
+  const slots = new Slots(10);
+  const { job } = hold(slots);
+  await claimFor(job);
+  slots.beginSettling(job);
+  advance(job, { awaitsRecord: true });
   const leaseUntil = async (): Promise<number> => {
     const { rows } = await database.pool.query<{ until: Date }>(
       'select lease_until as until from memfleet.stage_work where event_key = $1',
-      [held.claim?.key],
+      [job.claim?.key],
     );
     return rows[0]?.until.getTime() ?? 0;
   };
   const before = await leaseUntil();
-  const heartbeat = heartbeatOf(inFlight);
+  const heartbeat = heartbeatOf(slots);
   await heartbeat.renew();
   expect(await leaseUntil()).toBeGreaterThan(before);
   heartbeat.stop();
 });
 
 test('a claim that went to another worker stops its work, and only that', async () => {
-  const inFlight = new InFlight(10);
-  const [lost, kept] = [hold(inFlight), hold(inFlight)];
-  await claimFor(lost.held);
-  await claimFor(kept.held);
-  await steal(lost.held);
-  const heartbeat = heartbeatOf(inFlight);
+  const slots = new Slots(10);
+  const [lost, kept] = [hold(slots), hold(slots)];
+  await claimFor(lost.job);
+  await claimFor(kept.job);
+  await steal(lost.job);
+  const heartbeat = heartbeatOf(slots);
   expect(await heartbeat.renew()).toBe(true);
-  expect(lost.held.abort.signal.reason).toBeInstanceOf(LeaseLost);
-  expect(kept.held.abort.signal.aborted).toBe(false);
+  expect(lost.job.abort.signal.reason).toBeInstanceOf(LeaseLost);
+  expect(kept.job.abort.signal.aborted).toBe(false);
   await heartbeat.beat();
   expect([lost.beats(), kept.beats()]).toEqual([0, 1]);
   heartbeat.stop();
 });
 
 test('after a silence longer than the ack wait the database is asked before the broker is told', async () => {
-  const inFlight = new InFlight(10);
-  const [lost, kept] = [hold(inFlight), hold(inFlight)];
-  await claimFor(lost.held);
-  await claimFor(kept.held);
-  await steal(lost.held);
-  const heartbeat = heartbeatOf(inFlight, { ackWaitMs: 100 });
+  const slots = new Slots(10);
+  const [lost, kept] = [hold(slots), hold(slots)];
+  await claimFor(lost.job);
+  await claimFor(kept.job);
+  await steal(lost.job);
+  const heartbeat = heartbeatOf(slots, { ackWaitMs: 100 });
   heartbeat.stop();
   const startedAt = performance.now();
   await until('the ack wait is over', () => performance.now() - startedAt > 150);
@@ -168,15 +169,15 @@ test('after a silence longer than the ack wait the database is asked before the 
 });
 
 test('a database that does not answer costs no claim', async () => {
-  const inFlight = new InFlight(10);
-  const { held } = hold(inFlight);
-  await claimFor(held);
+  const slots = new Slots(10);
+  const { job } = hold(slots);
+  await claimFor(job);
   const db: HeartbeatOptions['db'] = {
     query: () => Promise.reject(new Error('Connection terminated')),
   };
-  const heartbeat = heartbeatOf(inFlight, { db });
+  const heartbeat = heartbeatOf(slots, { db });
   expect(await heartbeat.renew()).toBe(false);
-  expect(held.abort.signal.aborted).toBe(false);
+  expect(job.abort.signal.aborted).toBe(false);
   heartbeat.stop();
 });
 
@@ -195,7 +196,7 @@ function breakable(): { db: HeartbeatOptions['db']; isAway: boolean } {
   return breaking;
 }
 
-async function leaseOf({ claim: one }: Held): Promise<number> {
+async function leaseOf({ claim: one }: Job): Promise<number> {
   const { rows } = await database.pool.query<{ ms: number }>(
     `select (extract(epoch from lease_until - now()) * 1000)::float8 as ms
      from memfleet.stage_work where event_key = $1`,
@@ -205,26 +206,26 @@ async function leaseOf({ claim: one }: Held): Promise<number> {
 }
 
 test('after a failure claims are renewed and beats sent as soon as the database is back', async () => {
-  const inFlight = new InFlight(10);
-  const { held, beats } = hold(inFlight);
-  await claimFor(held);
+  const slots = new Slots(10);
+  const { job, beats } = hold(slots);
+  await claimFor(job);
   const breaking = breakable();
   // The regular renewals are minutes apart.
-  const heartbeat = heartbeatOf(inFlight, { db: breaking.db });
+  const heartbeat = heartbeatOf(slots, { db: breaking.db });
   breaking.isAway = true;
   expect(await heartbeat.renew()).toBe(false);
-  expect([await leaseOf(held), beats()]).toEqual([expect.toSatisfy((ms) => ms <= 60_000), 0]);
+  expect([await leaseOf(job), beats()]).toEqual([expect.toSatisfy((ms) => ms <= 60_000), 0]);
   breaking.isAway = false;
-  await until('it is renewed', async () => (await leaseOf(held)) > 60_000);
+  await until('it is renewed', async () => (await leaseOf(job)) > 60_000);
   await until('it is told', () => beats() === 1);
   heartbeat.stop();
 });
 
 test('expired claims are taken over once the database has answered for two renewals', async () => {
-  const inFlight = new InFlight(10);
+  const slots = new Slots(10);
   const breaking = breakable();
   const times = { ackWaitMs: 1_200, leaseMs: 1_500 };
-  const heartbeat = heartbeatOf(inFlight, { ...times, db: breaking.db });
+  const heartbeat = heartbeatOf(slots, { ...times, db: breaking.db });
   const startedAt = performance.now();
   expect(heartbeat.takeOverUntil).toBeUndefined();
   const until1 = await until('it may be taken over', () => heartbeat.takeOverUntil);

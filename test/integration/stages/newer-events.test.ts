@@ -1,7 +1,7 @@
 import { type Decoded, type Envelope, latestVersion, registry } from '@memfleet/events';
 import type { Stage } from '@memfleet/stages';
 import { expect, test } from 'vitest';
-import type { Reader } from '../../../shared/stages/src/pipeline/read-batch.ts';
+import type { Reader } from '../../../shared/stages/src/pipeline/read.ts';
 import { memoryCreated, nothingExtracted } from '../../support/events.ts';
 import { createStageBench, type StageBench } from '../../support/stage.ts';
 import { until } from '../../support/until.ts';

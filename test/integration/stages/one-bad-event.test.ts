@@ -2,9 +2,9 @@ import { type Decoded, registry } from '@memfleet/events';
 import { DEAD_LETTER_HEADERS, type Outcome, park, type Stage } from '@memfleet/stages';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Delivery } from '../../../shared/runtime/src/broker/delivery.ts';
-import { InFlight } from '../../../shared/stages/src/admission/in-flight.ts';
+import { Slots } from '../../../shared/stages/src/admission/slots.ts';
 import { Heartbeat } from '../../../shared/stages/src/pipeline/heartbeat.ts';
-import type { Reader } from '../../../shared/stages/src/pipeline/read-batch.ts';
+import type { Reader } from '../../../shared/stages/src/pipeline/read.ts';
 import { memoryCreated, nothingExtracted } from '../../support/events.ts';
 import { createStageBench, silent, type StageBench } from '../../support/stage.ts';
 import { until } from '../../support/until.ts';
@@ -220,18 +220,18 @@ test('a store that throws for several at once is tried in parts, without another
 });
 
 test('an answer that cannot be sent blocks no other answer', async () => {
-  const inFlight = new InFlight(10);
+  const slots = new Slots(10);
   let beats = 0;
   const message = (working: () => void): Delivery => ({ working }) as unknown as Delivery;
-  inFlight.hold(
+  slots.hold(
     message(() => {
       throw new Error('the connection is closed');
     }),
   );
-  inFlight.hold(message(() => void (beats += 1)));
+  slots.hold(message(() => void (beats += 1)));
   const times = { ackWaitMs: 600_000, leaseMs: 600_000, deadlineMs: 600_000 };
   await using bench = await createStageBench();
-  const options = { ...times, stage: IDENTITY, inFlight, db: bench.database.pool, log: silent };
+  const options = { ...times, stage: IDENTITY, slots, db: bench.database.pool, log: silent };
   const heartbeat = new Heartbeat(options);
   await heartbeat.beat();
   expect(beats).toBe(1);

@@ -8,7 +8,7 @@ import {
   type Received,
 } from '@memfleet/runtime';
 import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
-import { tenantOf } from '../admission/in-flight.ts';
+import { tenantOf } from '../job.ts';
 import { QueuedDelivery, type TakenRow } from './queued-delivery.ts';
 
 export interface TenantQueueOptions {

@@ -6,14 +6,14 @@ import {
   type MemoryEvent,
 } from '@memfleet/events';
 import type { z } from 'zod';
-import type { Held } from '../admission/in-flight.ts';
+import type { Job } from '../job.ts';
 import type { StageContext, StageIdentity } from '../stage.ts';
 
 /** What a handler receives with one event: a plain object, which handlers may spread. */
 export function contextOf(
   { name, version }: StageIdentity,
   event: MemoryEvent,
-  { abort, waits }: Pick<Held, 'abort' | 'waits'>,
+  { abort, waits }: Pick<Job, 'abort' | 'waits'>,
   about: Pick<StageContext, 'eventKey' | 'sequence' | 'attempt'>,
 ): StageContext {
   const { source, id, tenantid: tenant } = event;

@@ -5,13 +5,14 @@ import {
   type Queryable,
   type StageConfig,
 } from '@memfleet/runtime';
-import type { Held, InFlight } from '../admission/in-flight.ts';
+import type { Slots } from '../admission/slots.ts';
 import { renewClaims } from '../claims/held-claims.ts';
+import type { Job } from '../job.ts';
 import type { StageIdentity } from '../stage.ts';
 
 export interface HeartbeatOptions {
   readonly stage: StageIdentity;
-  readonly inFlight: InFlight;
+  readonly slots: Slots;
   /** Only for renewals, see `renewalSettings`. */
   readonly db: Queryable;
   readonly ackWaitMs: number;
@@ -106,27 +107,27 @@ export class Heartbeat {
    * workers may hold the same events: the database is asked first, and no beat is sent until it answers.
    */
   async beat(): Promise<void> {
-    const { inFlight, deadlineMs, ackWaitMs } = this.#options;
+    const { slots, deadlineMs, ackWaitMs } = this.#options;
     const wasSilent = performance.now() - this.#lastBeat > ackWaitMs;
     if (wasSilent && !(await this.renew())) return;
     const now = performance.now();
     this.#lastBeat = now;
-    for (const held of inFlight) {
-      if (held.abort.aborted && !held.settling) continue;
+    for (const job of slots) {
+      if (job.abort.aborted && !job.settling) continue;
       // Its record decides whether the claim was lost in the silence; until then it sends no beat.
-      if (wasSilent && held.settling) continue;
+      if (wasSilent && job.settling) continue;
       // An event that waits for its claim, as while the database is away, has not begun.
-      const { begunAt, settling, waits } = held;
+      const { begunAt, settling, waits } = job;
       const isOver = begunAt !== undefined && now - begunAt - waits.totalMs >= deadlineMs;
       if (!settling && isOver) {
-        held.abort.abort(new DeadlineExceeded('past its deadline'));
+        job.abort.abort(new DeadlineExceeded('past its deadline'));
       } else {
-        this.#tell(held);
+        this.#tell(job);
       }
     }
   }
 
-  #tell({ message }: Held): void {
+  #tell({ message }: Job): void {
     try {
       message.working();
     } catch (error) {
@@ -142,23 +143,23 @@ export class Heartbeat {
    * @returns false when the database could not say which claims are still held
    */
   async renew(): Promise<boolean> {
-    const { stage, inFlight, db, leaseMs, log } = this.#options;
+    const { stage, slots, db, leaseMs, log } = this.#options;
     // A slow database must not pile up renewals.
     if (this.#renewing) return false;
-    const claims = [...inFlight].flatMap((held) =>
-      held.claim === undefined || (held.settling && held.awaitsRecord !== true)
+    const claims = [...slots].flatMap((job) =>
+      job.claim === undefined || (job.settling && job.awaitsRecord !== true)
         ? []
-        : [{ held, ...held.claim }],
+        : [{ job, ...job.claim }],
     );
     this.#renewing = true;
     const startedAt = performance.now();
     try {
       const { kept, nowMs } = await renewClaims(db, stage, claims, leaseMs);
-      for (const { held, ...claim } of claims) {
-        if (kept.has(claim) || held.settling) continue;
+      for (const { job, ...claim } of claims) {
+        if (kept.has(claim) || job.settling) continue;
         const { key } = claim;
         log.warn({ eventKey: key }, 'lease lost to another worker, its work is dropped');
-        held.abort.abort(new LeaseLost('the claim went to another worker'));
+        job.abort.abort(new LeaseLost('the claim went to another worker'));
       }
       this.#answered(startedAt, nowMs);
       return true;

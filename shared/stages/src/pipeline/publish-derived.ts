@@ -8,6 +8,7 @@ import {
 import { type Logger, messageOf } from '@memfleet/runtime';
 import pLimit from 'p-limit';
 import { isUnclear, PROBE_AFTER_MS, Refused } from '../admission/output-gate.ts';
+import type { Derivable } from '../job.ts';
 
 /** A server takes 50 atomic batches per stream at a time; this leaves room for other processes. */
 const PARALLEL_BATCHES = 8;
@@ -19,9 +20,6 @@ export interface Derived {
   readonly eventKey: string;
   readonly events: readonly Derivable[];
 }
-
-/** Events just prepared, or an envelope recorded by another process or an earlier delivery. */
-export type Derivable = Envelope | PreparedEvent;
 
 /**
  * The result of publishing the events of a cause: all are in the log; or the log accepts others but not

@@ -5,8 +5,8 @@ import { type Outcome, skip, type Stage } from '@memfleet/stages';
 import { expect, test } from 'vitest';
 import { AbortSource } from '../../../shared/runtime/src/async/abort-source.ts';
 import { contextOf } from '../../../shared/stages/src/pipeline/event-context.ts';
+import { perform } from '../../../shared/stages/src/pipeline/handle.ts';
 import { DeadlineExceeded, LeaseLost } from '../../../shared/stages/src/pipeline/heartbeat.ts';
-import { perform } from '../../../shared/stages/src/pipeline/perform.ts';
 import { memoryCreated } from '../../support/events.ts';
 import { coded } from '../../support/failing-pool.ts';
 

@@ -1,15 +1,16 @@
 import type { Received } from '@memfleet/runtime';
-import type { Held, InFlight } from './in-flight.ts';
+import type { Job } from '../job.ts';
+import type { Slots } from './slots.ts';
 
 /**
- * An idle input reserves no more than this share of the slots with its open request, so that the busy
+ * An idle source reserves no more than this share of the slots with its open request, so that the busy
  * one can use the others.
  */
-const QUIET_SHARE = 1 / 32;
+const IDLE_SHARE = 1 / 32;
 
-/** One input's use of the slots: how many events it requests, and how many have come. */
-export class InputSlots {
-  readonly #inFlight: InFlight;
+/** One source's use of the slots: how many events it requests, and how many have come. */
+export class RequestSize {
+  readonly #slots: Slots;
   readonly #batch: number;
   readonly #lingerMs: number;
   readonly #least: number;
@@ -19,14 +20,14 @@ export class InputSlots {
   #wasFilled = false;
 
   constructor(
-    inFlight: InFlight,
-    options: { readonly batch: number; readonly lingerMs: number; readonly inputs: number },
+    slots: Slots,
+    options: { readonly batch: number; readonly lingerMs: number; readonly sources: number },
   ) {
-    this.#inFlight = inFlight;
+    this.#slots = slots;
     this.#batch = options.batch;
     this.#lingerMs = options.lingerMs;
-    const isAlone = options.inputs === 1;
-    this.#least = isAlone ? options.batch : Math.max(1, Math.floor(inFlight.slots * QUIET_SHARE));
+    const isAlone = options.sources === 1;
+    this.#least = isAlone ? options.batch : Math.max(1, Math.floor(slots.slots * IDLE_SHARE));
     this.#appetite = this.#least;
   }
 
@@ -40,30 +41,30 @@ export class InputSlots {
     this.#appetite = this.#wasFilled ? Math.min(this.#batch, this.#appetite * 4) : this.#least;
     this.#wasFilled = false;
     const most = Math.min(bound, this.#batch, this.#appetite);
-    await this.#inFlight.untilFree(1, undefined, signal);
+    await this.#slots.untilFree(1, undefined, signal);
     // A short wait for more free slots makes full batches of a steady trickle.
-    await this.#inFlight.untilFree(most, this.#lingerMs, signal);
+    await this.#slots.untilFree(most, this.#lingerMs, signal);
     if (signal.aborted) return 0;
-    this.#asked = Math.max(0, Math.min(most, this.#inFlight.free));
+    this.#asked = Math.max(0, Math.min(most, this.#slots.free));
     this.#reserved = this.#asked;
-    this.#inFlight.reserve(this.#reserved);
+    this.#slots.reserve(this.#reserved);
     return this.#asked;
   }
 
-  hold(message: Received): Held {
-    const held = this.#inFlight.hold(message);
+  hold(message: Received): Job {
+    const job = this.#slots.hold(message);
     if (this.#reserved > 0) {
       this.#reserved -= 1;
-      this.#inFlight.unreserve(1);
+      this.#slots.unreserve(1);
     }
-    return held;
+    return job;
   }
 
   /** Gives back the reserved slots whose events have not come. */
   end(): void {
     // Nobody knows about the reservation afterwards.
     if (this.#asked > 0) this.#wasFilled = this.#reserved === 0;
-    this.#inFlight.unreserve(this.#reserved);
+    this.#slots.unreserve(this.#reserved);
     this.#reserved = 0;
     this.#asked = 0;
   }

@@ -1,44 +1,24 @@
-import type { PreparedEvent } from '@memfleet/events';
 import { addSpend, type Spent } from '@memfleet/models';
 import {
   isServerError,
   isStatementTrouble,
   isTransientDatabaseError,
-  type Logger,
   messageOf,
-  type Pool,
   type Queryable,
   retryTransient,
   transaction,
 } from '@memfleet/runtime';
-import { type Held, tenantOf } from '../admission/in-flight.ts';
 import { PROBE_AFTER_MS, Refused } from '../admission/output-gate.ts';
 import { type Finished, record } from '../claims/dedupe.ts';
 import type { HeldClaims } from '../claims/held-claims.ts';
-import type { Outcome } from '../outcome.ts';
-import type { Stage } from '../stage.ts';
-import type { EventIds } from './deliver.ts';
+import { type CheckedJob, type EndedJob, tenantOf } from '../job.ts';
 import type { Standing } from './outlet.ts';
 import { refusalOf } from './persistently.ts';
 import { finishedOf } from './recorded-result.ts';
+import type { Running } from './running.ts';
 
 /** How often one batch may be cut off, as by a time limit, before it is tried in parts. */
 const MOST_TROUBLES = 3;
-
-/** An event whose handler has ended. */
-export interface Settlement<Extra> {
-  readonly held: Held;
-  readonly outcome: Outcome<Extra>;
-  readonly attempts: number;
-  readonly event: EventIds | undefined;
-}
-
-/** A settlement whose derived events are known to be acceptable to the log. */
-export interface Checked<Extra> extends Settlement<Extra> {
-  readonly derived: readonly PreparedEvent[];
-  /** True when it replaces a result that could not be recorded. */
-  readonly isRemnant?: boolean;
-}
 
 /** The outcome of recording one result; `unknown` when the end came before an answer. */
 export type RecordAnswer =
@@ -47,13 +27,7 @@ export type RecordAnswer =
   | { readonly kind: 'unstorable'; readonly error: unknown }
   | Refused;
 
-export interface RecorderOptions<Extra> {
-  readonly stage: Stage<Extra>;
-  readonly pool: Pool;
-  readonly log: Logger;
-  /** Ends retries of the database. */
-  readonly signal: AbortSignal;
-}
+export type RecordRun<Extra> = Pick<Running<Extra>, 'log' | 'pool' | 'shutdown' | 'stage'>;
 
 /**
  * Records results, what they carry and what they cost, in one transaction per batch. When the database
@@ -61,25 +35,25 @@ export interface RecorderOptions<Extra> {
  * must not decide about another.
  */
 export class Recorder<Extra> {
-  readonly #options: RecorderOptions<Extra>;
+  readonly #run: RecordRun<Extra>;
   #carriesExtras = false;
   /** Whether a result that came alone has been blamed since a result was last stored. */
   #hasBlamed = false;
 
-  constructor(options: RecorderOptions<Extra>) {
-    this.#options = options;
+  constructor(run: RecordRun<Extra>) {
+    this.#run = run;
   }
 
   /**
    * Whether recording this item proves that others can be recorded too. Where results carry something to
    * store, only an item that does so is proof: a table that refuses it stays silent when offered nothing.
    */
-  proves(item: Checked<Extra>): boolean {
+  proves(item: CheckedJob<Extra>): boolean {
     return hasExtra(item) || !this.#carriesExtras;
   }
 
   /** @returns one answer per item, in order */
-  async record(items: readonly Checked<Extra>[], standing: Standing): Promise<RecordAnswer[]> {
+  async record(items: readonly CheckedJob<Extra>[], standing: Standing): Promise<RecordAnswer[]> {
     this.#carriesExtras ||= items.some(hasExtra);
     const answers = await this.#split(items, standing === 'proven');
     const recorded = items.filter((_, index) => kindOf(answers[index]) === 'recorded');
@@ -102,7 +76,7 @@ export class Recorder<Extra> {
    * everything after it, including its own next try, waits until something is stored. Blaming a parked event
    * costs it nothing.
    */
-  #blames({ outcome }: Checked<Extra>): boolean {
+  #blames({ outcome }: CheckedJob<Extra>): boolean {
     if (outcome.kind === 'park') return true;
     const isFirst = !this.#hasBlamed;
     this.#hasBlamed = true;
@@ -110,16 +84,16 @@ export class Recorder<Extra> {
   }
 
   /** @param isProven whether the database has just recorded another: then any error is the item's fault */
-  async #split(items: readonly Checked<Extra>[], isProven: boolean): Promise<RecordAnswer[]> {
-    const { signal } = this.#options;
+  async #split(items: readonly CheckedJob<Extra>[], isProven: boolean): Promise<RecordAnswer[]> {
+    const { end } = this.#run.shutdown;
     try {
       const kept = await this.#write(items);
-      return items.map(({ held: { claim } }) =>
+      return items.map(({ claim }) =>
         claim !== undefined && kept.has(claim) ? { kind: 'recorded' } : { kind: 'lost' },
       );
     } catch (error) {
       // We do not know who holds the events now, so nothing is reported: the ack wait redelivers them.
-      if (signal.aborted && isTransientDatabaseError(error)) {
+      if (end.aborted && isTransientDatabaseError(error)) {
         return items.map(() => ({ kind: 'unknown' }));
       }
       if (isServerError(error) && !(isProven && items.length === 1)) {
@@ -133,17 +107,17 @@ export class Recorder<Extra> {
   }
 
   /** Records an item that is cut off without its cost: somebody may have locked the row of its cost. */
-  async #withoutSpend(items: readonly Checked<Extra>[], error: unknown): Promise<RecordAnswer> {
+  async #withoutSpend(items: readonly CheckedJob<Extra>[], error: unknown): Promise<RecordAnswer> {
     const spent = spentOn(items);
     if (spent.length === 0 || !isStatementTrouble(error)) return { kind: 'unstorable', error };
     try {
       const kept = await this.#write(items, []);
-      const { log } = this.#options;
+      const { log } = this.#run;
       log.error(
         { reason: messageOf(error), spent: costsOf(spent) },
         'the cost of a call could not be recorded',
       );
-      const isKept = items.every(({ held: { claim } }) => claim !== undefined && kept.has(claim));
+      const isKept = items.every(({ claim }) => claim !== undefined && kept.has(claim));
       return { kind: isKept ? 'recorded' : 'lost' };
     } catch (again) {
       return { kind: 'unstorable', error: again };
@@ -152,14 +126,13 @@ export class Recorder<Extra> {
 
   /** @returns the claims that were still ours */
   async #write(
-    items: readonly Checked<Extra>[],
+    items: readonly CheckedJob<Extra>[],
     spent: readonly Spent[] = spentOn(items),
   ): Promise<HeldClaims> {
-    const { stage, pool, signal, log } = this.#options;
+    const { stage, pool, shutdown, log } = this.#run;
     const finished: Finished[] = [];
     const extras: { claim: Finished; extra: Extra }[] = [];
-    for (const { held, outcome, attempts, derived } of items) {
-      const { claim } = held;
+    for (const { claim, outcome, attempts, derived } of items) {
       if (claim === undefined || outcome.kind === 'retry') continue;
       const row = finishedOf(claim, outcome, attempts, derived);
       finished.push(row);
@@ -179,7 +152,7 @@ export class Recorder<Extra> {
       extras.length + spent.length > 0 ? transaction(pool, write) : write(pool);
     let troubles = 0;
     return await retryTransient(once, {
-      signal,
+      signal: shutdown.end,
       // One of them needs too long and must not hold up the others: they are tried without it.
       isTransient: (error) => {
         if (isStatementTrouble(error)) troubles += 1;
@@ -193,7 +166,7 @@ export class Recorder<Extra> {
   }
 }
 
-function hasExtra({ outcome }: Settlement<unknown>): boolean {
+function hasExtra({ outcome }: EndedJob): boolean {
   return outcome.kind === 'done' && outcome.extra !== undefined;
 }
 
@@ -206,14 +179,14 @@ function isRefused(answer: RecordAnswer): answer is Refused {
 }
 
 /** The cost of the calls that the outcomes report, by tenant. */
-export function spentOn(items: readonly Settlement<unknown>[]): Spent[] {
-  return items.flatMap(({ held, outcome }) => {
+export function spentOn(items: readonly EndedJob[]): Spent[] {
+  return items.flatMap(({ message, outcome }) => {
     const use = outcome.kind === 'skip' ? undefined : outcome.use;
     // Free calls need no transaction of their own.
     if (use === undefined) return [];
     const { input_tokens: input, output_tokens: output } = use.usage;
     const isFree = input + output + use.cost_usd === 0;
-    return isFree ? [] : [{ tenant: tenantOf(held.message.subject), use }];
+    return isFree ? [] : [{ tenant: tenantOf(message.subject), use }];
   });
 }
 

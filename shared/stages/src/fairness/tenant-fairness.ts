@@ -1,15 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type DeliveryInfo, type Logger, messageOf, type Received, sleep } from '@memfleet/runtime';
 import type { Admission } from '../admission/admission.ts';
-import { type InFlight, tenantOf } from '../admission/in-flight.ts';
-import type { InputSlots } from '../admission/input-slots.ts';
+import type { RequestSize } from '../admission/request-size.ts';
+import type { Slots } from '../admission/slots.ts';
+import { tenantOf } from '../job.ts';
 import type { TenantQueue } from './tenant-queue.ts';
 
-export interface TurnsOptions {
+export interface TenantFairnessOptions {
   readonly queue: TenantQueue;
   /** Without it no event of the log goes into the queue; events already there are still given out. */
-  readonly areAllowed: boolean;
-  readonly gate: Pick<Admission, 'cause' | 'pause' | 'ready' | 'isSpent' | 'spentTenants'>;
+  readonly areTurnsAllowed: boolean;
+  readonly gate: Pick<Admission, 'cause' | 'isSpent' | 'pause' | 'permits' | 'spentTenants'>;
   /** Until when an expired row counts as a dead worker's: see `Heartbeat`. */
   readonly takeOverUntil: () => number | undefined;
   /** Events per batch. */
@@ -43,9 +44,9 @@ const REDRIVEN_AGAIN_MS = 30_000;
  * A tenant that has spent its budget waits in the same queue, however long that takes. Events in the queue
  * are given out even where tenants take no turns: they were put there when the stage had another provider.
  */
-export class Turns {
-  readonly #options: TurnsOptions;
-  readonly #inFlight: InFlight;
+export class TenantFairness {
+  readonly #options: TenantFairnessOptions;
+  readonly #slots: Slots;
   #waiting = new Map<string, number>();
   readonly #servedAt = new Map<string, number>();
   #turn = 0;
@@ -56,14 +57,14 @@ export class Turns {
   #lookedAt = Number.NEGATIVE_INFINITY;
   #wake: (() => void) | undefined;
 
-  constructor(options: TurnsOptions, inFlight: InFlight) {
+  constructor(options: TenantFairnessOptions, slots: Slots) {
     this.#options = options;
-    this.#inFlight = inFlight;
+    this.#slots = slots;
   }
 
   /** True while all events go through the queue. */
-  get areTaken(): boolean {
-    return this.#options.areAllowed && (this.#isBehind || this.#waiting.size > 0);
+  get areTurnsTaken(): boolean {
+    return this.#options.areTurnsAllowed && (this.#isBehind || this.#waiting.size > 0);
   }
 
   /** The approximate number of events that wait for a turn. */
@@ -74,15 +75,15 @@ export class Turns {
   /** Called with each delivery: the number of events waiting behind it shows whether the stage keeps up. */
   delivered(messages: readonly Received[]): void {
     this.#notePending(messages);
-    const { areAllowed, afterMs, gate } = this.#options;
-    if (!areAllowed) return;
+    const { areTurnsAllowed, afterMs, gate } = this.#options;
+    if (!areTurnsAllowed) return;
     // An outage is no flood: events delivered during it are probes.
     if (this.#pending === 0 || gate.cause !== undefined) {
       this.#behindSince = undefined;
       return;
     }
     const now = performance.now();
-    const { finished } = this.#inFlight;
+    const { finished } = this.#slots;
     this.#behindSince ??= { at: now, finished };
     const forMs = now - this.#behindSince.at;
     if (forMs < afterMs) return;
@@ -99,18 +100,18 @@ export class Turns {
 
   /** Waits for a free slot as long as an event may wait; after that, tenants take turns. */
   async patience(signal: AbortSignal): Promise<void> {
-    const { areAllowed, afterMs } = this.#options;
-    if (!areAllowed || this.areTaken || this.#inFlight.free > 0) return;
-    await this.#inFlight.untilFree(1, afterMs, signal);
+    const { areTurnsAllowed, afterMs } = this.#options;
+    if (!areTurnsAllowed || this.areTurnsTaken || this.#slots.free > 0) return;
+    await this.#slots.untilFree(1, afterMs, signal);
     const isOutage = this.#options.gate.cause !== undefined;
-    if (this.#inFlight.free < 1 && !isOutage && !signal.aborted) this.#begin();
+    if (this.#slots.free < 1 && !isOutage && !signal.aborted) this.#begin();
   }
 
   /** How many events may be read ahead now; waits while none may be. */
   async roomAhead(signal: AbortSignal): Promise<number> {
     const { gate, lookahead, batch } = this.#options;
     // Events that cannot be worked on stay in the log.
-    while (!signal.aborted && this.areTaken) {
+    while (!signal.aborted && this.areTurnsTaken) {
       if (gate.cause === undefined && this.size < lookahead) return batch;
       // The pause is over, but only a call can show whether the outage is, and a call needs an event.
       if (gate.pause === undefined && this.#waiting.size === 0) return 1;
@@ -146,7 +147,7 @@ export class Turns {
   }
 
   /** The events of the queue, tenant by tenant, as slots become free. */
-  async *deliveries(slots: InputSlots, signal: AbortSignal): AsyncGenerator<Received[]> {
+  async *deliveries(size: RequestSize, signal: AbortSignal): AsyncGenerator<Received[]> {
     const { gate, log } = this.#options;
     while (!signal.aborted) {
       try {
@@ -155,17 +156,17 @@ export class Turns {
           await this.#somethingComes(signal);
           continue;
         }
-        const free = await slots.reserve(await gate.ready(signal), signal);
+        const free = await gate.permits(size, signal);
         if (signal.aborted) break;
         const taken = await this.#take(free);
         if (taken.length > 0) yield taken;
-        slots.end();
+        size.end();
         if (taken.length > 0) continue;
         await this.#look(SHORT_MS);
       } catch (error) {
         log.warn({ reason: messageOf(error) }, 'the tenant queue could not be read, trying again');
       }
-      slots.end();
+      size.end();
       await sleep(SHORT_MS, signal);
     }
   }
@@ -192,7 +193,7 @@ export class Turns {
   async #take(free: number): Promise<Received[]> {
     const { gate, queue, takeOverUntil } = this.#options;
     const active = new Map<string, number>();
-    for (const { message } of this.#inFlight) {
+    for (const { message } of this.#slots) {
       const tenant = tenantOf(message.subject);
       active.set(tenant, (active.get(tenant) ?? 0) + 1);
     }
@@ -205,9 +206,7 @@ export class Turns {
       new Map(tenants.map((name) => [name, this.#waiting.get(name) ?? 0])),
     );
     if (quotas.size === 0) return [];
-    const inHand = [...this.#inFlight].flatMap(
-      ({ message }) => infoOf(message)?.streamSequence ?? [],
-    );
+    const inHand = [...this.#slots].flatMap(({ message }) => infoOf(message)?.streamSequence ?? []);
     const taken = await queue.take(quotas, { takeOverUntil: takeOverUntil(), inHand });
     this.#turn += 1;
     const counts = new Map<string, number>();
@@ -246,7 +245,7 @@ export class Turns {
   }
 }
 
-/** Undefined where it cannot be read: the cycle must park that message, which must not end the input. */
+/** Undefined where it cannot be read: the chain must park that message, which must not end the source. */
 function infoOf(message: Received | undefined): DeliveryInfo | undefined {
   try {
     return message?.info;

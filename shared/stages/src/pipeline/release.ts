@@ -1,27 +1,12 @@
 import { addSpend } from '@memfleet/models';
-import {
-  isServerError,
-  type Logger,
-  messageOf,
-  type Pool,
-  type Queryable,
-  transaction,
-} from '@memfleet/runtime';
-import type { OutputGate } from '../admission/output-gate.ts';
+import { isServerError, messageOf, type Queryable, transaction } from '@memfleet/runtime';
 import { type ClaimRef, HeldClaims, type Release, release } from '../claims/held-claims.ts';
-import type { StageIdentity } from '../stage.ts';
+import type { EndedJob } from '../job.ts';
 import { persistently } from './persistently.ts';
-import { costsOf, type Settlement, spentOn } from './recorder.ts';
+import { costsOf, spentOn } from './record.ts';
+import type { Running } from './running.ts';
 
-export interface ReleaserOptions {
-  readonly stage: StageIdentity;
-  readonly pool: Pool;
-  readonly gate: OutputGate;
-  readonly log: Logger;
-  /** From here on unfinished events are given back, without further waits for a cost to be noted. */
-  readonly handBack: AbortSignal;
-  readonly signal: AbortSignal;
-}
+export type ReleaseRun = Pick<Running, 'log' | 'output' | 'pool' | 'shutdown' | 'stage'>;
 
 /**
  * Gives claims back, and notes the cost of calls without a result. It retries for as long as the database
@@ -30,29 +15,30 @@ export interface ReleaserOptions {
  * released twice counts one try (its lease says so).
  */
 export class Releaser {
-  readonly #options: ReleaserOptions;
+  readonly #run: ReleaseRun;
 
-  constructor(options: ReleaserOptions) {
-    this.#options = options;
+  constructor(run: ReleaseRun) {
+    this.#run = run;
   }
 
   /** @returns the claims that were still ours; the broker must hear nothing about the others */
-  async release(items: readonly Settlement<unknown>[]): Promise<HeldClaims> {
-    const claimed = items.filter(({ held }) => held.claim !== undefined);
+  async release(items: readonly EndedJob[]): Promise<HeldClaims> {
+    const claimed = items.filter(({ claim }) => claim !== undefined);
     return claimed.length === 0 ? new HeldClaims([]) : new HeldClaims(await this.#split(claimed));
   }
 
-  async #split(items: readonly Settlement<unknown>[]): Promise<ClaimRef[]> {
-    const { log, handBack, signal } = this.#options;
+  async #split(items: readonly EndedJob[]): Promise<ClaimRef[]> {
+    const { log, shutdown } = this.#run;
+    const { handBack, end } = shutdown;
     try {
       return await this.#write(items, true);
     } catch (error) {
       const reason = messageOf(error);
-      if (!signal.aborted && handBack.aborted && isServerError(error)) {
+      if (!end.aborted && handBack.aborted && isServerError(error)) {
         return await this.#withoutSpend(items, reason);
       }
-      // Until the signal, `persistently` waits out the database's own trouble.
-      if (signal.aborted) {
+      // Until the end, `persistently` waits out the database's own trouble.
+      if (end.aborted) {
         // We do not know who holds the events now; the claims expire, and the ack wait redelivers them.
         log.warn({ events: items.length, reason }, 'claims could not be released');
         return [];
@@ -65,8 +51,8 @@ export class Releaser {
   }
 
   /** A cost that cannot be noted must not hold the claim. */
-  async #withoutSpend(items: readonly Settlement<unknown>[], reason: string): Promise<ClaimRef[]> {
-    const { log } = this.#options;
+  async #withoutSpend(items: readonly EndedJob[], reason: string): Promise<ClaimRef[]> {
+    const { log } = this.#run;
     const spent = costsOf(spentOn(items));
     log.error({ reason, spent }, 'the cost of a call could not be recorded');
     try {
@@ -77,9 +63,10 @@ export class Releaser {
     }
   }
 
-  async #write(items: readonly Settlement<unknown>[], withSpend: boolean): Promise<ClaimRef[]> {
-    const { stage, pool, gate, handBack, signal, log } = this.#options;
-    const releases = items.flatMap(({ held: { claim }, outcome }): Release[] =>
+  async #write(items: readonly EndedJob[], withSpend: boolean): Promise<ClaimRef[]> {
+    const { stage, pool, output: gate, shutdown, log } = this.#run;
+    const { handBack, end } = shutdown;
+    const releases = items.flatMap(({ claim, outcome }): Release[] =>
       claim === undefined
         ? []
         : [{ ...claim, countsAsAttempt: outcome.kind === 'retry' && outcome.countsAsAttempt }],
@@ -92,10 +79,10 @@ export class Releaser {
     };
     const once = (): Promise<HeldClaims> =>
       spent.length > 0 ? transaction(pool, write) : write(pool);
-    const until = async (end: AbortSignal): Promise<HeldClaims> =>
+    const until = async (signal: AbortSignal): Promise<HeldClaims> =>
       await persistently(once, {
         gate,
-        signal: end,
+        signal,
         what: 'claims cannot be released',
         isItsFault: (error) => isServerError(error) && !handBack.aborted,
         onRetry: (error, attempt) => {
@@ -103,9 +90,9 @@ export class Releaser {
           log.warn({ attempt, reason }, 'claims could not be released, trying again');
         },
       });
-    const kept = await until(handBack.aborted ? signal : handBack).catch(async (error: unknown) => {
-      if (!handBack.aborted || signal.aborted) throw error;
-      return await until(signal);
+    const kept = await until(handBack.aborted ? end : handBack).catch(async (error: unknown) => {
+      if (!handBack.aborted || end.aborted) throw error;
+      return await until(end);
     });
     return releases.filter((claim) => kept.has(claim));
   }

@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { type Envelope, eventKey, payloadDigest } from '@memfleet/events';
-import type { Queryable } from '@memfleet/runtime';
-import type { Outcome } from '@memfleet/stages';
+import { type Envelope, eventKey, payloadDigest, registry } from '@memfleet/events';
+import { Progress, type Queryable } from '@memfleet/runtime';
+import { type Outcome, TenantQueue } from '@memfleet/stages';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Delivery } from '../../../shared/runtime/src/broker/delivery.ts';
-import { type Held, InFlight } from '../../../shared/stages/src/admission/in-flight.ts';
 import { OutputGate } from '../../../shared/stages/src/admission/output-gate.ts';
+import { Slots } from '../../../shared/stages/src/admission/slots.ts';
 import { claim } from '../../../shared/stages/src/claims/dedupe.ts';
-import { type Settled, Settler } from '../../../shared/stages/src/pipeline/settle.ts';
+import { advance, type ClaimedJob, type Settled } from '../../../shared/stages/src/job.ts';
+import { Chain } from '../../../shared/stages/src/pipeline/chain.ts';
 import { memoryCreated, nothingExtracted } from '../../support/events.ts';
 import { readLog } from '../../support/log-stream.ts';
 import { createStageBench, silent, type StageBench } from '../../support/stage.ts';
@@ -29,13 +30,13 @@ beforeEach(async () => {
 
 /** A claimed event, and the answers sent to the broker about it. */
 interface Claimed {
-  readonly held: Held;
+  readonly job: ClaimedJob;
   readonly event: Envelope;
   readonly said: string[];
 }
 
 /** Each call claims for a new owner; the earlier claim must have expired. */
-async function claimFor(event: Envelope, inFlight: InFlight): Promise<Claimed> {
+async function claimFor(event: Envelope, slots: Slots): Promise<Claimed> {
   await bench.database.pool.query(
     `update memfleet.stage_work set lease_until = now() - interval '1 s'`,
   );
@@ -54,24 +55,32 @@ async function claimFor(event: Envelope, inFlight: InFlight): Promise<Claimed> {
     nak: say('nak'),
     term: say('term'),
   };
-  const held = inFlight.hold(message as unknown as Delivery);
+  const decoded = registry.upcast(event);
+  if (decoded.kind !== 'known') throw new Error('the test event is not valid');
   const [key, token] = [eventKey(event), randomUUID()];
   const digest = payloadDigest(event);
-  const asked = { key, tenant: 'acme', eventId: event.id, sequence: 1, digest };
-  const [found] = await claim(bench.database.pool, IDENTITY, [asked], token, LONG);
+  const request = { key, tenant: 'acme', eventId: event.id, sequence: 1, digest };
+  const [found] = await claim(bench.database.pool, IDENTITY, [request], token, LONG);
   expect(found).toMatchObject({ kind: 'claimed' });
-  held.claim = { key, token, redrives: 0 };
-  return { held, event, said };
+  const job = advance(slots.hold(message as unknown as Delivery), {
+    decoded,
+    event,
+    request,
+    claim: { key, token, redrives: 0 },
+    attempts: 1,
+    abandoned: 0,
+  });
+  return { job, event, said };
 }
 
 interface Settling {
-  readonly settler: Settler<string>;
+  readonly chain: Chain<string>;
   readonly persisted: string[];
 }
 
 function settling(config = bench.config): Settling {
   const persisted: string[] = [];
-  const settler = new Settler<string>({
+  const chain = new Chain<string>({
     stage: {
       ...IDENTITY,
       handle: () => Promise.reject(new Error('not called here')),
@@ -80,19 +89,32 @@ function settling(config = bench.config): Settling {
       },
     },
     config,
-    settings: { batch: 10, linger: 20, maxAttempts: 3 },
+    settings: { ...config.stages.extraction, batch: 10, linger: 20, maxAttempts: 3 },
     connection: bench.broker.connection,
     pool: bench.database.pool,
+    progress: new Progress(),
     log: silent,
+    slots: new Slots(10),
     output: new OutputGate(),
-    stop: NEVER,
-    handBack: NEVER,
-    signal: NEVER,
+    queue: new TenantQueue({
+      db: bench.database.pool,
+      jsm: bench.broker.jsm,
+      stage: IDENTITY.name,
+      stream: config.log.stream,
+      ackWaitMs: LONG,
+      log: silent,
+    }),
+    shutdown: { stop: NEVER, handBack: NEVER, end: NEVER },
   });
-  return { settler, persisted };
+  return { chain, persisted };
 }
 
-function done({ event }: Claimed, what: string): Outcome<string> {
+/** The configuration of a log that takes only small events. */
+function withSmallLimit(): StageBench['config'] {
+  return { ...bench.config, log: { ...bench.config.log, maxDataBytes: 100 } };
+}
+
+function done({ event }: Claimed, what: string): Extract<Outcome<string>, { kind: 'done' }> {
   const derived = nothingExtracted(event as never, 1, IDENTITY);
   return {
     kind: 'done',
@@ -102,13 +124,11 @@ function done({ event }: Claimed, what: string): Outcome<string> {
 }
 
 async function settleAll(
-  { settler }: Settling,
+  { chain }: Settling,
   ones: readonly { readonly claimed: Claimed; readonly outcome: Outcome<string> }[],
 ): Promise<Settled[]> {
   return await Promise.all(
-    ones.map(({ claimed: { held }, outcome }) =>
-      settler.settle({ held, outcome, attempts: 1, event: undefined }),
-    ),
+    ones.map(({ claimed: { job }, outcome }) => chain.settle(advance(job, { outcome }))),
   );
 }
 
@@ -124,9 +144,9 @@ async function derivedFrom({ event }: Claimed): Promise<unknown[]> {
 /** One process that holds one event under two claims, the first of them stale. */
 async function twice(): Promise<{ readonly stale: Claimed; readonly live: Claimed }> {
   const event = memoryCreated(`note ${randomUUID()}`);
-  const inFlight = new InFlight(10);
-  const stale = await claimFor(event, inFlight);
-  return { stale, live: await claimFor(event, inFlight) };
+  const slots = new Slots(10);
+  const stale = await claimFor(event, slots);
+  return { stale, live: await claimFor(event, slots) };
 }
 
 test.each(['stale', 'live'])(
@@ -176,33 +196,21 @@ test('a stale claim parks nothing', async () => {
 });
 
 test('a result that was recorded under larger limits is published all the same', async () => {
-  const claimed = await claimFor(memoryCreated(`note ${randomUUID()}`), new InFlight(10));
-  const { held, event } = claimed;
-  const outcome = done(claimed, 'x'.repeat(200));
-  const log = { ...bench.config.log, maxDataBytes: 100 };
-  const { settler } = settling({ ...bench.config, log });
-  const key = held.claim?.key ?? '';
-  const derived = outcome.kind === 'done' ? outcome.events : [];
+  const claimed = await claimFor(memoryCreated(`note ${randomUUID()}`), new Slots(10));
+  const { events } = done(claimed, 'x'.repeat(200));
+  const { chain } = settling(withSmallLimit());
   expect(
-    await settler.settleAgain({
-      held,
-      key,
+    await chain.settleAgain(claimed.job, {
+      kind: 'finished',
       state: 'done',
-      unpublished: JSON.stringify(derived),
+      unpublished: JSON.stringify(events),
       redrives: 0,
-      event,
     }),
   ).toBe('done');
   expect(await derivedFrom(claimed)).toEqual(['x'.repeat(200)]);
   // A new result must keep to the current limits.
-  const next = await claimFor(memoryCreated(`note ${randomUUID()}`), new InFlight(10));
-  expect(
-    await settler.settle({
-      held: next.held,
-      outcome: done(next, 'x'.repeat(200)),
-      attempts: 1,
-      event: next.event,
-    }),
-  ).toBe('parked');
+  const next = await claimFor(memoryCreated(`note ${randomUUID()}`), new Slots(10));
+  const outcome = done(next, 'x'.repeat(200));
+  expect(await chain.settle(advance(next.job, { outcome }))).toBe('parked');
   expect(await derivedFrom(next)).toEqual([]);
 });

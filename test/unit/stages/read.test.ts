@@ -1,9 +1,9 @@
 import { eventKey, publishSubject } from '@memfleet/events';
 import { expect, test } from 'vitest';
 import type { Delivery } from '../../../shared/runtime/src/broker/delivery.ts';
-import { InFlight } from '../../../shared/stages/src/admission/in-flight.ts';
+import { Slots } from '../../../shared/stages/src/admission/slots.ts';
 import { Patience } from '../../../shared/stages/src/pipeline/patience.ts';
-import { type ReadBatch, readBatch } from '../../../shared/stages/src/pipeline/read-batch.ts';
+import { type ReadBatch, readBatch } from '../../../shared/stages/src/pipeline/read.ts';
 import { memoryCreated } from '../../support/events.ts';
 
 interface Message {
@@ -18,7 +18,7 @@ function read(...messages: readonly Message[]): ReadBatch {
 }
 
 function readWith(patience: Patience, ...messages: readonly Message[]): ReadBatch {
-  const inFlight = new InFlight(100);
+  const slots = new Slots(100);
   const batch = messages.map(
     ({ body, verb = 'created', tenant = 'acme', deliveries = 1 }, index) => {
       const subject = publishSubject('memory.3', tenant, 'note', 'content', verb);
@@ -36,7 +36,7 @@ function readWith(patience: Patience, ...messages: readonly Message[]): ReadBatc
           pending: 0,
         },
       };
-      return inFlight.hold(delivery as Delivery);
+      return slots.hold(delivery as Delivery);
     },
   );
   return readBatch(batch, 'memory', patience);

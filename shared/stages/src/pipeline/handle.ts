@@ -7,13 +7,55 @@ import {
   isTransientDatabaseError,
   messageOf,
 } from '@memfleet/runtime';
+import { advance, type ClaimedJob } from '../job.ts';
 import { isOutcome, type Outcome, park, retry } from '../outcome.ts';
 import type { Stage, StageContext } from '../stage.ts';
 import { backoffMs } from './backoff.ts';
+import { contextOf } from './event-context.ts';
+import { HandlerFaults } from './handler-faults.ts';
 import { DeadlineExceeded, LeaseLost } from './heartbeat.ts';
+import type { Running } from './running.ts';
 
+/**
+ * Claims that may expire without a word before the event counts as the cause. It is far above the number
+ * of tries, since a worker that dies loses the claim of every event in flight with it.
+ */
+const MAX_ABANDONED = 10;
 /** At the redelivery the spent budget is known, and the event then waits where it blocks no other. */
 const BUDGET_RETRY_MS = 1_000;
+
+/** Runs the handler of a stage on claimed events. */
+export class Handling<Extra> {
+  readonly #run: Pick<Running<Extra>, 'settings' | 'shutdown' | 'stage'>;
+  readonly #faults: HandlerFaults;
+
+  constructor(run: Pick<Running<Extra>, 'output' | 'settings' | 'shutdown' | 'stage'>) {
+    this.#run = run;
+    this.#faults = new HandlerFaults(run.output);
+  }
+
+  /** @returns undefined when the claim was lost */
+  async handle(job: ClaimedJob): Promise<Outcome<Extra> | undefined> {
+    const { stage, settings, shutdown } = this.#run;
+    const { attempts: attempt, abandoned, abort, message } = job;
+    if (shutdown.stop.aborted) return retry(0, 'shutting down', false);
+    if (abandoned >= MAX_ABANDONED) {
+      return park('attempts_exhausted', `${abandoned} workers died or hung while they held it`);
+    }
+    const { event } = job.decoded;
+    const { key, sequence } = job.request;
+    advance(job, { begunAt: performance.now() });
+    const context = contextOf(stage, event, job, { eventKey: key, sequence, attempt });
+    const outcome = await perform(stage, event, context, {
+      abort,
+      maxAttempts: settings.maxAttempts,
+      deliveries: message.info.deliveryCount,
+      isToBlame: (error) => this.#faults.failed(key, error),
+    });
+    if (outcome !== undefined && outcome.kind !== 'retry') this.#faults.ended(key, outcome);
+    return outcome;
+  }
+}
 
 export interface PerformOptions {
   readonly abort: AbortSource;

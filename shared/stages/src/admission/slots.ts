@@ -1,24 +1,5 @@
 import { AbortSource, type Received, Waits } from '@memfleet/runtime';
-
-/** An event between receipt and settlement. */
-export interface Held {
-  readonly message: Received;
-  readonly receivedAt: number;
-  /** Ends the work: deadline, lost lease or shutdown. */
-  readonly abort: AbortSource;
-  /** Time that does not count towards its deadline. */
-  readonly waits: Waits;
-  /** The key of the event, once it is read and this delivery of it is the one that is worked on. */
-  readonly key?: string;
-  /** Set once the event is claimed in the dedupe table. */
-  claim?: { readonly key: string; readonly token: string; readonly redrives: number };
-  /** When the handler began: the deadline counts from here. */
-  begunAt?: number;
-  /** True while its result waits in memory to be recorded: the claim must be kept for it. */
-  awaitsRecord?: boolean;
-  /** True once the handler has ended: the later steps have limits of their own, not the deadline. */
-  readonly settling: boolean;
-}
+import type { Job } from '../job.ts';
 
 type Mutable<Type> = { -readonly [Key in keyof Type]: Type[Key] };
 
@@ -30,15 +11,15 @@ const MOST_HELD = 2;
 
 /**
  * The events a stage holds, and its free slots. Heartbeats go out for all of them from receipt on, not
- * from the start of work: the ack timer runs from delivery. All inputs of a stage share the slots; what an
- * input has requested is reserved until it arrives or the request ends. An event that is being settled has
+ * from the start of work: the ack timer runs from delivery. All sources of a stage share the slots; what a
+ * source has requested is reserved until it arrives or the request ends. An event that is being settled has
  * given its slot back: the next call need not wait for its ack.
  */
-export class InFlight {
+export class Slots {
   readonly #slots: number;
-  readonly #held = new Set<Mutable<Held>>();
+  readonly #held = new Set<Mutable<Job>>();
   /** The events being worked on, by their keys. */
-  readonly #keys = new Map<string, Held>();
+  readonly #keys = new Map<string, Job>();
   readonly #waiting = new Set<() => void>();
   #reserved = 0;
   #settling = 0;
@@ -89,16 +70,16 @@ export class InFlight {
     this.#wake();
   }
 
-  hold(message: Received): Held {
-    const held = {
+  hold(message: Received): Job {
+    const job = {
       message,
       receivedAt: performance.now(),
       abort: new AbortSource(),
       waits: new Waits(),
       settling: false,
     };
-    this.#held.add(held);
-    return held;
+    this.#held.add(job);
+    return job;
   }
 
   /**
@@ -107,32 +88,32 @@ export class InFlight {
    * work on it, each under the other's claim.
    * @returns false when another delivery holds that key
    */
-  keep(held: Mutable<Held>, key: string): boolean {
+  keep(job: Mutable<Job>, key: string): boolean {
     const holder = this.#keys.get(key);
-    if (holder !== undefined && holder !== held && this.#held.has(holder)) return false;
-    this.#keys.set(key, held);
-    held.key = key;
+    if (holder !== undefined && holder !== job && this.#held.has(holder)) return false;
+    this.#keys.set(key, job);
+    job.key = key;
     return true;
   }
 
   /** The handler has ended: its slot is free. */
-  beginSettling(held: Mutable<Held>): void {
-    if (held.settling || !this.#held.has(held)) return;
-    held.settling = true;
+  beginSettling(job: Mutable<Job>): void {
+    if (job.settling || !this.#held.has(job)) return;
+    job.settling = true;
     this.#settling += 1;
     this.#wake();
   }
 
-  letGo(held: Held): void {
-    if (this.#held.delete(held)) {
-      if (held.key !== undefined && this.#keys.get(held.key) === held) this.#keys.delete(held.key);
+  letGo(job: Job): void {
+    if (this.#held.delete(job)) {
+      if (job.key !== undefined && this.#keys.get(job.key) === job) this.#keys.delete(job.key);
       this.#finished += 1;
-      if (held.settling) this.#settling -= 1;
+      if (job.settling) this.#settling -= 1;
     }
     this.#wake();
   }
 
-  [Symbol.iterator](): IterableIterator<Held> {
+  [Symbol.iterator](): IterableIterator<Job> {
     return this.#held.values();
   }
 
@@ -166,9 +147,4 @@ export class InFlight {
   #wake(): void {
     for (const look of this.#waiting) look();
   }
-}
-
-/** The tenant in <root>.<partition>.<tenant>.…; empty for a subject that is not of the log. */
-export function tenantOf(subject: string): string {
-  return subject.split('.', 3)[2] ?? '';
 }
