@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Envelope, eventKey, payloadDigest, registry } from '@memfleet/events';
+import { type Envelope, eventKey, type ModelUse, payloadDigest, registry } from '@memfleet/events';
 import { Progress, type Queryable } from '@memfleet/runtime';
 import { type Outcome, TenantQueue } from '@memfleet/stages';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -213,4 +213,25 @@ test('a result that was recorded under larger limits is published all the same',
   const outcome = done(next, 'x'.repeat(200));
   expect(await chain.settle(advance(next.job, { outcome }))).toBe('parked');
   expect(await derivedFrom(next)).toEqual([]);
+});
+
+test('a result that the log would refuse is parked with its cost', async () => {
+  const claimed = await claimFor(memoryCreated(`note ${randomUUID()}`), new Slots(10));
+  const use: ModelUse = {
+    usage: { calls: 2, input_tokens: 700, output_tokens: 30 },
+    cost_usd: 0.25,
+    duration_ms: 12,
+    cached: false,
+  };
+  const work = settling(withSmallLimit());
+  const outcome = { ...done(claimed, 'x'.repeat(200)), use };
+  expect(await settleAll(work, [{ claimed, outcome }])).toEqual(['parked']);
+  expect([work.persisted, claimed.said]).toEqual([[], ['term']]);
+  const cost = `calls::int, input_tokens::int as input, output_tokens::int as output, cost_usd as usd`;
+  const paid = { calls: 2, input: 700, output: 30, usd: 0.25 };
+  const { pool } = bench.database;
+  const recorded = await pool.query(`select state, reason, ${cost} from memfleet.stage_work`);
+  expect(recorded.rows).toEqual([{ state: 'parked', reason: 'invalid_output', ...paid }]);
+  const spent = await pool.query(`select ${cost} from memfleet.spend where tenant = 'acme'`);
+  expect(spent.rows).toEqual([paid]);
 });

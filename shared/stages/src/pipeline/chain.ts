@@ -209,7 +209,7 @@ export class Chain<Extra> {
     const derived = outcome.kind === 'done' ? this.#publishing.prepare(outcome.events) : [];
     return await this.#recording.add(
       typeof derived === 'string'
-        ? advance(job, { outcome: park('invalid_output', derived), derived: [] })
+        ? advance(job, { outcome: withUse(park('invalid_output', derived), outcome), derived: [] })
         : advance(job, { derived }),
     );
   }
