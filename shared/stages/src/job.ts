@@ -45,6 +45,8 @@ export type ReadJob = Job & {
 /** After `claim`. */
 export type ClaimedJob = ReadJob & {
   readonly claim: JobClaim;
+  /** The event's position in the log. This delivery may be of a later copy, which has another one. */
+  readonly sequence: number;
   /** Tries that counted so far, this one included. */
   readonly attempts: number;
   /** Claims that expired without a word. */

@@ -9,7 +9,7 @@ export interface StageContext {
   readonly eventKey: string;
   /** The tenant the event belongs to. */
   readonly tenant: string;
-  /** Position of the event in the log. */
+  /** Position of the event in the log: of its first copy that the stage has met, the same at every try. */
   readonly sequence: number;
   /** Tries so far, this one included. */
   readonly attempt: number;

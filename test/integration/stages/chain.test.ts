@@ -67,6 +67,7 @@ async function claimFor(event: Envelope, slots: Slots): Promise<Claimed> {
     event,
     request,
     claim: { key, token, redrives: 0 },
+    sequence: 1,
     attempts: 1,
     abandoned: 0,
   });

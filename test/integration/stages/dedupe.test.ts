@@ -86,8 +86,15 @@ test('a batch is claimed in one round trip, and answered in the given order', as
   const token = randomUUID();
   const claims = await claim(database.pool, STAGE, asked, token, LONG);
   expect(claims).toHaveLength(300);
-  for (const found of claims) {
-    expect(found).toEqual({ kind: 'claimed', token, attempt: 1, abandoned: 0, redrives: 0 });
+  for (const [sequence, found] of claims.entries()) {
+    expect(found).toEqual({
+      kind: 'claimed',
+      token,
+      sequence,
+      attempt: 1,
+      abandoned: 0,
+      redrives: 0,
+    });
   }
 });
 
@@ -110,6 +117,7 @@ test('a retry with the same token, as after a lost answer, gets the same claim',
   expect(await claimOne(asked, { token })).toEqual({
     kind: 'claimed',
     token,
+    sequence: 1,
     attempt: 1,
     abandoned: 0,
     redrives: 0,
@@ -305,6 +313,7 @@ test('a released claim is free at once; a try counts only when the event was to 
     expect(await claimOne(asked, { token: next })).toEqual({
       kind: 'claimed',
       token: next,
+      sequence: 1,
       attempt,
       abandoned: 0,
       redrives: 0,

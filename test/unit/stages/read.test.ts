@@ -8,6 +8,8 @@ import { memoryCreated } from '../../support/events.ts';
 
 interface Message {
   readonly body: unknown;
+  /** Its position in the log; by default its place in the batch. */
+  readonly at?: number;
   readonly verb?: string;
   readonly tenant?: string;
   readonly deliveries?: number;
@@ -20,7 +22,8 @@ function read(...messages: readonly Message[]): ReadBatch {
 function readWith(patience: Patience, ...messages: readonly Message[]): ReadBatch {
   const slots = new Slots(100);
   const batch = messages.map(
-    ({ body, verb = 'created', tenant = 'acme', deliveries = 1 }, index) => {
+    ({ body, at, verb = 'created', tenant = 'acme', deliveries = 1 }, index) => {
+      const sequence = at ?? index + 1;
       const subject = publishSubject('memory.3', tenant, 'note', 'content', verb);
       const data = body instanceof Uint8Array ? body : Buffer.from(JSON.stringify(body));
       // The parts of a delivery that reading uses.
@@ -30,8 +33,8 @@ function readWith(patience: Patience, ...messages: readonly Message[]): ReadBatc
         info: {
           consumer: 'c',
           deliveryCount: deliveries,
-          streamSequence: index + 1,
-          deliverySequence: index + 1,
+          streamSequence: sequence,
+          deliverySequence: sequence,
           timestampNanos: 0,
           pending: 0,
         },
@@ -65,6 +68,17 @@ test('a twin is set apart; the same id of another tenant is no twin', () => {
   expect(readable).toHaveLength(2);
   expect(twins).toHaveLength(1);
 });
+
+test.each([[[500, 10, 100]], [[10, 500, 100]], [[100, 500, 10]]])(
+  'of copies at %j the first of the log is claimed',
+  (positions) => {
+    const event = memoryCreated('a note');
+    const { readable, twins } = read(...positions.map((at) => ({ body: event, at })));
+    expect(readable.map(({ request }) => request.sequence)).toEqual([10]);
+    const others = twins.map(({ message }) => message.info.streamSequence);
+    expect(new Set(others)).toEqual(new Set([100, 500]));
+  },
+);
 
 test.each<[string, Uint8Array]>([
   ['nothing', new Uint8Array()],

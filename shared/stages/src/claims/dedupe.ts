@@ -18,6 +18,7 @@ export interface ClaimRequest {
   readonly key: string;
   readonly tenant: string;
   readonly eventId: string;
+  /** Where the log has the bytes of this delivery. */
   readonly sequence: number;
   /** SHA-256 of the event's payload. */
   readonly digest: Buffer;
@@ -27,6 +28,8 @@ export type Claim =
   | {
       readonly kind: 'claimed';
       readonly token: string;
+      /** The lowest position at which a delivery had the event: a later copy does not move it. */
+      readonly sequence: number;
       /** Tries that counted so far, this one included. */
       readonly attempt: number;
       /** Claims that expired without a word, as when the worker died or was stopped. */
@@ -48,6 +51,7 @@ export type Claim =
 
 interface ClaimRow {
   event_key: string;
+  sequence: number | null;
   attempts: number | null;
   abandoned: number | null;
   state: 'claimed' | 'done' | 'skipped' | 'parked' | null;
@@ -91,6 +95,9 @@ export async function claim(
  * was when the statement began, so the state of a claimed row comes from the claim itself. Rows that
  * another worker inserted at the same moment appear in neither part: they are leased. A lease begins once
  * its row is locked: `now()` is older by the wait for that lock.
+ *
+ * An event stands where the log has it first. A copy that comes between two tries must not give it a newer
+ * place: its result would win over that of an event which the log has between the two.
  */
 const CLAIM_SQL = `
 with asked as materialized (
@@ -104,16 +111,16 @@ with asked as materialized (
      'claimed', $8, clock_timestamp() + $9 * interval '1 millisecond'
   from asked order by event_key
   on conflict (event_key, stage, stage_version) do update
-    set lease_token = excluded.lease_token,
+    set lease_token = excluded.lease_token, sequence = least(work.sequence, excluded.sequence),
         lease_until = clock_timestamp() + $9 * interval '1 millisecond', claimed_at = now(),
         abandoned = work.abandoned + case
           when work.lease_token = excluded.lease_token or work.lease_until = '-infinity' then 0
           else 1 end
     where work.state = 'claimed' and work.payload_digest = excluded.payload_digest
       and (work.lease_until < now() or work.lease_token = excluded.lease_token)
-  returning event_key, attempts, abandoned, redrives
+  returning event_key, sequence, attempts, abandoned, redrives
 )
-select asked.event_key, claimed.attempts, claimed.abandoned, work.state,
+select asked.event_key, claimed.sequence::float8 as sequence, claimed.attempts, claimed.abandoned, work.state,
   work.payload_digest = asked.payload_digest as same_payload,
   case when work.published_at is null then work.result end as unpublished,
   coalesce(claimed.redrives, work.redrives, 0) as redrives
@@ -125,9 +132,10 @@ left join memfleet.stage_work as work on work.event_key = asked.event_key
 function claimOf(row: ClaimRow | undefined, token: string): Claim {
   if (row === undefined) return { kind: 'leased' };
   const { redrives } = row;
-  if (row.attempts !== null) {
+  if (row.attempts !== null && row.sequence !== null) {
+    const { sequence, attempts } = row;
     const abandoned = row.abandoned ?? 0;
-    return { kind: 'claimed', token, attempt: row.attempts + 1, abandoned, redrives };
+    return { kind: 'claimed', token, sequence, attempt: attempts + 1, abandoned, redrives };
   }
   if (row.same_payload === false) return { kind: 'conflict' };
   if (row.state === null || row.state === 'claimed') return { kind: 'leased' };

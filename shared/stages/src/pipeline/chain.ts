@@ -131,9 +131,9 @@ export class Chain<Extra> {
     try {
       switch (found.kind) {
         case 'claimed': {
-          const { token, redrives, attempt: attempts, abandoned } = found;
+          const { token, redrives, sequence, attempt: attempts, abandoned } = found;
           const claim = { key: job.request.key, token, redrives };
-          await this.#handle(advance(job, { claim, attempts, abandoned }));
+          await this.#handle(advance(job, { claim, sequence, attempts, abandoned }));
           return;
         }
         case 'conflict': {

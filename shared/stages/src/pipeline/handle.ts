@@ -37,13 +37,13 @@ export class Handling<Extra> {
   /** @returns undefined when the claim was lost */
   async handle(job: ClaimedJob): Promise<Outcome<Extra> | undefined> {
     const { stage, settings, shutdown } = this.#run;
-    const { attempts: attempt, abandoned, abort, message } = job;
+    const { attempts: attempt, abandoned, abort, message, sequence } = job;
     if (shutdown.stop.aborted) return retry(0, 'shutting down', false);
     if (abandoned >= MAX_ABANDONED) {
       return park('attempts_exhausted', `${abandoned} workers died or hung while they held it`);
     }
     const { event } = job.decoded;
-    const { key, sequence } = job.request;
+    const { key } = job.request;
     advance(job, { begunAt: performance.now() });
     const context = contextOf(stage, event, job, { eventKey: key, sequence, attempt });
     const outcome = await perform(stage, event, context, {

@@ -20,7 +20,7 @@ export type UnreadableJob = UnknownJob & EndedJob<never>;
 
 export interface ReadBatch {
   readonly readable: readonly ReadJob[];
-  /** Further copies of an event in the same batch: one is claimed, the others are looked at later. */
+  /** Further copies of an event in the same batch: the first of the log is claimed, the others wait. */
   readonly twins: readonly Job[];
   readonly unreadable: readonly UnreadableJob[];
   /** Events that a newer worker may know: during a rolling deploy, it takes them. */
@@ -40,24 +40,25 @@ export function readBatch(
   patience: Patience,
   reader: Reader = registry,
 ): ReadBatch {
-  const readable: ReadJob[] = [];
+  const readable = new Map<string, ReadJob>();
   const twins: Job[] = [];
   const unreadable: UnreadableJob[] = [];
   const early: UnknownJob[] = [];
-  const seen = new Set<string>();
   for (const one of batch) {
     const job = readOne(one, root, reader);
     if (!isRead(job)) {
       const outcome = outcomeOf(job, patience);
       if (outcome === undefined) early.push(job);
       else unreadable.push(advance(job, { outcome, attempts: 0 }));
-    } else if (seen.has(job.request.key)) twins.push(job);
-    else {
-      seen.add(job.request.key);
-      readable.push(job);
+      continue;
     }
+    const { key, sequence } = job.request;
+    const twin = readable.get(key);
+    const isFirst = twin === undefined || sequence < twin.request.sequence;
+    if (isFirst) readable.set(key, job);
+    if (twin !== undefined) twins.push(isFirst ? twin : job);
   }
-  return { readable, twins, unreadable, early };
+  return { readable: [...readable.values()], twins, unreadable, early };
 }
 
 function isRead(job: ReadJob | UnknownJob): job is ReadJob {
