@@ -5,18 +5,13 @@ import {
   type Logger,
   type Queryable,
 } from '@memfleet/runtime';
+import { type Cost, isCost, sum } from './cost.ts';
 import type { Pause } from './pause.ts';
 import { EVERY_TENANT, readSpend, type SpendSoFar } from './spend.ts';
 
-/** The actual or expected cost of a call. */
-export interface Cost {
-  readonly tokens: number;
-  readonly usd: number;
-}
-
 /** Room in the budget that is reserved for a call until its cost is known. */
 export interface Reservation {
-  /** The call has ended; without a cost nothing was spent. */
+  /** The call has ended; without a cost nothing was spent, and what is no amount counts as expected. */
   settle(cost?: Cost): void;
 }
 
@@ -103,8 +98,16 @@ export class Budget {
     });
   }
 
-  /** @throws BudgetSpent, or the database's error when a tenant is looked up for the first time */
+  /**
+   * @throws BudgetSpent; the database's error when a tenant is looked up for the first time; or a TypeError
+   *   when the cost is no amount
+   */
   async reserve(tenant: string, cost: Cost): Promise<Reservation> {
+    if (!isCost(cost)) {
+      throw new TypeError(
+        `a call cannot be expected to cost ${cost.tokens} tokens and $${cost.usd}`,
+      );
+    }
     const accounts = await this.#accountsOf(tenant);
     // No wait from here on: nothing may come between the check and the reservation.
     for (const account of accounts) {
@@ -119,7 +122,9 @@ export class Budget {
         isSettled = true;
         for (const account of accounts) {
           account.reserved = sum(account.reserved, cost, -1);
-          if (actual !== undefined) account.recent.push({ at: performance.now(), cost: actual });
+          if (actual === undefined) continue;
+          const real = isCost(actual) ? actual : cost;
+          account.recent.push({ at: performance.now(), cost: real });
         }
       },
     };
@@ -285,8 +290,4 @@ function causeOf({ tenant }: Account, what: Limit & { readonly isReal: boolean }
   return isReal
     ? `budget: ${whose} has spent its ${amount} for this ${window}`
     : `budget: calls in progress may use up the ${amount} of ${whose} for this ${window}`;
-}
-
-function sum(a: Cost, b: Cost, sign: 1 | -1): Cost {
-  return { tokens: a.tokens + sign * b.tokens, usd: a.usd + sign * b.usd };
 }

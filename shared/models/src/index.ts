@@ -1,6 +1,7 @@
 export { classifyProviderError, responseError } from './classify.ts';
-export { Budget, BudgetSpent, type Cost } from './budget.ts';
+export { Budget, BudgetSpent } from './budget.ts';
 export { CallLimit } from './call-limit.ts';
+export type { Cost } from './cost.ts';
 export {
   type Answer,
   type Asker,
@@ -9,6 +10,7 @@ export {
   type PaidCallsOptions,
   type Question,
 } from './paid-calls.ts';
+export { faultOfUse } from './model-use.ts';
 export { RateLimiter } from './limiter.ts';
 export { ProviderState } from './provider-state.ts';
 export { addSpend, EVERY_TENANT, readSpend, type Spent } from './spend.ts';

@@ -1,3 +1,4 @@
+import { isAmount } from './model-use.ts';
 import { patientFetch } from './patient-fetch.ts';
 import type { Pause } from './pause.ts';
 import { ProviderError } from './provider-error.ts';
@@ -66,9 +67,13 @@ export class RateLimiter {
 
   /**
    * Waits for its turn, in the order of requests.
-   * @throws ProviderError rate_limited with the wait when that would be too long; or the signal's reason
+   * @throws ProviderError rate_limited with the wait when that would be too long; the signal's reason; or a
+   *   TypeError when `tokens` is no amount
    */
   async acquire(tokens: number, signal: AbortSignal): Promise<Permit> {
+    if (!isAmount(tokens)) {
+      throw new TypeError(`a call cannot be expected to take ${tokens} tokens`);
+    }
     mustBeShort(this.#waitMs(tokens) + this.#waitMsOfOthers());
     this.#waiting += 1;
     const turn = this.#last.then(() => this.#turn(tokens, signal));
@@ -124,8 +129,9 @@ export class RateLimiter {
         if (hasEnded) return;
         hasEnded = true;
         this.#underWay -= 1;
-        // Corrects a wrong estimate: the next calls pay for it, or gain at once.
-        this.#tokens?.take(taken - tokens);
+        // Corrects a wrong estimate: the next calls pay for it, or gain at once. What is no amount corrects
+        // nothing: it would let every later call through, or none.
+        if (isAmount(taken)) this.#tokens?.take(taken - tokens);
       },
     };
   }

@@ -1,8 +1,9 @@
 import type { ModelUse } from '@memfleet/events';
 import type { Queryable, Waiting } from '@memfleet/runtime';
 import type { z } from 'zod';
-import type { Cost } from './budget.ts';
 import { CallLimit } from './call-limit.ts';
+import type { Cost } from './cost.ts';
+import { faultOfUse } from './model-use.ts';
 import { ProviderError } from './provider-error.ts';
 import type { ProviderGate } from './provider-gate.ts';
 import { type PaidResult, type ResultCache, resultKey, storeResults } from './result-cache.ts';
@@ -63,7 +64,7 @@ export class PaidCalls<Result> {
     this.#limit = new CallLimit(options.timeoutMs);
   }
 
-  /** @throws ProviderError | BudgetSpent, which a handler passes on */
+  /** @throws ProviderError | BudgetSpent, which a handler passes on; TypeError when a cost is no amount */
   async ask(question: Question<Result>, asker: Asker): Promise<Paid<Result>> {
     const { stage, cache, schema } = this.#options;
     const startedAt = performance.now();
@@ -105,7 +106,7 @@ export class PaidCalls<Result> {
     const reservation = await gate.reserve(tenant, expected).finally(endOfWait);
     try {
       const answer = await gate.call(
-        () => this.#limit.run((ending) => question.call(ending), signal),
+        async () => counted(await this.#limit.run((ending) => question.call(ending), signal)),
         {
           tokens: expected.tokens,
           tookTokens: tokensOf,
@@ -121,6 +122,14 @@ export class PaidCalls<Result> {
       throw error;
     }
   }
+}
+
+/** @throws TypeError when the cost of an answer is no amount: it could be neither recorded nor added up */
+function counted<Result>(answer: Answer<Result>): Answer<Result> {
+  const { usage, costUsd } = answer;
+  const fault = faultOfUse({ usage, cost_usd: costUsd, duration_ms: 0 });
+  if (fault !== undefined) throw new TypeError(`the cost of an answer: ${fault}`);
+  return answer;
 }
 
 function tokensOf({ usage }: Pick<ModelUse, 'usage'>): number {

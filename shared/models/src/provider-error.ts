@@ -1,4 +1,5 @@
 import type { ModelUse } from '@memfleet/events';
+import { faultOfUse } from './model-use.ts';
 
 /**
  * The classes of model service failures that the work loop distinguishes:
@@ -29,6 +30,7 @@ export class ProviderError extends Error {
   readonly use: ModelUse | undefined;
   #isAccountedFor = false;
 
+  /** @throws TypeError when the cost is no amount: the caller is at fault, and not the service */
   constructor(
     errorClass: ProviderErrorClass,
     message: string,
@@ -43,7 +45,10 @@ export class ProviderError extends Error {
     this.errorClass = errorClass;
     this.status = options.status;
     this.retryAfterMs = options.retryAfterMs;
-    this.use = options.use;
+    const { use } = options;
+    const fault = use === undefined ? undefined : faultOfUse(use);
+    if (fault !== undefined) throw new TypeError(`the cost of a failed call: ${fault}`);
+    this.use = use;
   }
 
   /** The same failure, with this cost added. */

@@ -1,5 +1,6 @@
 import { sleep, type Waiting } from '@memfleet/runtime';
-import type { Budget, Cost, Reservation } from './budget.ts';
+import type { Budget, Reservation } from './budget.ts';
+import type { Cost } from './cost.ts';
 import { type Permit, RateLimiter, type RateLimits } from './limiter.ts';
 import { Pacer } from './pacer.ts';
 import type { Pause } from './pause.ts';

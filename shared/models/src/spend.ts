@@ -1,5 +1,6 @@
 import type { ModelUse } from '@memfleet/events';
 import type { Queryable } from '@memfleet/runtime';
+import { faultOfUse } from './model-use.ts';
 
 /** Means all tenants together; no tenant can have this name. */
 export const EVERY_TENANT = '*';
@@ -17,14 +18,17 @@ export interface Spent {
  *
  * When the answer to a commit is lost and the transaction runs again, the spending counts twice: a budget
  * errs on the safe side.
+ *
+ * @returns what it has not added, since it is no amount: one such sum would be wrong for the rest of the hour
  */
 export async function addSpend(
   db: Queryable,
   stage: string,
   spent: readonly Spent[],
-): Promise<void> {
+): Promise<readonly Spent[]> {
+  const uncounted = spent.filter(({ use }) => faultOfUse(use) !== undefined);
   const sums = new Map<string, { calls: number; input: number; output: number; cost: number }>();
-  for (const { tenant, use } of spent) {
+  for (const { tenant, use } of spent.filter((one) => !uncounted.includes(one))) {
     const { calls, input_tokens: input, output_tokens: output } = use.usage;
     if (input + output + use.cost_usd === 0) continue;
     for (const name of [tenant, EVERY_TENANT]) {
@@ -37,7 +41,7 @@ export async function addSpend(
       });
     }
   }
-  if (sums.size === 0) return;
+  if (sums.size === 0) return uncounted;
   const of = (
     pick: (sum: { calls: number; input: number; output: number; cost: number }) => number,
   ) => [...sums.values()].map(pick);
@@ -63,6 +67,7 @@ export async function addSpend(
       of((sum) => sum.cost),
     ],
   });
+  return uncounted;
 }
 
 /** Spending in the current hour and day (UTC), and how long each of them still lasts. */

@@ -55,7 +55,7 @@ export function openAICompatibleEmbedder(
           values: [...texts],
           abortSignal,
         });
-        const tokens = usage?.tokens ?? 0;
+        const tokens = wholeTokens(usage?.tokens);
         spent = {
           usage: { calls: 1, input_tokens: tokens, output_tokens: 0 },
           costUsd: (tokens * inputPerMillionUsd) / 1e6,
@@ -77,6 +77,11 @@ export function openAICompatibleEmbedder(
       }
     },
   };
+}
+
+/** Services may leave usage out, or send nonsense. */
+function wholeTokens(count: number | undefined): number {
+  return count !== undefined && Number.isSafeInteger(count) && count >= 0 ? count : 0;
 }
 
 /** Returns the vectors in the order of the texts: services may use any order, and the SDK does not sort. */

@@ -1,4 +1,5 @@
 import type { Envelope, ModelUse } from '@memfleet/events';
+import { faultOfUse } from '@memfleet/models';
 
 /** What a handler made of an event. It never touches the message; one place maps it to the broker. */
 export type Outcome<Extra = undefined> =
@@ -40,12 +41,20 @@ export const PARK_REASONS = [
 export type ParkReason = (typeof PARK_REASONS)[number];
 
 /**
- * Whether a handler returned a valid outcome: the compiler does not always check third-party code. An
- * invalid one would otherwise fail later, where the events of a whole batch are together.
+ * Says why a handler returned no valid outcome; undefined when it is valid. The compiler does not always
+ * check third-party code. An invalid one would otherwise fail later, where the events of a whole batch are
+ * together, or worse: a cost that is no number would make the sum of the whole stage none.
  */
-export function isOutcome(value: unknown): value is Outcome<unknown> {
-  if (typeof value !== 'object' || value === null) return false;
-  const { kind, events, reason, message, afterMs, cause } = value as Record<string, unknown>;
+export function faultOfOutcome(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return 'it is no object';
+  const outcome = value as Record<string, unknown>;
+  if (!isComplete(outcome)) return 'a field is missing, or of another type';
+  const { kind, use } = outcome;
+  return kind === 'skip' || use === undefined ? undefined : faultOfUse(use);
+}
+
+function isComplete(outcome: Record<string, unknown>): boolean {
+  const { kind, events, reason, message, afterMs, cause } = outcome;
   switch (kind) {
     case 'done':
       return Array.isArray(events);

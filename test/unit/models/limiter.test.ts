@@ -50,6 +50,21 @@ test('tokens per minute: an estimate that was too low is corrected', async () =>
   expect(times).toHaveLength(1);
 });
 
+test.each([Number.NaN, -1e9, Number.POSITIVE_INFINITY])(
+  'a call that took %s tokens counts as expected',
+  async (taken) => {
+    const limiter = new RateLimiter({ tokensPerMinute: 60_000 });
+    (await limiter.acquire(500, alive)).end(taken);
+    // Half of a second's tokens are left.
+    const times = ask(limiter, 1, 1_000);
+    await vi.advanceTimersByTimeAsync(450);
+    expect(times).toHaveLength(0);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(times).toHaveLength(1);
+    await expect(limiter.acquire(taken, alive)).rejects.toThrow(TypeError);
+  },
+);
+
 test("a call larger than one second's tokens passes when the bucket is full", async () => {
   const times = ask(new RateLimiter({ tokensPerMinute: 6_000 }), 2, 1_000);
   await vi.advanceTimersByTimeAsync(0);

@@ -8,7 +8,7 @@ import {
   messageOf,
 } from '@memfleet/runtime';
 import { advance, type ClaimedJob } from '../job.ts';
-import { isOutcome, type Outcome, park, retry } from '../outcome.ts';
+import { faultOfOutcome, type Outcome, park, retry } from '../outcome.ts';
 import type { Stage, StageContext } from '../stage.ts';
 import { backoffMs } from './backoff.ts';
 import { contextOf } from './event-context.ts';
@@ -129,7 +129,8 @@ async function started<Extra>(
   const work = stage.handle(event, context);
   crashPoint('in-call');
   const outcome = await work;
-  if (!isOutcome(outcome)) throw new TypeError('the handler returned no valid outcome');
+  const fault = faultOfOutcome(outcome);
+  if (fault !== undefined) throw new TypeError(`the handler returned no valid outcome: ${fault}`);
   return outcome;
 }
 

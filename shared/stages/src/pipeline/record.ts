@@ -1,4 +1,4 @@
-import { addSpend, type Spent } from '@memfleet/models';
+import type { Spent } from '@memfleet/models';
 import {
   isServerError,
   isStatementTrouble,
@@ -11,7 +11,8 @@ import {
 import { PROBE_AFTER_MS, Refused } from '../admission/output-gate.ts';
 import { type Finished, record } from '../claims/dedupe.ts';
 import type { HeldClaims } from '../claims/held-claims.ts';
-import { type CheckedJob, type EndedJob, tenantOf } from '../job.ts';
+import type { CheckedJob, EndedJob } from '../job.ts';
+import { addCosts, costsOf, spentOn } from './costs.ts';
 import type { Standing } from './outlet.ts';
 import { refusalOf } from './persistently.ts';
 import { finishedOf } from './recorded-result.ts';
@@ -145,7 +146,7 @@ export class Recorder<Extra> {
       const stored = extras.filter(({ claim }) => kept.has(claim)).map(({ extra }) => extra);
       if (stored.length > 0) await stage.persist?.(db, stored);
       // Costs also count for lost claims: the calls were paid for.
-      await addSpend(db, stage.name, spent);
+      await addCosts(db, { stage, log }, spent);
       return kept;
     };
     const once = (): Promise<HeldClaims> =>
@@ -176,26 +177,4 @@ function kindOf(answer: RecordAnswer | undefined): string {
 
 function isRefused(answer: RecordAnswer): answer is Refused {
   return answer instanceof Refused;
-}
-
-/** The cost of the calls that the outcomes report, by tenant. */
-export function spentOn(items: readonly EndedJob[]): Spent[] {
-  return items.flatMap(({ message, outcome }) => {
-    const use = outcome.kind === 'skip' ? undefined : outcome.use;
-    // Free calls need no transaction of their own.
-    if (use === undefined) return [];
-    const { input_tokens: input, output_tokens: output } = use.usage;
-    const isFree = input + output + use.cost_usd === 0;
-    return isFree ? [] : [{ tenant: tenantOf(message.subject), use }];
-  });
-}
-
-/** The same costs as a log line, their only record where the table refuses. */
-export function costsOf(spent: readonly Spent[]): Record<string, unknown>[] {
-  return spent.map(({ tenant, use: { usage, cost_usd: costUsd } }) => ({
-    tenant,
-    inputTokens: usage.input_tokens,
-    outputTokens: usage.output_tokens,
-    costUsd,
-  }));
 }

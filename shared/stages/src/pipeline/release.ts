@@ -1,9 +1,8 @@
-import { addSpend } from '@memfleet/models';
 import { isServerError, messageOf, type Queryable, transaction } from '@memfleet/runtime';
 import { type ClaimRef, HeldClaims, type Release, release } from '../claims/held-claims.ts';
 import type { EndedJob } from '../job.ts';
+import { addCosts, costsOf, spentOn } from './costs.ts';
 import { persistently } from './persistently.ts';
-import { costsOf, spentOn } from './record.ts';
 import type { Running } from './running.ts';
 
 export type ReleaseRun = Pick<Running, 'log' | 'output' | 'pool' | 'shutdown' | 'stage'>;
@@ -74,7 +73,7 @@ export class Releaser {
     const spent = withSpend ? spentOn(items) : [];
     const write = async (db: Queryable): Promise<HeldClaims> => {
       const kept = await release(db, stage, releases);
-      await addSpend(db, stage.name, spent);
+      await addCosts(db, { stage, log }, spent);
       return kept;
     };
     const once = (): Promise<HeldClaims> =>
