@@ -12,6 +12,8 @@ export const RUNTIME_ERRORS = {
     'Check DATABASE_URL and that PostgreSQL is up, or start a fleet with `memfleet up`.',
   DATABASE_OUTDATED: 'Run `memfleet provision` with this version.',
   DATABASE_NEWER: 'The database was migrated by a newer version; run that version, or a newer one.',
+  TRANSACTION_ABORTED:
+    'Nothing was committed. Let the error of a statement pass, or enclose the statement in a savepoint.',
   MIGRATION_CHANGED: 'A migration that was applied has been edited; restore it and add a new one.',
   STREAM_MISSING: EVENT_ERRORS.STREAM_MISSING,
   DEAD_LETTERS_FULL:

@@ -1,6 +1,7 @@
 import {
   checkDatabase,
   createPool,
+  isServerError,
   isTransientDatabaseError,
   retryTransient,
   transaction,
@@ -35,6 +36,36 @@ test('work that throws rolls back, and the connection stays usable', async () =>
   await expect(work).rejects.toThrow('changed my mind');
   expect(await valueOf(database, 'a')).toBe(0);
   expect(database.pool.totalCount).toBeLessThanOrEqual(1);
+});
+
+test.each([
+  ['at its end', []],
+  ['and goes on', [`update counters set value = 2 where name = 'b'`]],
+])('work that swallows the error of a statement %s is not committed', async (_, rest) => {
+  await using database = await withTable();
+  const error: unknown = await transaction(database.pool, async (client) => {
+    await client.query(`update counters set value = 1 where name = 'a'`);
+    await client.query('select 1 / 0').catch(() => undefined);
+    for (const statement of rest) await client.query(statement);
+    return 'done';
+  }).catch((reason: unknown) => reason);
+  expect(error).toMatchObject({
+    code: 'TRANSACTION_ABORTED',
+    message: 'a statement of the transaction failed, and its error was not passed on',
+  });
+  // The same work fails again: neither the server nor the moment is at fault.
+  expect([isServerError(error), isTransientDatabaseError(error)]).toEqual([false, false]);
+  expect([await valueOf(database, 'a'), await valueOf(database, 'b')]).toEqual([0, 0]);
+  expect(database.pool.totalCount).toBeLessThanOrEqual(1);
+});
+
+test('work that returns to a savepoint after an error is committed', async () => {
+  await using database = await withTable();
+  await transaction(database.pool, async (client) => {
+    await client.query(`update counters set value = 1 where name = 'a'; savepoint here`);
+    await client.query('select 1 / 0').catch(() => client.query('rollback to savepoint here'));
+  });
+  expect(await valueOf(database, 'a')).toBe(1);
 });
 
 test('a connection to a server that has become a standby is not used again', async () => {

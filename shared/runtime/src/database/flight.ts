@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { Pool } from './connection.ts';
-import { onConnection } from './transaction.ts';
+import { mustBeCommit, onConnection } from './transaction.ts';
 
 /**
  * A statement of a flight. Its text calls `memfleet.in_flight()` exactly once. Its values have types
@@ -47,7 +47,8 @@ export async function flight(
       }),
     ];
     beforeCommit?.();
-    sent.push(client.query('commit'));
+    const commit = client.query('commit');
+    sent.push(commit);
     const failures = (await Promise.allSettled(sent)).flatMap((one) =>
       one.status === 'rejected' ? [one.reason as Error] : [],
     );
@@ -55,5 +56,6 @@ export async function flight(
     for (const error of failures) if (!(error instanceof pg.DatabaseError)) discard(error);
     const [first] = failures;
     if (first !== undefined) throw first;
+    mustBeCommit(await commit);
   });
 }

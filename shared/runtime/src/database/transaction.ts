@@ -1,18 +1,36 @@
 import { jittered } from '../async/jittered.ts';
-import { messageOf } from '../errors.ts';
+import { messageOf, RuntimeError } from '../errors.ts';
 import type { Client, Pool } from './connection.ts';
 
-/** Runs `work` in one transaction; an error that it throws rolls back, and is rethrown. */
+/**
+ * Runs `work` in one transaction; an error that it throws rolls back, and is rethrown.
+ * @throws RuntimeError TRANSACTION_ABORTED when `work` went on after the error of a statement
+ */
 export async function transaction<Result>(
   pool: Pool,
   work: (client: Client) => Promise<Result>,
 ): Promise<Result> {
   return await onConnection(pool, async (client) => {
     await client.query('begin');
-    const result = await work(client);
-    await client.query('commit');
+    const result = await work(client).catch((error: unknown) => {
+      throw sqlState(error) === IN_ABORTED ? aborted(error) : error;
+    });
+    mustBeCommit(await client.query('commit'));
     return result;
   });
+}
+
+/**
+ * PostgreSQL answers the commit of an aborted transaction with a rollback, and without an error.
+ * @throws RuntimeError TRANSACTION_ABORTED
+ */
+export function mustBeCommit({ command }: { readonly command: string }): void {
+  if (command !== 'COMMIT') throw aborted();
+}
+
+function aborted(cause?: unknown): RuntimeError {
+  const sentence = 'a statement of the transaction failed, and its error was not passed on';
+  return new RuntimeError('TRANSACTION_ABORTED', sentence, cause);
 }
 
 /**
@@ -59,6 +77,8 @@ async function rolledBack(client: Client): Promise<Error | undefined> {
 }
 
 const READ_ONLY = '25006';
+/** What every statement is told after one has failed. */
+const IN_ABORTED = '25P02';
 
 /** PostgreSQL's codes that mean "not now" rather than "never" (appendix A of its manual). */
 const TRANSIENT_CODES: ReadonlySet<string> = new Set([
