@@ -30,18 +30,25 @@ const NEVER = new AbortController().signal;
 const NOTHING_RESERVED: Reservation = { settle: () => undefined };
 /** A probe's event may turn out to need no call: after this time another event may probe. */
 const PROBE_TURN_MS = 1_000;
+/**
+ * A probe may hang, for as long as its call may take. After this time another may go, later with each one
+ * that hangs: they would use up the slots.
+ */
+const PROBE_HANGS_MS = 8_000;
+const LAST_PROBE_HANGS_MS = 60_000;
 
 /**
  * Sits between a stage and its provider: a circuit breaker that knows the classes of provider errors, in
  * front of a rate limiter and a budget. Outages, rate limits and account problems pause it until a time.
  * During a pause no events are pulled, so none is touched and no attempt used. Afterwards a single call
- * probes: its success opens the gate, its failure pauses it again.
+ * probes: its success opens the gate, its failure pauses it again. When it does neither, another probes.
  */
 export class ProviderGate {
   #pause: Pause | undefined;
   #failures = 0;
   #outages = 0;
-  #probing = false;
+  /** When each probe that is under way began. */
+  readonly #probes = new Set<{ readonly beganAt: number }>();
   #nextProbeMs = 0;
   /** Rises with every pause: a call that began before the pause proves nothing about its end. */
   #era = 0;
@@ -105,13 +112,13 @@ export class ProviderGate {
   async call<Result>(work: () => Promise<Result>, call: Call<Result> = {}): Promise<Result> {
     const { tokens = 0, tookTokens, signal = NEVER, waits } = call;
     this.#mustBeOpen();
-    const isProbe = this.#pause !== undefined;
-    if (isProbe) this.#probing = true;
+    const probe = this.#pause === undefined ? undefined : { beganAt: performance.now() };
+    if (probe !== undefined) this.#probes.add(probe);
     try {
       const permit = await this.#turn(tokens, signal, waits);
       try {
         // The gate may have closed during the wait.
-        if (!isProbe) this.#mustBeOpen();
+        if (probe === undefined) this.#mustBeOpen();
         const result = await this.#made(work);
         permit.end(tookTokens?.(result));
         return result;
@@ -119,7 +126,7 @@ export class ProviderGate {
         permit.end(0);
       }
     } finally {
-      if (isProbe) this.#probing = false;
+      if (probe !== undefined) this.#probes.delete(probe);
     }
   }
 
@@ -134,7 +141,7 @@ export class ProviderGate {
   }
 
   #mustBeOpen(): void {
-    if (this.#pause !== undefined && (this.#holds(this.#pause) || this.#probing)) {
+    if (this.#pause !== undefined && (this.#holds(this.#pause) || this.#isProbing)) {
       throw new ProviderError('transient', `not called: ${this.#pause.cause}`);
     }
   }
@@ -177,13 +184,21 @@ export class ProviderGate {
       const probeMs =
         this.#pause === undefined ? 0 : Math.max(this.#pause.untilMs, this.#nextProbeMs);
       const wait = Math.max(pause?.untilMs ?? 0, probeMs) - now;
-      if (wait <= 0 && this.#pause !== undefined && !this.#probing) {
+      if (wait <= 0 && this.#pause !== undefined && !this.#isProbing) {
         this.#nextProbeMs = now + PROBE_TURN_MS;
         return 1;
       }
       await sleep(Math.min(100, Math.max(10, wait)), signal);
     }
     return Number.POSITIVE_INFINITY;
+  }
+
+  /** Whether a probe is under way whose answer is worth waiting for. */
+  get #isProbing(): boolean {
+    const probes = [...this.#probes];
+    const last = Math.max(...probes.map(({ beganAt }) => beganAt));
+    const limitMs = Math.min(PROBE_HANGS_MS * probes.length, LAST_PROBE_HANGS_MS);
+    return performance.now() - last < limitMs;
   }
 
   #recovered(): void {

@@ -59,6 +59,60 @@ test('after a pause one event probes; its success opens the gate', async () => {
   expect(gate.cause).toBeUndefined();
 });
 
+test('a probe that hangs lets another go, whose success opens the gate', async () => {
+  const gate = new ProviderGate();
+  await fail(gate, 'transient', 5);
+  await vi.advanceTimersByTimeAsync(500);
+  expect(await gate.ready(open)).toBe(1);
+  void gate.call(() => new Promise(() => {}));
+  let bound: number | undefined;
+  const next = (async () => {
+    bound = await gate.ready(open);
+  })();
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(bound).toBeUndefined();
+  await expect(gate.call(async () => 'too early')).rejects.toThrow(/not called/);
+  await vi.advanceTimersByTimeAsync(5_000);
+  await next;
+  expect(bound).toBe(1);
+  expect(await gate.call(async () => 'well again')).toBe('well again');
+  expect(gate.cause).toBeUndefined();
+  expect(await gate.ready(open)).toBe(Number.POSITIVE_INFINITY);
+});
+
+test('a failure of the second probe pauses again, although the first still hangs', async () => {
+  const gate = new ProviderGate();
+  await fail(gate, 'transient', 5);
+  await vi.advanceTimersByTimeAsync(500);
+  void gate.call(() => new Promise(() => {}));
+  await vi.advanceTimersByTimeAsync(9_000);
+  await fail(gate, 'transient');
+  expect(gate.pause).toBeDefined();
+  await vi.advanceTimersByTimeAsync(1_100);
+  // The pause is over, and no other probe is waited for.
+  expect(await gate.call(async () => 'well again')).toBe('well again');
+  expect(gate.cause).toBeUndefined();
+});
+
+test('while every probe hangs, few of them are under way', async () => {
+  const gate = new ProviderGate();
+  await fail(gate, 'transient', 5);
+  const stop = new AbortController();
+  let probes = 0;
+  const probing = (async () => {
+    while ((await gate.ready(stop.signal)) === 1) {
+      probes += 1;
+      void gate.call(() => new Promise(() => {}));
+    }
+  })();
+  await vi.advanceTimersByTimeAsync(12 * 60_000);
+  expect(probes).toBeGreaterThan(10);
+  expect(probes).toBeLessThan(25);
+  stop.abort();
+  await vi.advanceTimersByTimeAsync(200);
+  await probing;
+});
+
 test('a probe that fails pauses longer, up to four seconds', async () => {
   const gate = new ProviderGate();
   await fail(gate, 'transient', 5);
