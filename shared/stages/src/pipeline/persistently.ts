@@ -8,6 +8,8 @@ export interface Persistence {
   readonly what: string;
   /** Whether the database itself is at fault; any other error is rethrown. */
   readonly isItsFault: (error: unknown) => boolean;
+  /** Which errors only mean that the database is away; by default all transient ones. */
+  readonly isTransient?: (error: unknown) => boolean;
   /** Called before each wait. */
   readonly onRetry: (error: unknown, attempt: number) => void;
 }
@@ -22,13 +24,17 @@ const WAITS = { firstMs: 250, lastMs: 8_000 };
  */
 export async function persistently<Result>(
   work: () => Promise<Result>,
-  { gate, signal, what, isItsFault, onRetry }: Persistence,
+  { gate, signal, what, isItsFault, isTransient, onRetry }: Persistence,
 ): Promise<Result> {
   const holder = {};
   try {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await retryTransient(work, { signal, onRetry });
+        return await retryTransient(work, {
+          signal,
+          onRetry,
+          ...(isTransient === undefined ? {} : { isTransient }),
+        });
       } catch (error) {
         const isAway = isTransientDatabaseError(error);
         if (signal.aborted || isAway || !isItsFault(error)) throw error;

@@ -1,17 +1,34 @@
-import { isServerError, messageOf, type Queryable, transaction } from '@memfleet/runtime';
+import type { Spent } from '@memfleet/models';
+import {
+  isServerError,
+  isStatementTrouble,
+  isTransientDatabaseError,
+  messageOf,
+  type Queryable,
+  transaction,
+} from '@memfleet/runtime';
 import { type ClaimRef, HeldClaims, type Release, release } from '../claims/held-claims.ts';
 import type { EndedJob } from '../job.ts';
 import { addCosts, costsOf, spentOn } from './costs.ts';
 import { persistently } from './persistently.ts';
 import type { Running } from './running.ts';
 
+/** How often one batch may be cut off, as by a time limit, before claims and costs are written apart. */
+const MOST_TROUBLES = 3;
+/** How long a cost waits for a row that somebody has locked: the next releases wait behind it. */
+const LOCK_MS = 1_000;
+/** After this many costs that cannot be noted, and none that can, the row of all tenants is locked. */
+const MOST_LOCKED = 3;
+
 export type ReleaseRun = Pick<Running, 'log' | 'output' | 'pool' | 'shutdown' | 'stage'>;
 
 /**
  * Gives claims back, and notes the cost of calls without a result. It retries for as long as the database
  * is away: a claim that is not released would count as the death of a worker, and the spending would be
- * forgotten. At the end of a process, a cost that the database refuses is only in the log. A claim that is
- * released twice counts one try (its lease says so).
+ * forgotten. A batch that is cut off again and again, as while somebody has locked a row of the spending,
+ * is not retried for ever, since all other releases wait behind it: the claims are given back first, and
+ * then each cost by itself. A cost that the database refuses alone, or at the end of a process, is only in
+ * the log. A claim that is released twice counts one try (its lease says so).
  */
 export class Releaser {
   readonly #run: ReleaseRun;
@@ -27,21 +44,17 @@ export class Releaser {
   }
 
   async #split(items: readonly EndedJob[]): Promise<ClaimRef[]> {
-    const { log, shutdown } = this.#run;
-    const { handBack, end } = shutdown;
+    const { handBack, end } = this.#run.shutdown;
     try {
-      return await this.#write(items, true);
+      return await this.#write(items, spentOn(items), MOST_TROUBLES);
     } catch (error) {
       const reason = messageOf(error);
       if (!end.aborted && handBack.aborted && isServerError(error)) {
         return await this.#withoutSpend(items, reason);
       }
-      // Until the end, `persistently` waits out the database's own trouble.
-      if (end.aborted) {
-        // We do not know who holds the events now; the claims expire, and the ack wait redelivers them.
-        log.warn({ events: items.length, reason }, 'claims could not be released');
-        return [];
-      }
+      // Until the end, `persistently` waits out the database's own trouble, except that of one statement.
+      if (end.aborted) return this.#unreleased(items, reason);
+      if (isStatementTrouble(error)) return await this.#apart(items);
       if (items.length === 1) return await this.#withoutSpend(items, reason);
       const middle = Math.ceil(items.length / 2);
       const first = await this.#split(items.slice(0, middle));
@@ -51,18 +64,68 @@ export class Releaser {
 
   /** A cost that cannot be noted must not hold the claim. */
   async #withoutSpend(items: readonly EndedJob[], reason: string): Promise<ClaimRef[]> {
-    const { log } = this.#run;
-    const spent = costsOf(spentOn(items));
-    log.error({ reason, spent }, 'the cost of a call could not be recorded');
+    this.#unnoted(spentOn(items), reason);
+    return await this.#claimsOf(items);
+  }
+
+  /** In case of a crash between the two the costs are lost, as they would be if nothing were written. */
+  async #apart(items: readonly EndedJob[]): Promise<ClaimRef[]> {
+    const released = await this.#claimsOf(items);
+    await this.#noteEach(spentOn(items));
+    return released;
+  }
+
+  /** Gives claims back without their costs. One whose own row is locked does not hold the others. */
+  async #claimsOf(items: readonly EndedJob[]): Promise<ClaimRef[]> {
     try {
-      return await this.#write(items, false);
+      return await this.#write(items, [], 1);
     } catch (error) {
-      log.error({ reason: messageOf(error) }, 'a claim could not be released');
-      return [];
+      const { end } = this.#run.shutdown;
+      if (end.aborted || items.length === 1) return this.#unreleased(items, messageOf(error));
+      const middle = Math.ceil(items.length / 2);
+      const first = await this.#claimsOf(items.slice(0, middle));
+      return [...first, ...(await this.#claimsOf(items.slice(middle)))];
     }
   }
 
-  async #write(items: readonly EndedJob[], withSpend: boolean): Promise<ClaimRef[]> {
+  async #noteEach(spent: readonly Spent[]): Promise<void> {
+    const { stage, pool, log } = this.#run;
+    let [noted, locked] = [0, 0];
+    for (const one of spent) {
+      if (noted === 0 && locked >= MOST_LOCKED) {
+        this.#unnoted([one], 'the costs before it could not be noted');
+        continue;
+      }
+      try {
+        await transaction(pool, async (db) => {
+          await db.query(`set local lock_timeout = ${LOCK_MS}`);
+          await addCosts(db, { stage, log }, [one]);
+        });
+        noted += 1;
+      } catch (error) {
+        locked += 1;
+        this.#unnoted([one], messageOf(error));
+      }
+    }
+  }
+
+  #unnoted(spent: readonly Spent[], reason: string): void {
+    if (spent.length === 0) return;
+    const { log } = this.#run;
+    log.error({ reason, spent: costsOf(spent) }, 'the cost of a call could not be recorded');
+  }
+
+  /** We do not know who holds the events now; the claims expire, and the ack wait redelivers them. */
+  #unreleased(items: readonly EndedJob[], reason: string): [] {
+    this.#run.log.error({ events: items.length, reason }, 'claims could not be released');
+    return [];
+  }
+
+  async #write(
+    items: readonly EndedJob[],
+    spent: readonly Spent[],
+    mostTroubles: number,
+  ): Promise<ClaimRef[]> {
     const { stage, pool, output: gate, shutdown, log } = this.#run;
     const { handBack, end } = shutdown;
     const releases = items.flatMap(({ claim, outcome }): Release[] =>
@@ -70,7 +133,6 @@ export class Releaser {
         ? []
         : [{ ...claim, countsAsAttempt: outcome.kind === 'retry' && outcome.countsAsAttempt }],
     );
-    const spent = withSpend ? spentOn(items) : [];
     const write = async (db: Queryable): Promise<HeldClaims> => {
       const kept = await release(db, stage, releases);
       await addCosts(db, { stage, log }, spent);
@@ -78,11 +140,16 @@ export class Releaser {
     };
     const once = (): Promise<HeldClaims> =>
       spent.length > 0 ? transaction(pool, write) : write(pool);
+    let troubles = 0;
     const until = async (signal: AbortSignal): Promise<HeldClaims> =>
       await persistently(once, {
         gate,
         signal,
         what: 'claims cannot be released',
+        isTransient: (error) => {
+          if (isStatementTrouble(error)) troubles += 1;
+          return isTransientDatabaseError(error) && troubles < mostTroubles;
+        },
         isItsFault: (error) => isServerError(error) && !handBack.aborted,
         onRetry: (error, attempt) => {
           const reason = messageOf(error);
