@@ -1,4 +1,5 @@
 import { ProviderError } from './provider-error.ts';
+import { runningTimeout } from './running-timeout.ts';
 
 /**
  * Limits how long a call may take. A longer call counts as an outage, which uses up no attempt, unless the
@@ -24,7 +25,7 @@ export class CallLimit {
     wanted: AbortSignal,
   ): Promise<Result> {
     const startedAt = performance.now();
-    const timeout = AbortSignal.timeout(this.#limitMs);
+    const { signal: timeout, stop } = runningTimeout(this.#limitMs);
     try {
       const result = await call(AbortSignal.any([wanted, timeout]));
       this.#answeredFrom = Math.max(this.#answeredFrom, startedAt);
@@ -41,6 +42,8 @@ export class CallLimit {
       }
       this.#failedAt = performance.now();
       throw new ProviderError('transient', said, { cause: error });
+    } finally {
+      stop();
     }
   }
 }

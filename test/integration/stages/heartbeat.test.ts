@@ -168,6 +168,24 @@ test('after a silence longer than the ack wait the database is asked before the 
   expect([lost.beats(), kept.beats()]).toEqual([0, 1]);
 });
 
+test('a silence, as of a stopped process, does not count towards the deadline', async () => {
+  const slots = new Slots(10);
+  const { job, beats } = hold(slots);
+  await claimFor(job);
+  advance(job, { begunAt: performance.now() });
+  const heartbeat = heartbeatOf(slots, { ackWaitMs: 100, deadlineMs: 200 });
+  heartbeat.stop();
+  const startedAt = performance.now();
+  await until('the deadline passes', () => performance.now() - startedAt > 300);
+  await heartbeat.beat();
+  expect([job.abort.aborted, beats()]).toEqual([false, 1]);
+  // The time after it does.
+  await until('the deadline is over', async () => {
+    await heartbeat.beat();
+    return job.abort.reason instanceof DeadlineExceeded;
+  });
+});
+
 test('a database that does not answer costs no claim', async () => {
   const slots = new Slots(10);
   const { job } = hold(slots);

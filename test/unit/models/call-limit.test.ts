@@ -59,6 +59,20 @@ test('the last answers before an outage, and the first after it, put no blame on
   await expect(another).rejects.toBeInstanceOf(ProviderError);
 });
 
+test('time in which the process does not run is no wait for an answer', async () => {
+  const limit = new CallLimit(200);
+  const arrived = Promise.withResolvers<string>();
+  const made = limit.run(
+    async (signal) => await Promise.race([arrived.promise, hanging(signal)]),
+    NEVER,
+  );
+  // The answer came meanwhile, and is read a little later.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400);
+  await delay(20);
+  arrived.resolve('an answer');
+  expect(await made).toBe('an answer');
+});
+
 test('an aborted caller gets the reason of its signal', async () => {
   const stop = new AbortController();
   const hung = new CallLimit(10_000).run(hanging, stop.signal);

@@ -28,6 +28,26 @@ test('waits that overlap count once, and end once', () => {
   expect(waits.totalMs).toBe(160);
 });
 
+test('time in which the process did not run counts once, whatever wait was open', () => {
+  const [none, open, ended, before] = [new Waits(), new Waits(), new Waits(), new Waits()];
+  const end = before.begin();
+  pass(100);
+  end();
+  open.begin();
+  const endLate = ended.begin();
+  pass(100);
+  const from = performance.now();
+  pass(1_000);
+  const until = performance.now();
+  endLate();
+  pass(10);
+  for (const waits of [none, open, ended, before]) waits.wasStopped(from, until);
+  expect([none.totalMs, before.totalMs]).toEqual([1_000, 1_100]);
+  expect([ended.totalMs, open.totalMs]).toEqual([1_100, 1_110]);
+  pass(50);
+  expect([none.totalMs, ended.totalMs, open.totalMs]).toEqual([1_000, 1_100, 1_160]);
+});
+
 test('an event that joins or leaves during a wait counts its part of it', () => {
   const shared = new SharedWaits();
   const [early, late, gone] = [new Waits(), new Waits(), new Waits()];

@@ -9,6 +9,7 @@ export class Waits {
   #open = 0;
   #since = 0;
   #overMs = 0;
+  #endedAt = Number.NEGATIVE_INFINITY;
 
   get totalMs(): number {
     return this.#overMs + (this.#open === 0 ? 0 : performance.now() - this.#since);
@@ -23,8 +24,19 @@ export class Waits {
       if (isOver) return;
       isOver = true;
       this.#open -= 1;
-      if (this.#open === 0) this.#overMs += performance.now() - this.#since;
+      if (this.#open > 0) return;
+      this.#endedAt = performance.now();
+      this.#overMs += this.#endedAt - this.#since;
     };
+  }
+
+  /**
+   * Counts a time in which the process did not run as a wait, once: no wait has begun in it, but one may
+   * have been open, and may have ended since.
+   */
+  wasStopped(from: number, until: number): void {
+    if (this.#open > 0 && this.#since <= from) return;
+    this.#overMs += Math.max(0, until - Math.max(from, this.#endedAt));
   }
 }
 

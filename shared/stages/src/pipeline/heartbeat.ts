@@ -67,6 +67,8 @@ export class Heartbeat {
   readonly #everyMs: number;
   #again: NodeJS.Timeout | undefined;
   #lastBeat = performance.now();
+  /** Since when no beat was sent, and when that was noticed, until the database has answered. */
+  #silence: { readonly from: number; readonly until: number } | undefined;
   #renewing = false;
   #isTroubled = false;
   /** Since when every renewal was answered in time, and when the last one was, by this process's clock. */
@@ -105,19 +107,28 @@ export class Heartbeat {
   /**
    * Sends one beat. After a silence longer than the ack wait, as of a process that was stopped, other
    * workers may hold the same events: the database is asked first, and no beat is sent until it answers.
+   * The silence does not count towards the deadline of those that are still ours: their calls did not hang.
    */
   async beat(): Promise<void> {
     const { slots, deadlineMs, ackWaitMs } = this.#options;
-    const wasSilent = performance.now() - this.#lastBeat > ackWaitMs;
-    if (wasSilent && !(await this.renew())) return;
+    const resumedAt = performance.now();
+    if (resumedAt - this.#lastBeat > ackWaitMs) {
+      this.#silence ??= { from: this.#lastBeat, until: resumedAt };
+    }
+    const silence = this.#silence;
+    if (silence !== undefined && !(await this.renew())) return;
+    this.#silence = undefined;
     const now = performance.now();
     this.#lastBeat = now;
     for (const job of slots) {
       if (job.abort.aborted && !job.settling) continue;
       // Its record decides whether the claim was lost in the silence; until then it sends no beat.
-      if (wasSilent && job.settling) continue;
+      if (silence !== undefined && job.settling) continue;
       // An event that waits for its claim, as while the database is away, has not begun.
       const { begunAt, settling, waits } = job;
+      if (silence !== undefined && begunAt !== undefined) {
+        waits.wasStopped(Math.max(silence.from, begunAt), silence.until);
+      }
       const isOver = begunAt !== undefined && now - begunAt - waits.totalMs >= deadlineMs;
       if (!settling && isOver) {
         job.abort.abort(new DeadlineExceeded('past its deadline'));
