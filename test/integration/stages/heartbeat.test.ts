@@ -199,6 +199,26 @@ test('a database that does not answer costs no claim', async () => {
   heartbeat.stop();
 });
 
+test('a renewal that fails after the end is not retried', async () => {
+  const failing = Promise.withResolvers<never>();
+  let queries = 0;
+  const db: HeartbeatOptions['db'] = {
+    query: () => {
+      queries += 1;
+      return failing.promise;
+    },
+  };
+  const heartbeat = heartbeatOf(new Slots(10), { db });
+  const renewing = heartbeat.renew();
+  heartbeat.stop();
+  failing.reject(new Error('Connection terminated'));
+  await renewing;
+  // A retry would follow after 250 ms.
+  const endedAt = performance.now();
+  await until('a retry would have been made', () => performance.now() - endedAt > 1_000);
+  expect(queries).toBe(1);
+});
+
 /** A database that can be taken away. */
 function breakable(): { db: HeartbeatOptions['db']; isAway: boolean } {
   const { pool } = database;

@@ -70,6 +70,7 @@ export class Heartbeat {
   /** Since when no beat was sent, and when that was noticed, until the database has answered. */
   #silence: { readonly from: number; readonly until: number } | undefined;
   #renewing = false;
+  #isStopped = false;
   #isTroubled = false;
   /** Since when every renewal was answered in time, and when the last one was, by this process's clock. */
   #steadySince: number | undefined;
@@ -87,6 +88,7 @@ export class Heartbeat {
   }
 
   stop(): void {
+    this.#isStopped = true;
     for (const timer of this.#timers) clearInterval(timer);
     clearTimeout(this.#again);
   }
@@ -202,6 +204,8 @@ export class Heartbeat {
     this.#isTroubled = true;
     this.#steadySince = undefined;
     clearTimeout(this.#again);
+    // One that was under way at the end must not go on for ever.
+    if (this.#isStopped) return;
     this.#again = setTimeout(() => void this.renew(), Math.min(RENEW_AGAIN_MS, this.#everyMs));
   }
 }
