@@ -132,7 +132,7 @@ test('claims are renewed while other work has every connection', async () => {
   await using bench = await createStageBench({
     'stages.extraction.ackWait': '2s',
     'stages.extraction.lease': '2s',
-    'database.poolSize': '2',
+    'database.poolSize': '3',
   });
   const { database: settings, stages } = bench.config;
   const { url } = bench.database;

@@ -156,6 +156,14 @@ test('contradictions between settings are found', () => {
   expect(message).toContain('the durable embedding-facts is named twice');
 });
 
+test('a pool too small for a verification is refused, with the reason', () => {
+  const path = 'database.poolSize';
+  expect(problemsOf({ flags: { [path]: '2' } })).toContain(
+    `${path}: must be at least 3: \`projection verify\` uses three connections at once`,
+  );
+  expect(load({ flags: { [path]: '3' } }).database.poolSize).toBe(3);
+});
+
 test('the broker may not be told to give events up: nothing would notice', () => {
   for (const stage of ['extraction', 'embedding']) {
     const path = `stages.${stage}.maxDeliver`;

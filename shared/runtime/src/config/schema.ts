@@ -92,7 +92,11 @@ const sections = {
     pingInterval: duration,
   }),
   database: z.strictObject({
-    poolSize: count(2, 1_000),
+    /** Two snapshots are compared while a third connection holds the lanes (`projection verify`). */
+    poolSize: z
+      .int()
+      .min(3, { error: 'must be at least 3: `projection verify` uses three connections at once' })
+      .max(1_000),
     connectTimeout: duration,
     statementTimeout: duration,
   }),
