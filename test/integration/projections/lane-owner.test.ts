@@ -1,5 +1,6 @@
 import { findRunnable, laneStatus, leaseOf } from '@memfleet/projections';
-import { acquireLease } from '@memfleet/runtime';
+import { acquireLease, type JetStreamManager } from '@memfleet/runtime';
+import { JetStreamApiError } from '@nats-io/jetstream';
 import { expect, test } from 'vitest';
 import { brokerOfFile } from '../../support/broker.ts';
 import { contents, created, notesFleet, revised } from '../../support/notes-fleet.ts';
@@ -88,6 +89,42 @@ test('a deleted durable ends the engine', async () => {
   await expect(
     findRunnable({ config: fleet.config, jsm: broker.jsm, db: fleet.pool, projections: [notes] }),
   ).rejects.toMatchObject({ code: 'CONSUMER_MISSING' });
+});
+
+/** Like a server that has just started: it does not know the log when first asked, and neither the durable. */
+function forgetful(jsm: JetStreamManager): { readonly jsm: JetStreamManager; unknown: number } {
+  const server = { jsm, unknown: 0 };
+  const withoutFirst = <Api extends object>(api: Api, errorCode: number): Api => {
+    let isFirst = true;
+    return new Proxy(api, {
+      get(target, property) {
+        const value: unknown = Reflect.get(target, property);
+        if (typeof value !== 'function') return value;
+        if (property !== 'info' || !isFirst) return value.bind(target) as unknown;
+        isFirst = false;
+        server.unknown += 1;
+        const error = { code: 404, err_code: errorCode, description: 'not found' };
+        return () => Promise.reject(new JetStreamApiError(error));
+      },
+    });
+  };
+  const streams = withoutFirst(jsm.streams, 10_059);
+  const consumers = withoutFirst(jsm.consumers, 10_014);
+  server.jsm = Object.create(jsm, {
+    streams: { value: streams },
+    consumers: { value: consumers },
+  }) as JetStreamManager;
+  return server;
+}
+
+test('a server that does not know the log or the durable at first is asked again', async () => {
+  await using fleet = await notesFleet(broker);
+  await appendAll(broker, fleet.config, [created('m', 'one')]);
+  const server = forgetful(broker.jsm);
+  fleet.start({ jsm: server.jsm });
+  await fleet.applied(1);
+  expect(server.unknown).toBe(2);
+  expect(await contents(fleet)).toEqual({ m: 'one' });
 });
 
 test.each(['1', '8'])(

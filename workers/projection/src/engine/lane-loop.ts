@@ -18,6 +18,8 @@ import { LeaseKeeper } from './lease-keeper.ts';
 /** How long a halted lane waits before it looks again: a deploy or a person may have fixed it. */
 const HALTED_MS = 3_000;
 const RETRY_MS = 250;
+/** A server that is just starting may not know its streams and durables yet: it is asked twice. */
+const SECOND_LOOK_MS = 500;
 /**
  * A lane that stays free for this many lease times is run beyond the share: the worker it was left to
  * cannot run it, because it has another version or keeps crashing.
@@ -104,13 +106,17 @@ async function holdLane(loop: LaneLoop, lease: Lease, isLeftOver: boolean): Prom
 async function runSessions(loop: LaneLoop, lease: Lease, signal: AbortSignal): Promise<void> {
   const { context, projection, id } = loop;
   const { log, monitor } = context;
+  let missing: string | undefined;
   while (!signal.aborted) {
     try {
       const session = AbortSignal.any([signal, loop.doubt()]);
       await runLane(context, projection, id, lease, session);
+      missing = undefined;
     } catch (error) {
       if (signal.aborted) return;
       const reason = messageOf(error);
+      const before = missing;
+      missing = missingIn(error);
       if (error instanceof LaneLost) {
         log.warn({ ...id, reason }, 'the lane was lost, standing by');
         return;
@@ -118,8 +124,11 @@ async function runSessions(loop: LaneLoop, lease: Lease, signal: AbortSignal): P
       if (error instanceof BrokenDelivery) {
         log.warn({ ...id, reason }, 'the lane begins again at its checkpoint');
         await sleep(RETRY_MS, signal);
-      } else if (isGone(error)) {
-        throw error;
+      } else if (missing !== undefined) {
+        if (missing === before) throw error;
+        monitor.troubled(reason);
+        log.warn({ ...id, reason }, 'the lane cannot run, looking again');
+        await sleep(SECOND_LOOK_MS, signal);
       } else if (isTransientDatabaseError(error) || isTransientBrokerError(error)) {
         monitor.troubled(reason);
         log.warn({ ...id, reason }, 'the lane cannot run, trying again');
@@ -133,10 +142,9 @@ async function runSessions(loop: LaneLoop, lease: Lease, signal: AbortSignal): P
   }
 }
 
-/** A deleted stream or durable is never recreated silently: the process ends. */
-function isGone(error: unknown): boolean {
-  return (
-    error instanceof RuntimeError &&
-    (error.code === 'STREAM_MISSING' || error.code === 'CONSUMER_MISSING')
-  );
+/** What is gone, if that is the error. A deleted stream or durable is never recreated silently: the process ends. */
+function missingIn(error: unknown): string | undefined {
+  if (!(error instanceof RuntimeError)) return undefined;
+  const { code } = error;
+  return code === 'STREAM_MISSING' || code === 'CONSUMER_MISSING' ? code : undefined;
 }
