@@ -8,22 +8,31 @@ export function fairShare(lanes: number, workers: number): number {
   return Math.ceil(lanes / Math.max(1, workers));
 }
 
+/** The live projection workers. */
+export interface Workers {
+  /** This one included, even if it has not reported yet. */
+  readonly count: number;
+  /** The others that have run for a while: they have had the time to take the lanes that they can run. */
+  readonly steady: ReadonlySet<string>;
+}
+
 /**
- * Counts live projection workers, including this one even if it has not reported yet. A worker that
- * has not reported for `goneAfterMs` does not count: its lanes are free by then, and the others must
- * not leave a share of them to it.
+ * Counts the live projection workers. A worker that has not reported for `goneAfterMs` is not live: its
+ * lanes are free by then, and the others must not leave a share of them to it.
  */
-export async function countWorkers(
+export async function liveWorkers(
   db: Queryable,
   instance: string,
-  goneAfterMs: number,
-): Promise<number> {
-  const { rows } = await db.query<{ others: number }>({
+  { goneAfterMs, steadyMs }: { readonly goneAfterMs: number; readonly steadyMs: number },
+): Promise<Workers> {
+  const { rows } = await db.query<{ instance: string; steady: boolean }>({
     name: 'projection-workers',
-    text: `select count(*)::int as others from memfleet.worker_reports
+    text: `select instance, started_at < now() - $3 * interval '1 millisecond' as steady
+      from memfleet.worker_reports
       where worker = 'projection' and instance <> $1
         and state <> 'stopping' and reported_at > now() - $2 * interval '1 millisecond'`,
-    values: [instance, goneAfterMs],
+    values: [instance, goneAfterMs, steadyMs],
   });
-  return 1 + (rows[0]?.others ?? 0);
+  const steady = rows.filter((row) => row.steady).map((row) => row.instance);
+  return { count: 1 + rows.length, steady: new Set(steady) };
 }
