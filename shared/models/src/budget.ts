@@ -5,7 +5,7 @@ import {
   type Logger,
   type Queryable,
 } from '@memfleet/runtime';
-import { type Cost, isCost, sum } from './cost.ts';
+import { type Cost, isCost, mustBeCost, sum, ZERO } from './cost.ts';
 import type { Pause } from './pause.ts';
 import { EVERY_TENANT, readSpend, type SpendSoFar } from './spend.ts';
 
@@ -52,7 +52,9 @@ interface Account {
   readonly limits: BudgetLimits;
   spent: SpendSoFar;
   recent: { readonly at: number; readonly cost: Cost }[];
+  /** The sum of the open reservations, and their number: sums of fractions do not return to 0. */
   reserved: Cost;
+  open: number;
   spentUp: { readonly pause: Pause; readonly wanted: Cost; readonly isReal: boolean } | undefined;
   usedAt: number;
 }
@@ -103,25 +105,25 @@ export class Budget {
    *   when the cost is no amount
    */
   async reserve(tenant: string, cost: Cost): Promise<Reservation> {
-    if (!isCost(cost)) {
-      throw new TypeError(
-        `a call cannot be expected to cost ${cost.tokens} tokens and $${cost.usd}`,
-      );
-    }
+    mustBeCost(cost);
     const accounts = await this.#accountsOf(tenant);
     // No wait from here on: nothing may come between the check and the reservation.
     for (const account of accounts) {
       account.usedAt = performance.now();
       this.#check(account, cost);
     }
-    for (const account of accounts) account.reserved = sum(account.reserved, cost, 1);
+    for (const account of accounts) {
+      account.open += 1;
+      account.reserved = sum(account.reserved, cost, 1);
+    }
     let isSettled = false;
     return {
       settle: (actual) => {
         if (isSettled) return;
         isSettled = true;
         for (const account of accounts) {
-          account.reserved = sum(account.reserved, cost, -1);
+          account.open -= 1;
+          account.reserved = account.open === 0 ? ZERO : sum(account.reserved, cost, -1);
           if (actual === undefined) continue;
           const real = isCost(actual) ? actual : cost;
           account.recent.push({ at: performance.now(), cost: real });
@@ -152,7 +154,8 @@ export class Budget {
     this.#processes = Math.max(1, processes);
     const startedAt = performance.now();
     for (const [tenant, account] of this.#accounts) {
-      const isIdle = account.reserved.tokens + account.reserved.usd <= 0;
+      // Events of a spent tenant wait for as long as that is known: no call keeps it in use.
+      const isIdle = account.open === 0 && !this.isSpent(tenant);
       if (isIdle && startedAt - account.usedAt > FORGET_MS) this.#accounts.delete(tenant);
     }
     if (this.#accounts.size === 0) return;
@@ -184,7 +187,8 @@ export class Budget {
             limits,
             spent,
             recent: [],
-            reserved: { tokens: 0, usd: 0 },
+            reserved: ZERO,
+            open: 0,
             spentUp: undefined,
             usedAt: performance.now(),
           };

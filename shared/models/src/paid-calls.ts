@@ -2,7 +2,7 @@ import type { ModelUse } from '@memfleet/events';
 import type { Queryable, Waiting } from '@memfleet/runtime';
 import type { z } from 'zod';
 import { CallLimit } from './call-limit.ts';
-import type { Cost } from './cost.ts';
+import { type Cost, ZERO } from './cost.ts';
 import { faultOfUse } from './model-use.ts';
 import { ProviderError } from './provider-error.ts';
 import type { ProviderGate } from './provider-gate.ts';
@@ -100,7 +100,7 @@ export class PaidCalls<Result> {
     { tenant, signal, waits }: Asker,
   ): Promise<Answer<Result>> {
     const { gate } = this.#options;
-    const { expected = { tokens: 0, usd: 0 } } = question;
+    const { expected = ZERO } = question;
     // What was spent is read in the database: a wait for it is no time that the call takes.
     const endOfWait = waits?.begin();
     const reservation = await gate.reserve(tenant, expected).finally(endOfWait);
