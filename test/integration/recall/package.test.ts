@@ -123,7 +123,7 @@ describe('the tarball', () => {
     const lib = join(installed, 'lib');
     const parts = filesIn(join(lib, 'internal'), '.js').map((name) => name.replace(/\.js$/, ''));
     const isNeeded =
-      /^(runtime\/(database|errors|async\/jittered)|models\/(classify|error-body|model-use|provider-error|retry-after)$|projections\/((text|vectors)\/)?[a-z-]+$)/;
+      /^(runtime\/(database|errors|async\/(jittered|race-abort))|models\/(classify|error-body|model-use|provider-error|retry-after)$|projections\/((text|vectors)\/)?[a-z-]+$)/;
     expect(parts.filter((name) => !isNeeded.test(name))).toEqual([]);
     const bytes = filesIn(lib, '.js').reduce(
       (sum, name) => sum + statSync(join(lib, name)).size,
