@@ -187,7 +187,7 @@ interface Hash {
  */
 async function contents(pool: Pool): Promise<Record<string, Hash>> {
   const views: Readonly<Record<string, string>> = {
-    memories: `to_jsonb(seen) - 'sequence' - 'position'`,
+    memories: `to_jsonb(seen) - 'sequence' - 'position' - 'content_sequence'`,
     accesses: `to_jsonb(seen) - 'sequence'`,
     embeddings: `to_jsonb(seen) - 'sequence'`,
     facts: `to_jsonb(seen) - 'sequence'`,

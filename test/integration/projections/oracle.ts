@@ -19,6 +19,7 @@ interface Memory {
   tenant: string;
   memory: string;
   content: string | null;
+  contentSequence: number;
   kind: string | null;
   importance: number | null;
   created: Extract<MemoryEvent, { type: 'memory.created' }> | undefined;
@@ -93,7 +94,10 @@ export function expectedTables(log: readonly Envelope[]): ExpectedTables {
         const row = known();
         row.created = event;
         row.position = sequence;
-        if (!row.hasRevisedContent && !forgotten.has(owner)) row.content = event.data.content;
+        if (!row.hasRevisedContent && !forgotten.has(owner)) {
+          row.content = event.data.content;
+          row.contentSequence = sequence;
+        }
         if (!row.hasRevisedKind) row.kind = event.data.kind;
         if (!row.hasRevisedImportance) row.importance = event.data.importance;
         break;
@@ -102,6 +106,7 @@ export function expectedTables(log: readonly Envelope[]): ExpectedTables {
         const row = known();
         row.hasRevisedContent = true;
         if (!forgotten.has(owner)) row.content = event.data.content;
+        row.contentSequence = sequence;
         row.revisedAt = time;
         if (event.data.kind !== undefined) {
           row.kind = event.data.kind;
@@ -231,6 +236,7 @@ function blank(tenant: string, memory: string): Memory {
     tenant,
     memory,
     content: null,
+    contentSequence: 0,
     kind: null,
     importance: null,
     created: undefined,
@@ -272,6 +278,7 @@ function memoryRow(row: Memory, accesses: readonly Access[]): object {
       own.length === 0 ? null : new Date(Math.max(...own.map(({ at }) => at))).toISOString(),
     sequence: row.sequence,
     position: row.position,
+    content_sequence: row.content === null ? null : row.contentSequence,
     ...indexed(row.content),
   };
 }

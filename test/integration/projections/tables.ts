@@ -50,7 +50,14 @@ export function expectSameTables(shown: TableLines, folded: TableLines): void {
 }
 
 /** 64-bit columns, which the driver returns as text. */
-const NUMBERS = new Set(['sequence', 'position', 'access_count', 'mentions', 'memories']);
+const NUMBERS = new Set([
+  'sequence',
+  'position',
+  'content_sequence',
+  'access_count',
+  'mentions',
+  'memories',
+]);
 
 /** A row as the oracle writes it: numbers as numbers, times as text. */
 function asWritten(row: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -97,7 +97,7 @@ test('a full log pauses the stage, costs no call, and work goes on when it has r
   await jsm.streams.update(stream, { max_msgs: FLOOD + 50 });
   const stage = storing(storesNothing);
   const running = bench.start(stage);
-  await pausedBecause(running, /the log is full: .*maximum messages exceeded.*raise the limit/);
+  await pausedBecause(running, /the log is full: .*maximum messages exceeded.*raise log\.maxBytes/);
   // The events in hand when it filled: twice the slots at most.
   const inFlight = 2 * 16;
   expect(stage.calls.length).toBeLessThanOrEqual(50 + inFlight);

@@ -1,6 +1,7 @@
 -- Statistics come from the access log, per row that is read and only if asked for. The sequence is
 -- that of the last event which said something about the memory itself, the position that of its
--- creation. `keys` is the expression of an index (tables.sql): the same to the letter.
+-- creation, content_sequence that of the event its content is from. `keys` is the expression of an index
+-- (tables.sql): the same to the letter.
 create or replace view memory.memories as
 select tenant, memory, content, kind, importance, scope_user, scope_agent, scope_session,
   speaker_role, speaker_name, valid_from, created_at, revised_at, superseded_by, superseded_at,
@@ -14,7 +15,7 @@ select tenant, memory, content, kind, importance, scope_user, scope_agent, scope
   abs(origin_seq) as position,
   language, lexemes, length,
   keys_of(tenant, language, lexemes) collate "C" as keys,
-  abs(content_seq) as content_sequence
+  case when content is not null then abs(content_seq) end as content_sequence
 from memories;
 
 create or replace view memory.accesses as
