@@ -59,7 +59,10 @@ test.each([
   [{ ...GOOD, since: 'yesterday' }, 'since: must be a time'],
   [{ ...GOOD, importance: 2 }, 'importance: must be a number'],
   [{ ...GOOD, expcted: 1 }, 'expcted: not a field of a question, did you mean expected?'],
-  [{ tenant: 'acme' }, 'question: must be a text of 1 to 2000 characters with a word in it; expected:'],
+  [
+    { tenant: 'acme' },
+    'question: must be a text of 1 to 2000 characters with a word in it; expected:',
+  ],
 ])('a line that is no question: %j', (value, problem) => {
   expect(() => read(value)).toThrow(problem);
 });
