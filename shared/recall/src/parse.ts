@@ -28,14 +28,16 @@ export interface ParsedQuery {
 
 /** Beyond this many words a query is a whole text: its first words tell what it is about. */
 const MOST_WORDS = 64;
+/** In a script without spaces every part of a word counts as one. */
+const MOST_PARTS = 192;
 /** Each is looked for in every row. */
 const MOST_CONDITIONS = 32;
 /** `-"phrase"`, `"phrase"`, `-word`, or anything else up to the next blank. */
 const PART =
   /(?<!\S)(?<minus>-?)"(?<phrase>[^"]+)"|(?<!\S)-(?<excluded>\p{L}\S*)|(?<plain>[^\s"]+)/gu;
 
-/** Quotation marks that people and their keyboards write. */
-const QUOTES = /[“”„‟«»＂]/gu;
+/** A phrase in quotation marks that people and their keyboards write, also in the middle of a run. */
+const QUOTED = /(-?)[“”„‟«＂「『]([^“”„‟«»＂「」『』]+)[“”‟»＂」』]/gu;
 
 /**
  * Any text is a query, if only an empty one.
@@ -45,7 +47,7 @@ export function parseQuery(query: string): ParsedQuery {
   const asked: string[] = [];
   const phrases: ByLanguage[] = [];
   const exclusions: ByLanguage[] = [];
-  for (const { groups = {} } of query.replaceAll(QUOTES, '"').matchAll(PART)) {
+  for (const { groups = {} } of query.replaceAll(QUOTED, ' $1"$2" ').matchAll(PART)) {
     const { minus, phrase, excluded, plain } = groups;
     if (plain !== undefined) asked.push(plain);
     else if (excluded !== undefined) exclusions.push(...sequence(excluded));
@@ -64,9 +66,10 @@ export function parseQuery(query: string): ParsedQuery {
   }
   const text = asked.join(' ');
   const found = words(fold(text));
+  const most = found.some((word) => typeof word !== 'string') ? MOST_PARTS : MOST_WORDS;
   return {
     text,
-    words: distinct(found.flatMap(unitsOf)).slice(0, MOST_WORDS),
+    words: distinct(found.flatMap(unitsOf)).slice(0, most),
     phrases,
     exclusions,
     spoken: new Set(found.map(textOf)),

@@ -4,22 +4,48 @@ import type { Scope } from './scope.ts';
 /** Rows of a tenant that are read to count those which a filter without an index lets through. */
 const MOST_READ = 100_000;
 
+interface Count {
+  /** The approximate number of the tenant's memories. */
+  readonly tenantRows: number;
+  /** The most to count; one more means that there are more. */
+  readonly most: number;
+}
+
 /**
- * How many memories a search must look at to see the whole scope: those of the user, agent or session that
- * it names, or else those that pass its other filters, counted to one more than `most`. For a tenant too
- * large to be counted, and without any filter, the approximate number of the tenant's.
+ * How many memories the index behind a scope leads to: those of the user, agent or session that the scope
+ * names, counted to one more than `most`; otherwise the approximate number of the tenant's.
+ */
+export async function rowsOfIndex(
+  db: Queryable,
+  { indexed, shape }: Scope,
+  { tenantRows, most }: Count,
+): Promise<number> {
+  if (tenantRows <= most || indexed === undefined) return tenantRows;
+  return await count(db, `recall-rows-${shape}`, indexed, most);
+}
+
+/**
+ * How many memories pass the filters of a scope, counted to one more than `most`; the approximate number of
+ * the tenant's where there is no filter, or where counting would read too many rows.
  */
 export async function rowsOfScope(
   db: Queryable,
-  scope: Scope,
-  { tenantRows, most }: { readonly tenantRows: number; readonly most: number },
+  { indexed, isFiltered, shape, seen, values }: Scope,
+  { tenantRows, most }: Count,
 ): Promise<number> {
-  const { indexed, isNarrow, shape, seen } = scope;
-  if (tenantRows <= most || !isNarrow) return tenantRows;
+  if (tenantRows <= most || !isFiltered) return tenantRows;
   if (indexed === undefined && tenantRows > MOST_READ) return tenantRows;
-  const { condition, values } = indexed ?? { condition: seen, values: scope.values };
+  return await count(db, `recall-seen-${shape}`, { condition: seen, values }, most);
+}
+
+async function count(
+  db: Queryable,
+  name: string,
+  { condition, values }: { readonly condition: string; readonly values: readonly unknown[] },
+  most: number,
+): Promise<number> {
   const { rows } = await db.query<{ rows: number }>({
-    name: `recall-rows-${shape}`,
+    name,
     text: `select count(*)::int as rows from (
       select from memory.memories where ${condition} limit $${values.length + 1}::int + 1) as found`,
     values: [...values, most],

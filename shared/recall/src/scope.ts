@@ -27,6 +27,8 @@ export interface Scope {
   readonly shape: string;
   /** Whether the scope excludes any memories of the tenant. */
   readonly isNarrow: boolean;
+  /** Whether it does so by their fields, besides phrases and exclusions, which take long to check. */
+  readonly isFiltered: boolean;
 }
 
 interface Filter {
@@ -106,6 +108,7 @@ export function scopeOf(
     seenByKeys: [`(${OF_TENANT}) is true`, SEEN, ...byKeys].join(' and '),
     shape: FILTERS.map((_, at) => (isAsked(at) ? '1' : '0')).join(''),
     isNarrow: values.some((value) => value !== undefined),
+    isFiltered: values.slice(0, PHRASES).some((value) => value !== undefined),
     ...(indexed.length === 0
       ? {}
       : {

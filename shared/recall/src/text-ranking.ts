@@ -1,6 +1,6 @@
 import type { Queryable } from '@memfleet/runtime';
 import type { ByLanguage } from './parse.ts';
-import { rowsOfScope } from './scope-size.ts';
+import { rowsOfIndex } from './scope-size.ts';
 import type { Scope } from './scope.ts';
 import type { TenantStatistics } from './tenant-statistics.ts';
 import type { TextTuning } from './tuning.ts';
@@ -39,7 +39,7 @@ export async function textRanking(db: Queryable, search: TextSearch): Promise<Te
   const { rows: count } = statistics;
   const isFew =
     scope.indexed !== undefined &&
-    (await rowsOfScope(db, scope, { tenantRows: count, most: FEW_ROWS })) <= FEW_ROWS;
+    (await rowsOfIndex(db, scope, { tenantRows: count, most: FEW_ROWS })) <= FEW_ROWS;
   // Without a scope, the rows of a word need not be read beyond half of the tenant's to know that most have it.
   const half = count > SMALL_TENANT && !scope.isNarrow ? Math.floor(count / 2) : mostMatches;
   const found = await rank(db, search, isFew, Math.min(half, mostMatches));
@@ -159,7 +159,7 @@ with words as materialized (
   order by memories.memory limit ${SAMPLE_ROWS}
 ), counted as (
   select place, count(*) as rows from matches group by place
-), found as (
+), found as materialized (
   select place, words.lexemes, counted.rows, case when $22::boolean then (
       select count(*) from (
         select from memory.memories

@@ -34,7 +34,7 @@ export const RUNTIME_ERRORS = {
     'Nothing was changed. End the long query on the views (pg_stat_activity shows it), or try again later.',
   VECTORS_NOT_INDEXABLE:
     'Do what the message says; until then searches compare vectors one by one.',
-  RECALL_QUERY_INVALID: 'Correct the named field of the query.',
+  RECALL_QUERY_INVALID: 'Correct what the message names.',
   RECALL_QUERY_EMPTY: 'Ask for at least one word; -words alone only exclude memories.',
   NOT_FOUND: 'Check the id.',
   SERVER_NOT_FOUND: 'Install it, or point to one that runs.',

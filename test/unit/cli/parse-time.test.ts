@@ -1,5 +1,14 @@
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseTime } from '../../../workers/cli/src/parse-time.ts';
+
+const { TZ } = process.env;
+beforeAll(() => {
+  process.env['TZ'] = 'America/New_York';
+});
+afterAll(() => {
+  if (TZ === undefined) delete process.env['TZ'];
+  else process.env['TZ'] = TZ;
+});
 
 test.each([
   ['2026-03-01', '2026-03-01T00:00:00.000Z'],

@@ -29,6 +29,7 @@ test.each([
   ['“green tea” cup', { phrases: ['green  tea'] }],
   ['„green tea“ -«black tea»', { phrases: ['green  tea'], exclusions: ['black  tea'] }],
   ['＂green tea＂', { phrases: ['green  tea'] }],
+  ['see“green tea”now', { words: ['see', 'green', 'tea'], phrases: ['green  tea'] }],
 ])('%s', (query, expected) => {
   expect(inEnglish(query)).toMatchObject(expected);
 });
@@ -46,7 +47,24 @@ test('a query word is stemmed for every language, and a stop word of one languag
 test('total, and never more than it can ask', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary', maxLength: 2_000 }), (query) => {
-      expect(parseQuery(query).words.length).toBeLessThanOrEqual(64);
+      expect(parseQuery(query).words.length).toBeLessThanOrEqual(192);
     }),
   );
+});
+
+test('a question in a script without spaces is asked to its end', () => {
+  const thai = 'ร้านอาหารที่ฉันชอบไปกินกับเพื่อนร่วมงานในวันศุกร์ชื่ออะไร';
+  const asked = parseQuery(thai).words.map((word) => Object.values(word)[0]?.trim());
+  expect(asked).toContain('อะไ');
+  expect(parseQuery(`${'word '.repeat(3)}${'한국어'.repeat(20)}끝말`).words.length).toBeGreaterThan(
+    3,
+  );
+});
+
+test.each([
+  ['我喜欢“绿茶”', '绿茶'],
+  ['彼は「緑茶」が好き', '緑茶'],
+])('quotation marks in the middle of a run: %s', (query, phrase) => {
+  const [found] = parseQuery(query).phrases;
+  expect(found).toEqual(parseQuery(`"${phrase}"`).phrases[0]);
 });

@@ -46,22 +46,23 @@ export function words(folded: string): Word[] {
   });
 }
 
-/** Sizes of the grams, so that the shortest words of a script are one: 책, ชา. Kana has none of one syllable. */
+/** Sizes of the grams, so that the shortest words of a script are one: 茶, ชา. Kana has none of one syllable. */
 const GRAMS: Readonly<Record<UnpartedScript, readonly number[]>> = {
   han: [1, 2],
   kana: [2],
-  hangul: [1, 2],
+  hangul: [2],
   // Its characters are parts of syllables.
   brahmic: [2, 3],
 };
 
 /**
  * The grams that index a run without separate words. A part of a text has the grams of its run in the same
- * order, so that phrases are found.
+ * order, so that phrases are found. In Korean, which has spaces, a part begins where a run begins: particles
+ * follow a word, so the first syllable of 책을 is a gram as well, and one inside of 무지개 is none.
  */
 export function gramsOf({ text, script }: Run): string[] {
   const characters = Array.from(text);
-  const grams: string[] = [];
+  const grams = script === 'hangul' && characters.length > 1 ? characters.slice(0, 1) : [];
   for (const at of characters.keys()) {
     for (const size of GRAMS[script]) {
       if (at + size <= characters.length) grams.push(characters.slice(at, at + size).join(''));
