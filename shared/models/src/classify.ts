@@ -89,27 +89,21 @@ function ofAnswer(call: CallError, statusCode: number, now: number): ProviderErr
   });
 }
 
-/**
- * What the answer means. Quota, auth and rate limit stop the calls of every tenant, so only the status and
- * the service's codes may mean them where one input can be the cause: its text may be quoted in the message.
- */
 function classOf(status: number, body: ErrorBody): ProviderErrorClass {
-  const { byCode: said, byText, blamesInput } = body;
   if (status < 300) {
-    if (body.form === 'error') return said ?? (blamesInput ? 'invalid_input' : 'transient');
+    if (body.form === 'error') return body.errorClass ?? 'transient';
     // The model sent a complete JSON answer of another shape; a partial one, or HTML, comes from the network.
     return body.form === 'json' ? 'invalid_output' : 'transient';
   }
+  const said = body.errorClass;
   switch (status) {
     case 401:
     case 403:
-      if (said === 'quota' || said === 'invalid_input') return said;
-      if (said === undefined && blamesInput) return 'invalid_input';
-      return said === undefined && byText === 'quota' ? 'quota' : 'auth';
+      return said === 'quota' || said === 'invalid_input' ? said : 'auth';
     case 402:
       return 'quota';
     case 429:
-      return said === 'quota' || byText === 'quota' ? 'quota' : 'rate_limited';
+      return said === 'quota' ? 'quota' : 'rate_limited';
     case 408:
     case 409:
     case 425:
@@ -125,10 +119,7 @@ function classOf(status: number, body: ErrorBody): ProviderErrorClass {
         : 'invalid_input';
     default:
       // Some services count tokens only after a failure, and answer 500 for an input that is too long.
-      if (status >= 500) {
-        if (said === 'quota') return said;
-        return said === 'invalid_input' || blamesInput ? 'invalid_input' : 'transient';
-      }
+      if (status >= 500) return said === 'quota' || said === 'invalid_input' ? said : 'transient';
       // A wrong address, a wrong method, a redirect to a login page: a person must act.
       return 'auth';
   }

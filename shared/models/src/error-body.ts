@@ -7,19 +7,8 @@ export interface ErrorBody {
   readonly codes: readonly string[];
   /** A status in the body itself, from gateways that always answer 200. */
   readonly status?: number;
-  /** The class that the service's own codes mean. */
-  readonly byCode?: ProviderErrorClass;
-  /**
-   * The class that the words of the message mean. A message may quote the input, so what it says must not
-   * decide about anybody else's.
-   */
-  readonly byText?: ProviderErrorClass;
-  /** Whether the message blames the input, among other words. */
-  readonly blamesInput: boolean;
+  readonly errorClass?: ProviderErrorClass;
 }
-
-const ABOUT_INPUT =
-  /context[_ ](?:length|window|size)|maximum context|too many tokens|input[_ ]too[_ ](?:large|long)|prompt is too long|content[_ ](?:policy|filter)|moderation|flagged/;
 
 /**
  * The meaning of codes and messages; the first match counts, since the status alone says too little.
@@ -28,7 +17,7 @@ const ABOUT_INPUT =
 const MEANINGS: readonly (readonly [ProviderErrorClass, RegExp])[] = [
   [
     'quota',
-    /insufficient[_ ](?:quota|funds|balance|credit)|quota[_ ]exceeded|budget[_ ]exceeded|exceeded your current quota|billing|payment[_ ]required|credit balance/,
+    /insufficient[_ ](?:quota|funds|balance|credit)|quota[_ ]exceeded|exceeded your current quota|billing|payment[_ ]required|credit balance/,
   ],
   [
     'auth',
@@ -39,44 +28,36 @@ const MEANINGS: readonly (readonly [ProviderErrorClass, RegExp])[] = [
     'auth',
     /model[_ ]not[_ ]found|unsupported[_ ](?:parameter|value)|invalid[_ ]model|does not exist/,
   ],
-  ['invalid_input', ABOUT_INPUT],
+  [
+    'invalid_input',
+    /context[_ ](?:length|window|size)|maximum context|too many tokens|input[_ ]too[_ ](?:large|long)|prompt is too long|content[_ ](?:policy|filter)|moderation|flagged/,
+  ],
   ['rate_limited', /rate[_ ]?limit|too many requests|slow down/],
   ['transient', /overloaded|server[_ ]error|unavailable|timed? ?out/],
 ];
 
-/**
- * Messages that say by themselves what others say by a code. The whole message must be the sentence: one
- * that quotes an input has other words too.
- */
-const SENTENCES: readonly (readonly [ProviderErrorClass, RegExp])[] = [
-  [
-    'quota',
-    /^your credit balance is too low to access the \w+ api\. please go to plans & billing to upgrade or purchase credits\.$/,
-  ],
-];
-
 const LONGEST_READ = 2_000;
-/** A longer text in the place of a code is a sentence. */
-const LONGEST_CODE = 100;
-const PLAIN_WORD = /^[\w.:-]{1,64}$/;
 
 export function readErrorBody(text: string | undefined): ErrorBody {
-  if (text === undefined || text.trim() === '') return without('empty');
+  if (text === undefined || text.trim() === '') return { form: 'empty', codes: [] };
   const value = parsed(text);
-  if (value === undefined) return without('other');
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return without('json');
+  if (value === undefined) return { form: 'other', codes: [] };
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return { form: 'json', codes: [] };
+  }
   const outer = value as Record<string, unknown>;
   const inner = outer['error'] ?? outer['detail'];
   const error =
     typeof inner === 'object' && inner !== null ? (inner as Record<string, unknown>) : outer;
-  // Some services answer `{"error": "<code>"}`.
-  const word = typeof inner === 'string' && PLAIN_WORD.test(inner) ? inner : undefined;
-  const said = [word, error['code'], error['type'], error['status'], ...reasonsOf(error)]
-    .filter((item) => typeof item === 'string')
-    .filter(({ length }) => length <= LONGEST_CODE);
-  const message = read(typeof inner === 'string' && word === undefined ? inner : error['message']);
-  const byText = meaningOf(message, MEANINGS);
-  const byCode = meaningOf(read(said.join(' ')), MEANINGS) ?? meaningOf(message, SENTENCES);
+  const said = [error['code'], error['type'], error['status']].filter(
+    (item) => typeof item === 'string',
+  );
+  const message = typeof inner === 'string' ? inner : error['message'];
+  const words = [...said, typeof message === 'string' ? message : '']
+    .join(' ')
+    .slice(0, LONGEST_READ)
+    .toLowerCase();
+  const meaning = MEANINGS.find(([, pattern]) => pattern.test(words));
   const status = [error['code'], error['status']].find(
     (item): item is number => typeof item === 'number' && item >= 400 && item <= 599,
   );
@@ -84,32 +65,10 @@ export function readErrorBody(text: string | undefined): ErrorBody {
     // A good answer may also have `error: null`.
     form: inner == null ? 'json' : 'error',
     // Messages may quote the input or the key; codes are the service's own words.
-    codes: [...new Set(said.filter((code) => PLAIN_WORD.test(code)))],
+    codes: [...new Set(said.filter((code) => /^[\w.:-]{1,64}$/.test(code)))],
     ...(status === undefined ? {} : { status }),
-    ...(byCode === undefined ? {} : { byCode }),
-    ...(byText === undefined ? {} : { byText }),
-    blamesInput: ABOUT_INPUT.test(message),
+    ...(meaning === undefined ? {} : { errorClass: meaning[0] }),
   };
-}
-
-function without(form: ErrorBody['form']): ErrorBody {
-  return { form, codes: [], blamesInput: false };
-}
-
-/** The reasons in `details`, as Google's services give them. */
-function reasonsOf({ details }: Record<string, unknown>): unknown[] {
-  if (!Array.isArray(details)) return [];
-  return details.map((item: unknown) =>
-    typeof item === 'object' && item !== null && 'reason' in item ? item.reason : undefined,
-  );
-}
-
-function read(text: unknown): string {
-  return typeof text === 'string' ? text.slice(0, LONGEST_READ).toLowerCase() : '';
-}
-
-function meaningOf(words: string, meanings: typeof MEANINGS): ProviderErrorClass | undefined {
-  return meanings.find(([, pattern]) => pattern.test(words))?.[0];
 }
 
 function parsed(text: string): unknown {
