@@ -19,7 +19,7 @@ import { superviseLane } from './lane-loop.ts';
 import { reportLanes } from './lane-reports.ts';
 import { LaneMonitor } from './lane-state.ts';
 import { PendingLists } from './pending-lists.ts';
-import { fairShare, liveWorkers } from './shares.ts';
+import { countWorkers, fairShare } from './shares.ts';
 
 export type EngineContext = Pick<
   WorkerContext,
@@ -34,9 +34,6 @@ export type EngineContext = Pick<
   | 'signal'
 >;
 
-/** A worker that has run for this many lease times can run lanes, or never will: one that crashes is gone by then. */
-const STEADY_LEASES = 6;
-
 /** A lane as this process sees it. */
 interface Seat {
   /** Its state changes when a generation is promoted. */
@@ -46,8 +43,8 @@ interface Seat {
   /** Aborts when the generation is retired. */
   readonly retired: AbortController;
   isHeld: boolean;
-  /** Set while this process holds it beyond its share: the workers that had the time to take it, and did not. */
-  leftBy: ReadonlySet<string> | undefined;
+  /** This process holds it beyond its share, since no other process took it. */
+  isLeftOver: boolean;
   yielding: AbortController;
 }
 
@@ -72,7 +69,6 @@ class Engine {
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   #share = Number.POSITIVE_INFINITY;
-  #steady: ReadonlySet<string> = new Set();
   #doubt = new AbortController();
 
   constructor(context: EngineContext, projections: readonly Projection[]) {
@@ -146,7 +142,7 @@ class Engine {
       monitor: new LaneMonitor(),
       retired: new AbortController(),
       isHeld: false,
-      leftBy: undefined,
+      isLeftOver: false,
       yielding: new AbortController(),
     };
     this.#seats.set(nameOf(id), seat);
@@ -191,7 +187,7 @@ class Engine {
       mayTake: () => this.#held().length < this.#share,
       onHeld: (isHeld, isLeftOver) => {
         seat.isHeld = isHeld;
-        seat.leftBy = isLeftOver ? this.#steady : undefined;
+        seat.isLeftOver = isLeftOver;
         if (isHeld) seat.yielding = new AbortController();
       },
       yielding: () => seat.yielding.signal,
@@ -259,26 +255,16 @@ class Engine {
       const runnables = await findGenerations(pool, config, this.#projections);
       if (this.#signal.aborted) return;
       this.#seat(runnables);
-      const steadyMs = STEADY_LEASES * config.projections.lease;
-      const { count, steady } = await liveWorkers(pool, instance, { goneAfterMs, steadyMs });
-      this.#share = fairShare(this.#seats.size, count);
-      this.#steady = steady;
+      this.#share = fairShare(this.#seats.size, await countWorkers(pool, instance, goneAfterMs));
       this.#giveUpExcess(held, log);
     } catch (error) {
       log.debug({ reason: messageOf(error) }, 'the lanes could not be reported');
     }
   }
 
-  /**
-   * Another worker has joined: the last lanes held beyond the share go to it. One that nobody took counts
-   * again once a worker is there that has not passed it over yet. If that one cannot run it either, the lane
-   * comes back after two lease times.
-   */
+  /** Another worker has joined: the last lanes held beyond the share go to it. */
   #giveUpExcess(held: readonly Seat[], log: Logger): void {
-    const shared = held.filter(
-      ({ leftBy }) =>
-        leftBy === undefined || [...this.#steady].some((worker) => !leftBy.has(worker)),
-    );
+    const shared = held.filter(({ isLeftOver }) => !isLeftOver);
     for (const { id, yielding } of shared.slice(this.#share)) {
       log.info({ ...id, share: this.#share }, 'the lane goes to another worker');
       yielding.abort();

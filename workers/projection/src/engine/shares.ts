@@ -8,31 +8,22 @@ export function fairShare(lanes: number, workers: number): number {
   return Math.ceil(lanes / Math.max(1, workers));
 }
 
-/** The live projection workers. */
-export interface Workers {
-  /** This one included, even if it has not reported yet. */
-  readonly count: number;
-  /** The others that have run for a while: they have had the time to take the lanes that they can run. */
-  readonly steady: ReadonlySet<string>;
-}
-
 /**
- * Counts the live projection workers. A worker that has not reported for `goneAfterMs` is not live: its
- * lanes are free by then, and the others must not leave a share of them to it.
+ * Counts live projection workers, including this one even if it has not reported yet. A worker that
+ * has not reported for `goneAfterMs` does not count: its lanes are free by then, and the others must
+ * not leave a share of them to it.
  */
-export async function liveWorkers(
+export async function countWorkers(
   db: Queryable,
   instance: string,
-  { goneAfterMs, steadyMs }: { readonly goneAfterMs: number; readonly steadyMs: number },
-): Promise<Workers> {
-  const { rows } = await db.query<{ instance: string; steady: boolean }>({
+  goneAfterMs: number,
+): Promise<number> {
+  const { rows } = await db.query<{ others: number }>({
     name: 'projection-workers',
-    text: `select instance, started_at < now() - $3 * interval '1 millisecond' as steady
-      from memfleet.worker_reports
+    text: `select count(*)::int as others from memfleet.worker_reports
       where worker = 'projection' and instance <> $1
         and state <> 'stopping' and reported_at > now() - $2 * interval '1 millisecond'`,
-    values: [instance, goneAfterMs, steadyMs],
+    values: [instance, goneAfterMs],
   });
-  const steady = rows.filter((row) => row.steady).map((row) => row.instance);
-  return { count: 1 + rows.length, steady: new Set(steady) };
+  return 1 + (rows[0]?.others ?? 0);
 }
