@@ -104,32 +104,36 @@ export class PaidCalls<Result> {
     // What was spent is read in the database: a wait for it is no time that the call takes.
     const endOfWait = waits?.begin();
     const reservation = await gate.reserve(tenant, expected).finally(endOfWait);
+    let answer: Answer<Result>;
     try {
-      const answer = await gate.call(
-        async () => counted(await this.#limit.run((ending) => question.call(ending), signal)),
+      answer = await gate.call(
+        async () => await this.#limit.run((ending) => question.call(ending), signal),
         {
           tokens: expected.tokens,
-          tookTokens: tokensOf,
+          tookTokens: (made) =>
+            faultOfAnswer(made) === undefined ? tokensOf(made) : expected.tokens,
           signal,
           waits,
         },
       );
-      reservation.settle({ tokens: tokensOf(answer), usd: answer.costUsd });
-      return answer;
     } catch (error) {
       const use = error instanceof ProviderError ? error.use : undefined;
       reservation.settle(use && { tokens: tokensOf(use), usd: use.cost_usd });
       throw error;
     }
+    const fault = faultOfAnswer(answer);
+    if (fault !== undefined) {
+      // The service answered, and wants its money: how much is not known.
+      reservation.settle(expected);
+      throw new TypeError(`the cost of an answer: ${fault}`);
+    }
+    reservation.settle({ tokens: tokensOf(answer), usd: answer.costUsd });
+    return answer;
   }
 }
 
-/** @throws TypeError when the cost of an answer is no amount: it could be neither recorded nor added up */
-function counted<Result>(answer: Answer<Result>): Answer<Result> {
-  const { usage, costUsd } = answer;
-  const fault = faultOfUse({ usage, cost_usd: costUsd, duration_ms: 0 });
-  if (fault !== undefined) throw new TypeError(`the cost of an answer: ${fault}`);
-  return answer;
+function faultOfAnswer({ usage, costUsd }: Answer<unknown>): string | undefined {
+  return faultOfUse({ usage, cost_usd: costUsd, duration_ms: 0 });
 }
 
 function tokensOf({ usage }: Pick<ModelUse, 'usage'>): number {

@@ -30,7 +30,7 @@ export class ProviderError extends Error {
   readonly use: ModelUse | undefined;
   #isAccountedFor = false;
 
-  /** @throws TypeError when the cost is no amount: the caller is at fault, and not the service */
+  /** A cost that is no amount is left out, and the message says so: the failure and its class remain. */
   constructor(
     errorClass: ProviderErrorClass,
     message: string,
@@ -41,14 +41,16 @@ export class ProviderError extends Error {
       use?: ModelUse;
     } = {},
   ) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    const { use } = options;
+    const fault = use === undefined ? undefined : faultOfUse(use);
+    super(
+      fault === undefined ? message : `${message} (its cost is not counted: ${fault})`,
+      options.cause === undefined ? undefined : { cause: options.cause },
+    );
     this.errorClass = errorClass;
     this.status = options.status;
     this.retryAfterMs = options.retryAfterMs;
-    const { use } = options;
-    const fault = use === undefined ? undefined : faultOfUse(use);
-    if (fault !== undefined) throw new TypeError(`the cost of a failed call: ${fault}`);
-    this.use = use;
+    this.use = fault === undefined ? use : undefined;
   }
 
   /** The same failure, with this cost added. */

@@ -1,5 +1,12 @@
 import type { ModelUse } from '@memfleet/events';
-import { addSpend, EVERY_TENANT, PaidCalls, ProviderGate, ResultCache } from '@memfleet/models';
+import {
+  addSpend,
+  Budget,
+  EVERY_TENANT,
+  PaidCalls,
+  ProviderGate,
+  ResultCache,
+} from '@memfleet/models';
 import { migrate, type Pool, Waits } from '@memfleet/runtime';
 import { DEAD_LETTER_HEADERS, retry } from '@memfleet/stages';
 import { expect, test } from 'vitest';
@@ -7,7 +14,7 @@ import { z } from 'zod';
 import { readMigrations } from '../../../shared/runtime/src/database/migrate.ts';
 import { createTestDatabase } from '../../support/database.ts';
 import { nothingExtracted } from '../../support/events.ts';
-import { createStageBench } from '../../support/stage.ts';
+import { createStageBench, silent } from '../../support/stage.ts';
 import { callsOf, IDENTITY, notes, storesNothing, storing } from '../../support/storing-stage.ts';
 
 const BAD = 'note 1';
@@ -87,19 +94,31 @@ test('a migrated table takes no cost that is no amount, and forgets those it has
 test('an answer whose cost is no amount fails, and is not kept', async () => {
   await using bench = await createStageBench();
   const { pool } = bench.database;
+  const budget = new Budget({
+    stage: IDENTITY.name,
+    config: { hourlyUsd: 2 },
+    db: pool,
+    log: silent,
+  });
   const calls = new PaidCalls({
     stage: IDENTITY.name,
-    gate: new ProviderGate(),
+    gate: new ProviderGate({ budget }),
     cache: new ResultCache(pool, { batch: 10, lingerMs: 1 }),
     schema: z.string(),
     timeoutMs: 60_000,
   });
   const asker = { tenant: 'acme', signal: new AbortController().signal, waits: new Waits() };
-  const ask = async (costUsd: number): Promise<unknown> =>
+  const ask = async (costUsd: number, question = 'a question'): Promise<unknown> =>
     await calls.ask(
-      { key: ['a question'], call: async () => ({ ...useOf(0), result: 'an answer', costUsd }) },
+      {
+        key: [question],
+        expected: { tokens: 0, usd: 1 },
+        call: async () => ({ ...useOf(0), result: 'an answer', costUsd }),
+      },
       asker,
     );
   await expect(ask(Number.NaN)).rejects.toThrow(/cost_usd is NaN/);
+  // What it costs is not known, so it counts as expected: one more fits, and a third would not.
   expect(await ask(0.5)).toMatchObject({ result: 'an answer', use: { cost_usd: 0.5 } });
+  await expect(ask(0.5, 'another')).rejects.toThrow(/has spent|may use up/);
 });

@@ -1,9 +1,10 @@
 import type { ModelUse } from '@memfleet/events';
-import { EVERY_TENANT } from '@memfleet/models';
+import { EVERY_TENANT, readSpend } from '@memfleet/models';
 import { createPool } from '@memfleet/runtime';
 import { retry } from '@memfleet/stages';
 import { expect, test } from 'vitest';
 import { nothingExtracted } from '../../support/events.ts';
+import { coded, failingPool } from '../../support/failing-pool.ts';
 import { createStageBench } from '../../support/stage.ts';
 import { IDENTITY, notes, storesNothing, storing } from '../../support/storing-stage.ts';
 
@@ -64,3 +65,28 @@ test.concurrent.each([
   );
   expect(Object.fromEntries(rows.map(({ tenant, usd }) => [tenant, usd]))).toEqual(spending);
 });
+
+test.each(['53100', '53200', '58030'])(
+  'a fault of the whole database (%s) is waited out: no try and no claim is lost',
+  async (code) => {
+    await using bench = await createStageBench();
+    await bench.publish(...notes(TENANTS.length));
+    const front = failingPool(bench.database.pool);
+    // More often than a batch may be cut off.
+    front.fail = (name) =>
+      name === 'stage-release' && front.failed.length < 5 ? coded(code) : undefined;
+    const stage = storing(storesNothing, async (event, { attempt, sequence }) =>
+      attempt === 1
+        ? { ...retry(0, 'not yet'), use: USE }
+        : { kind: 'done', events: [nothingExtracted(event, sequence, IDENTITY)] },
+    );
+    bench.start(stage, { pool: front.pool });
+    await bench.settled();
+    expect(front.failed).toHaveLength(5);
+    expect(await bench.work()).toMatchObject(
+      TENANTS.map(() => ({ state: 'done', attempts: 1, abandoned: 0, published: true })),
+    );
+    const spent = await readSpend(bench.database.pool, IDENTITY.name, [EVERY_TENANT]);
+    expect(spent.get(EVERY_TENANT)).toMatchObject({ hourUsd: TENANTS.length });
+  },
+);

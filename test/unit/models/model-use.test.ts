@@ -34,10 +34,16 @@ test('half a token and no usage at all cannot be counted', () => {
   expect(faultOfUse(null)).toBe('use has no usage');
 });
 
-test('a failure of a service whose cost is no amount is an error of the caller', () => {
+test('a failure of a service keeps its class although its cost is no amount', () => {
   const use = { ...USE, cost_usd: Number.NaN };
-  expect(() => new ProviderError('transient', 'down', { use })).toThrow(/cost_usd is NaN/);
-  expect(() => new ProviderError('transient', 'down').withUse(use)).toThrow(/cost_usd is NaN/);
+  for (const error of [
+    new ProviderError('transient', 'down', { use }),
+    new ProviderError('transient', 'down').withUse(use),
+  ]) {
+    expect(error.errorClass).toBe('transient');
+    expect(error.message).toMatch(/^down \(its cost is not counted: cost_usd is NaN/);
+    expect(error.takeUse()).toBeUndefined();
+  }
 });
 
 test('neither an expected nor a real cost that is no amount changes what a budget knows', async () => {

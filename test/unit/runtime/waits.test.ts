@@ -48,6 +48,18 @@ test('time in which the process did not run counts once, whatever wait was open'
   expect([none.totalMs, ended.totalMs, open.totalMs]).toEqual([1_000, 1_100, 1_160]);
 });
 
+test('a wait that begins in a stop is not counted twice', () => {
+  const waits = new Waits();
+  const from = performance.now();
+  pass(5);
+  const end = waits.begin();
+  pass(1_000);
+  waits.wasStopped(from, performance.now());
+  expect(waits.totalMs).toBe(1_005);
+  end();
+  expect(waits.totalMs).toBe(1_005);
+});
+
 test('an event that joins or leaves during a wait counts its part of it', () => {
   const shared = new SharedWaits();
   const [early, late, gone] = [new Waits(), new Waits(), new Waits()];

@@ -31,12 +31,12 @@ export class Waits {
   }
 
   /**
-   * Counts a time in which the process did not run as a wait, once: no wait has begun in it, but one may
-   * have been open, and may have ended since.
+   * Counts a time in which the process did not run as a wait, without what the last wait, open or over,
+   * counts already.
    */
   wasStopped(from: number, until: number): void {
-    if (this.#open > 0 && this.#since <= from) return;
-    this.#overMs += Math.max(0, until - Math.max(from, this.#endedAt));
+    const to = this.#open > 0 ? Math.min(this.#since, until) : until;
+    this.#overMs += Math.max(0, to - Math.max(from, this.#endedAt));
   }
 }
 

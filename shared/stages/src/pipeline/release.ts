@@ -1,10 +1,10 @@
 import type { Spent } from '@memfleet/models';
 import {
   isServerError,
-  isStatementTrouble,
   isTransientDatabaseError,
   messageOf,
   type Queryable,
+  sqlState,
   transaction,
 } from '@memfleet/runtime';
 import { type ClaimRef, HeldClaims, type Release, release } from '../claims/held-claims.ts';
@@ -17,8 +17,13 @@ import type { Running } from './running.ts';
 const MOST_TROUBLES = 3;
 /** How long a cost waits for a row that somebody has locked: the next releases wait behind it. */
 const LOCK_MS = 1_000;
-/** After this many costs that cannot be noted, and none that can, the row of all tenants is locked. */
+/** When the costs of this many tenants cannot be noted, the row of all tenants is locked. */
 const MOST_LOCKED = 3;
+/**
+ * A time limit, or a lock that was not granted: somebody holds one of the rows. Other troubles, such as a
+ * full disk, are those of the whole database, and pass.
+ */
+const CUT_OFF = /^(57014|55P03|25P03|25P04)$/;
 
 export type ReleaseRun = Pick<Running, 'log' | 'output' | 'pool' | 'shutdown' | 'stage'>;
 
@@ -54,7 +59,7 @@ export class Releaser {
       }
       // Until the end, `persistently` waits out the database's own trouble, except that of one statement.
       if (end.aborted) return this.#unreleased(items, reason);
-      if (isStatementTrouble(error)) return await this.#apart(items);
+      if (CUT_OFF.test(sqlState(error))) return await this.#apart(items);
       if (items.length === 1) return await this.#withoutSpend(items, reason);
       const middle = Math.ceil(items.length / 2);
       const first = await this.#split(items.slice(0, middle));
@@ -90,9 +95,9 @@ export class Releaser {
 
   async #noteEach(spent: readonly Spent[]): Promise<void> {
     const { stage, pool, log } = this.#run;
-    let [noted, locked] = [0, 0];
+    const locked = new Set<string>();
     for (const one of spent) {
-      if (noted === 0 && locked >= MOST_LOCKED) {
+      if (locked.has(one.tenant) || locked.size >= MOST_LOCKED) {
         this.#unnoted([one], 'the costs before it could not be noted');
         continue;
       }
@@ -101,9 +106,8 @@ export class Releaser {
           await db.query(`set local lock_timeout = ${LOCK_MS}`);
           await addCosts(db, { stage, log }, [one]);
         });
-        noted += 1;
       } catch (error) {
-        locked += 1;
+        locked.add(one.tenant);
         this.#unnoted([one], messageOf(error));
       }
     }
@@ -147,7 +151,7 @@ export class Releaser {
         signal,
         what: 'claims cannot be released',
         isTransient: (error) => {
-          if (isStatementTrouble(error)) troubles += 1;
+          if (CUT_OFF.test(sqlState(error))) troubles += 1;
           return isTransientDatabaseError(error) && troubles < mostTroubles;
         },
         isItsFault: (error) => isServerError(error) && !handBack.aborted,
