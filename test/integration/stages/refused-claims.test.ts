@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { park, retry } from '@memfleet/stages';
 import { expect, test } from 'vitest';
 import { memoryCreated, nothingExtracted } from '../../support/events.ts';
@@ -34,6 +35,36 @@ test.concurrent('events that cannot be claimed pause the stage, and are claimed 
   front.fail = () => undefined;
   await bench.settled();
   expect(stage.calls).toHaveLength(30);
+});
+
+test.concurrent('an answer that comes later than its lease is asked for again before anything is called', async () => {
+  const lease = 1_000;
+  await using bench = await createStageBench({ 'stages.extraction.lease': `${lease}ms` });
+  const { pool } = bench.database;
+  await bench.publish(...notes(3));
+  let asked = 0;
+  const late = new Proxy(pool, {
+    get(target, property) {
+      if (property !== 'query') return Reflect.get(target, property) as unknown;
+      return async (statement: { readonly name?: string }): Promise<unknown> => {
+        const answer: unknown = await target.query(statement as never);
+        if (statement.name !== 'stage-claim') return answer;
+        asked += 1;
+        if (asked > 1) return answer;
+        // As if the process were stopped, and another one took the events for a dead worker's.
+        await pool.query(
+          `update memfleet.stage_work set lease_token = gen_random_uuid(), lease_until = now() + interval '1 h'`,
+        );
+        await delay(lease);
+        return answer;
+      };
+    },
+  });
+  const stage = storing(storesNothing);
+  const running = bench.start(stage, { pool: late, renewals: pool });
+  await until('it is asked again', () => asked > 1);
+  await until('they are left to the other', () => running.progress.inFlight === 0);
+  expect(stage.calls).toEqual([]);
 });
 
 test.concurrent('what is published while the database is away is marked before it is acked', async () => {

@@ -63,6 +63,11 @@ async function claimTogether(run: ClaimRun, jobs: readonly ReadJob[]): Promise<C
   );
   const once = async (): Promise<Claim[]> => {
     if (reopenings.length > 0) await reopen(pool, stage, reopenings);
+    const askedAt = performance.now();
+    const claims = await claim(pool, stage, requests, token, settings.lease);
+    if (performance.now() - askedAt < settings.lease) return claims;
+    // The answer came later than its lease, as to a process that was stopped meanwhile. Others may have the
+    // events by now, and calls for them would be paid twice.
     return await claim(pool, stage, requests, token, settings.lease);
   };
   return await persistently(once, {
