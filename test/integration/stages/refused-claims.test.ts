@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { park, retry } from '@memfleet/stages';
+import type { QueryConfig } from 'pg';
 import { expect, test } from 'vitest';
 import { memoryCreated, nothingExtracted } from '../../support/events.ts';
 import { coded, failingPool, refused } from '../../support/failing-pool.ts';
@@ -46,8 +47,8 @@ test.concurrent('an answer that comes later than its lease is asked for again be
   const late = new Proxy(pool, {
     get(target, property) {
       if (property !== 'query') return Reflect.get(target, property) as unknown;
-      return async (statement: { readonly name?: string }): Promise<unknown> => {
-        const answer: unknown = await target.query(statement as never);
+      return async (statement: QueryConfig): Promise<unknown> => {
+        const answer: unknown = await target.query(statement);
         if (statement.name !== 'stage-claim') return answer;
         asked += 1;
         if (asked > 1) return answer;
