@@ -21,6 +21,15 @@ export interface Surroundings {
   readonly neighbours: ReadonlyMap<string, readonly Neighbour[]>;
 }
 
+/** Which turns to look for. */
+interface Around {
+  readonly memories: readonly string[];
+  readonly scope: Scope;
+  readonly which: Neighbours;
+  /** How many on either side of a memory. */
+  readonly reach: number;
+}
+
 interface SurroundingsRow {
   readonly memory: string;
   readonly speaker: string | null;
@@ -36,15 +45,7 @@ interface SurroundingsRow {
  * said each. Forgotten and superseded turns and turns outside the scope are skipped: the next ones count
  * instead. A turn without the phrases of the query does not answer, but keeps its place.
  */
-export async function surroundingsOf(
-  db: Queryable,
-  search: {
-    readonly memories: readonly string[];
-    readonly scope: Scope;
-    readonly which: Neighbours;
-    readonly reach: number;
-  },
-): Promise<Surroundings> {
+export async function surroundingsOf(db: Queryable, search: Around): Promise<Surroundings> {
   const { memories, scope, which, reach } = search;
   const speaker = new Map<string, string | null>();
   const neighbours = new Map<string, Neighbour[]>();
@@ -65,16 +66,8 @@ export async function surroundingsOf(
   return { speaker, neighbours };
 }
 
-/** The turns around each memory, up to `reach` on either side. */
-export async function contextOf(
-  db: Queryable,
-  search: {
-    readonly memories: readonly string[];
-    readonly scope: Scope;
-    readonly which: Neighbours;
-    readonly reach: number;
-  },
-): Promise<Map<string, Context>> {
+/** The contents of the turns around each memory; none with `off`. */
+export async function contextOf(db: Queryable, search: Around): Promise<Map<string, Context>> {
   const { memories, scope, which, reach } = search;
   const contexts = new Map<string, Context>();
   if (memories.length === 0 || which === 'off') return contexts;

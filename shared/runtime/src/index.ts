@@ -21,7 +21,7 @@ export {
 } from './broker/provision.ts';
 export { isTransientBrokerError } from './broker/transient.ts';
 export type { Delivery, DeliveryInfo, Received } from './broker/delivery.ts';
-export { pull, type PullOptions, type PullRequest } from './broker/pull.ts';
+export { pull, type Pulled, type PullOptions, type PullRequest } from './broker/pull.ts';
 export {
   countStored,
   firstStored,

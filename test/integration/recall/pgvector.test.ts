@@ -16,7 +16,7 @@ import {
   findStored,
   storeVectors,
 } from '../../../workers/embedding/src/stored-vectors.ts';
-import { READ_MODELS, remember, type Remembered } from './read-models.ts';
+import { READ_MODELS, type ReadModels, remember, type Remembered } from './read-models.ts';
 
 const lexicalEmbedder = createEmbedder({ kind: 'local' });
 
@@ -199,11 +199,12 @@ describe('an index of vectors', () => {
     return space;
   };
 
+  let models: ReadModels;
   beforeEach(async () => {
     await lite.exec(`create schema memfleet; ${MIGRATION}; ${READ_MODELS}`);
     // A look at an index that is not there yet would be remembered.
     db = asQueryable(lite);
-    await remember(db, lexicalEmbedder, [...many, ...other]);
+    models = await remember(db, lexicalEmbedder, [...many, ...other]);
     await makeVectorIndex(asPool(db), await theSpace(), { memoryBytes: 2 ** 26 });
     await lite.exec('analyze');
   });
@@ -256,6 +257,21 @@ describe('an index of vectors', () => {
     db = asQueryable(lite);
     expect((await ask(query, { scope })).notes).toEqual([]);
     expect(await found(query, { scope })).toEqual(exactly(query, isFact));
+  });
+
+  test('no vector of an old content is matched, with the index, without it and in a small scope', async () => {
+    const query = many[8]?.content ?? '';
+    const isRevised = ({ memory }: Remembered): boolean => memory === 'm-8';
+    expect((await ask(query)).hits[0]?.memory).toBe('m-8');
+    // Its new content has no vector yet.
+    await models.happen('large', 'm-8', 'memory.revised', { content: 'Something else.' });
+    const expected = exactly(query, (memory) => !isRevised(memory));
+    expect(await found(query)).toEqual(expected);
+    const small = { scope: { agent: 'agent-8' }, bounds: {} };
+    expect((await ask(query, small)).hits.map(({ memory }) => memory)).not.toContain('m-8');
+    await lite.exec(`drop index memfleet.${vectorIndexName(lexicalEmbedder.space)}`);
+    db = asQueryable(lite);
+    expect(await found(query, { bounds: {} })).toEqual(expected);
   });
 
   test('says so when its bound was reached, with the best of what it saw', async () => {

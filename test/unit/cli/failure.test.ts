@@ -33,6 +33,12 @@ test('a database without read models says what to run', () => {
   expect(describeFailure(missing).text).toContain('Run `memfleet provision`.');
 });
 
+test('read models of another version say how to make new ones', () => {
+  const column = new Error('column memories.content_sequence does not exist');
+  const { text } = describeFailure(Object.assign(column, { code: '42703' }));
+  expect(text).toMatch(/of another version: column .*rebuild and promote/);
+});
+
 test('only a defect shows its stack', () => {
   expect(describeFailure(new Error('connection reset')).text).toBe('memfleet: connection reset\n');
   expect(describeFailure(new TypeError('x is not a function')).text).toContain('at ');

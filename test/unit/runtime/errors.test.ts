@@ -14,7 +14,7 @@ test('docs/errors.md lists every code with its hint', () => {
   );
 });
 
-test('a code has one hint, whoever raises the error', () => {
+test('a code that is in both tables has one hint', () => {
   const shared = Object.entries(EVENT_ERRORS).filter(([code]) => code in RUNTIME_ERRORS);
   expect(Object.fromEntries(shared)).toEqual({ STREAM_MISSING: RUNTIME_ERRORS.STREAM_MISSING });
 });

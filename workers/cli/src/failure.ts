@@ -33,6 +33,9 @@ export class CommandError extends Error {
 /** PostgreSQL's codes for a missing table, view or schema. */
 const MISSING_RELATION: ReadonlySet<string> = new Set(['42P01', '3F000']);
 
+/** A view of another version lacks a column. */
+const MISSING_COLUMN = '42703';
+
 /** Nobody can fix a defect of ours without its stack. */
 const DEFECTS = [TypeError, RangeError, ReferenceError, SyntaxError];
 
@@ -49,6 +52,11 @@ export function describeFailure(error: unknown): Failure {
   if (typeof code === 'string' && MISSING_RELATION.has(code)) {
     const missing = `the read models are not there: ${error.message}`;
     return { text: line(sentence(missing, 'Run `memfleet provision`.')), exitCode };
+  }
+  if (code === MISSING_COLUMN) {
+    const older = `the read models are of another version: ${error.message}`;
+    const remedy = '`memfleet projection status` shows their versions: rebuild and promote them.';
+    return { text: line(sentence(older, remedy)), exitCode };
   }
   if (typeof hint === 'string' && hint !== '') {
     return { text: line(sentence(error.message, hint)), exitCode };

@@ -88,7 +88,7 @@ export class Chain<Extra> {
   }
 
   /**
-   * Works on one batch. Each event in it ends settled, naked or left to its redelivery. It never throws:
+   * Works on one batch. Each event in it ends settled, given back or left to its redelivery. It never throws:
    * nobody awaits it, and an unhandled error ends the process.
    */
   async take(batch: readonly Job[]): Promise<void> {
@@ -101,7 +101,7 @@ export class Chain<Extra> {
         this.#early.patience,
         reader,
       );
-      for (const job of unreadable) void this.#settle(job);
+      for (const job of unreadable) void this.#end(job);
       giveBack(this.#run, twins, LEASED_ELSEWHERE_MS);
       void this.#early.putOff(early);
       for await (const claims of claimBatch(this.#run, this.#notInHand(readable))) {
@@ -139,14 +139,14 @@ export class Chain<Extra> {
         case 'conflict': {
           const reason = `event ${job.request.eventId} already came with another payload`;
           const outcome = park('conflicting_payload', reason);
-          await this.#settle(advance(job, { outcome, attempts: 0 }));
+          await this.#end(advance(job, { outcome, attempts: 0 }));
           return;
         }
         case 'leased':
           giveBack(this.#run, [job], LEASED_ELSEWHERE_MS);
           return;
         case 'finished':
-          await this.#settleAgain(job, found);
+          await this.#endAgain(job, found);
       }
     } catch (error) {
       progress.advanced('failed');
@@ -159,40 +159,37 @@ export class Chain<Extra> {
   async #handle(job: ClaimedJob): Promise<void> {
     const outcome = await this.#handling.handle(job);
     if (outcome === undefined) this.#run.slots.letGo(job);
-    else await this.#settle(advance(job, { outcome }));
+    else await this.#end(advance(job, { outcome }));
   }
 
-  async #settle(job: EndedJob<Extra>): Promise<void> {
-    const { log, progress, slots } = this.#run;
+  async #end(job: EndedJob<Extra>): Promise<void> {
     const { outcome, attempts, event } = job;
-    slots.beginSettling(job);
-    try {
-      if (outcome.kind === 'retry') {
-        const { cause: reason, afterMs } = outcome;
-        log.warn({ eventId: event?.id, attempts, reason, afterMs }, 'event will be tried again');
-      }
-      progress.advanced(await this.settle(job));
-    } catch (error) {
-      progress.advanced('failed');
-      log.error(
-        { eventId: event?.id, error },
-        'event could not be settled, it will be redelivered',
-      );
-    } finally {
-      slots.letGo(job);
+    if (outcome.kind === 'retry') {
+      const { cause: reason, afterMs } = outcome;
+      const what = { eventId: event?.id, attempts, reason, afterMs };
+      this.#run.log.warn(what, 'event will be tried again');
     }
+    await this.#counted(job, () => this.settle(job));
   }
 
   /** Handles the redelivery of a finished event: publishes what may be missing, and acks. */
-  async #settleAgain(job: ReadJob, found: FinishedClaim): Promise<void> {
-    const { progress, log, slots } = this.#run;
+  async #endAgain(job: ReadJob, found: FinishedClaim): Promise<void> {
+    await this.#counted(job, async () => {
+      const settled = await this.settleAgain(job, found);
+      return settled === 'failed' ? settled : 'repeated';
+    });
+  }
+
+  /** Counts how a job ends, and lets go of it. */
+  async #counted(job: Job, end: () => Promise<Settled | 'repeated'>): Promise<void> {
+    const { log, progress, slots } = this.#run;
     slots.beginSettling(job);
     try {
-      const settled = await this.settleAgain(job, found);
-      progress.advanced(settled === 'failed' ? settled : 'repeated');
+      progress.advanced(await end());
     } catch (error) {
       progress.advanced('failed');
-      log.error({ eventId: job.event?.id, error }, 'a recorded result could not be read');
+      const eventId = job.event?.id;
+      log.error({ eventId, error }, 'event could not be settled, it will be redelivered');
     } finally {
       slots.letGo(job);
     }

@@ -33,5 +33,8 @@ export async function addCosts(
 ): Promise<void> {
   const uncounted = await addSpend(db, stage.name, spent);
   if (uncounted.length === 0) return;
-  log.error({ spent: costsOf(uncounted) }, 'the cost of a call is no amount, and is not counted');
+  log.error(
+    { spent: costsOf(uncounted) },
+    'a handler reported a cost that is no amount: it is not counted',
+  );
 }

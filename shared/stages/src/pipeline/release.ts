@@ -121,7 +121,10 @@ export class Releaser {
 
   /** We do not know who holds the events now; the claims expire, and the ack wait redelivers them. */
   #unreleased(items: readonly EndedJob[], reason: string): [] {
-    this.#run.log.error({ events: items.length, reason }, 'claims could not be released');
+    this.#run.log.error(
+      { events: items.length, reason },
+      'claims could not be released, their events will be redelivered',
+    );
     return [];
   }
 

@@ -1,8 +1,7 @@
-import { messageOf, pull, type PullRequest } from '@memfleet/runtime';
+import type { PullRequest } from '@memfleet/runtime';
 import type { Consumer } from '@nats-io/jetstream';
 import { RequestSize } from '../admission/request-size.ts';
-import type { Source, SourceRun } from './source.ts';
-import { takeMessages } from './take-messages.ts';
+import { pullFor, type Source, type SourceRun, takeMessages } from './source.ts';
 
 interface LogRequest extends PullRequest {
   /** True for what was requested without slots, to be put into the tenant queue. */
@@ -14,7 +13,7 @@ interface LogRequest extends PullRequest {
  * and reads ahead: the events go into the tenant queue, which another source reads.
  */
 export async function* logSource(run: SourceRun, consumer: Consumer): Source {
-  const { settings, connection, admission, fairness, progress, log, inputs } = run;
+  const { settings, admission, fairness, inputs } = run;
   const signal = run.shutdown.stop;
   const { name: durable } = await consumer.info(true);
   const { batch, linger: lingerMs } = settings;
@@ -30,19 +29,8 @@ export async function* logSource(run: SourceRun, consumer: Consumer): Source {
     return { count, isAhead };
   };
   try {
-    const batches = pull(consumer, {
-      connection,
-      batch,
-      lingerMs,
-      room,
-      signal,
-      onEmpty: () => fairness.nothingCame(durable),
-      onTrouble: (error) => {
-        progress.troubled('pull', messageOf(error));
-        log.warn({ reason: messageOf(error) }, 'could not pull, trying again');
-      },
-    });
-    for await (const { messages, request } of batches) {
+    const onEmpty = (): void => fairness.nothingCame(durable);
+    for await (const { messages, request } of pullFor(run, consumer, { room, onEmpty })) {
       // At the end, what was requested to be queued is given back to the broker.
       if (request.isAhead && !signal.aborted) await fairness.putAside(messages);
       else yield* takeMessages(run, size, messages);
